@@ -1,0 +1,133 @@
+"""The ``dvl2`` command: a table of subcommands, each imported only when it is called.
+
+Keeping the table here, names and one-line helps included, is what lets ``dvl2 --help``
+answer without importing any command's dependencies.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from dvl2_cli import __version__
+from dvl2_cli.errors import Dvl2Error
+
+# name -> (module, one-line help, panel); the module has a `typer.Typer` called `app`.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "chat": ("dvl2_cli.commands.chat", "Talk about images, or answer once with -p.", "Ask"),
+    "ocr": ("dvl2_cli.commands.ocr", "Read the text of images and PDF pages.", "Ask"),
+    "ground": ("dvl2_cli.commands.ground", "Find what phrases name and return boxes.", "Ask"),
+    "caption": ("dvl2_cli.commands.caption", "Describe one image or a folder of them.", "Ask"),
+    "history": ("dvl2_cli.commands.history", "Search, show and delete kept sessions.", "Ask"),
+    "pull": ("dvl2_cli.commands.pull", "Download a model and make the quantised copy.", "Models"),
+    "ls": ("dvl2_cli.commands.ls", "List the models on this machine.", "Models"),
+    "show": ("dvl2_cli.commands.show", "Show what a model is made of.", "Models"),
+    "rm": ("dvl2_cli.commands.rm", "Delete a model from this machine.", "Models"),
+    "ps": ("dvl2_cli.commands.ps", "Show the warm model server, if one runs.", "Models"),
+    "quantize": ("dvl2_cli.commands.quantize", "Make a quantised local copy.", "Models"),
+    "doctor": ("dvl2_cli.commands.doctor", "Say what this machine can run and why.", "Models"),
+    "serve": ("dvl2_cli.commands.serve", "Keep a model warm on a socket.", "Models"),
+    "bench": ("dvl2_cli.commands.bench", "Measure speed and memory.", "Measure"),
+    "eval": ("dvl2_cli.commands.eval", "Measure the quality of answers.", "Measure"),
+    "render": ("dvl2_cli.commands.render", "Render training and test pictures.", "Train"),
+    "train": ("dvl2_cli.commands.train", "Train or fine-tune a model.", "Train"),
+    "config": ("dvl2_cli.commands.config", "Read and change the settings.", "Settings"),
+    "help": ("dvl2_cli.commands.help", "Read about a topic.", "Settings"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A command group that imports a subcommand's module when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every subcommand's name, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The subcommand, imported; for the help listing a light stand-in."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module_name, summary, panel = entry
+        if ctx.obj is None or ctx.obj.get("listing"):
+            return _listing_stand_in(cmd_name, summary, panel)
+        return _load_command(cmd_name, module_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The subcommand that the words name; from here on it is really imported."""
+        ctx.obj = {"listing": False}
+        return super().resolve_command(ctx, args)
+
+
+def _listing_stand_in(name: str, summary: str, panel: str) -> Any:
+    stand_in = typer.Typer(add_completion=False)
+    stand_in.command(name, help=summary, rich_help_panel=panel)(lambda: None)
+    return typer.main.get_command(stand_in)
+
+
+def _load_command(name: str, module_name: str) -> Any:
+    module = importlib.import_module(module_name)
+    command = typer.main.get_command(module.app)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    help="DeepSeek-VL2 on this machine: chat about images, read documents, box objects.",
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dvl2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """DeepSeek-VL2 on this machine: chat about images, read documents, box objects."""
+
+
+def report(error: Dvl2Error) -> None:
+    """Write an error to stderr as one line, with the remedy on a second."""
+    from dvl2_cli.ui.control import printable
+
+    print(f"dvl2: {printable(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"  {printable(error.hint)}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line; the process exits with the codes of the README."""
+    # huggingface_hub would report the installed packages and ask its hub who is calling.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    try:
+        app()
+    except Dvl2Error as error:
+        report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("dvl2: cancelled", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        _silence_closed_pipe()
+
+
+def _silence_closed_pipe() -> None:
+    # The reader is gone: point stdout at nothing so that the interpreter's own
+    # flush at exit stays silent too.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    sys.exit(0)

@@ -1,0 +1,84 @@
+"""What the machine can do at best, measured in the same run as the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from deepseek_vl_v2.kernels import library as kernels
+
+# Far larger than any cache, small enough for a machine that is nearly full.
+_BUFFER = 512 * 2**20
+_LEAST_SECONDS = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix product of [rows, columns] weights that a pass does ``count`` times."""
+
+    rows: int
+    columns: int
+    count: float = 1.0
+
+    @property
+    def multiply_adds(self) -> float:
+        """Multiply-adds for one input vector."""
+        return self.rows * self.columns * self.count
+
+
+class ReadBandwidth:
+    """Reads a large buffer with all threads, as STREAM does; keeps the buffer between calls."""
+
+    def __init__(self) -> None:
+        self._buffer = torch.ones(_BUFFER // 8, dtype=torch.int64)
+        self._library = kernels.load_library()
+
+    def measure(self) -> float:
+        """Bytes per second of the faster of two passes."""
+        return max(self._once() for _ in range(2))
+
+    def _once(self) -> float:
+        start = time.perf_counter()
+        if self._library is not None:
+            self._library.dvl2_read(self._buffer.data_ptr(), self._buffer.nbytes)
+        else:
+            self._buffer.sum()
+        return self._buffer.nbytes / (time.perf_counter() - start)
+
+
+def dense_peak(products: Sequence[Product], vectors: int, dtype: torch.dtype) -> float:
+    """Multiply-adds per second of torch's dense products at these sizes and ``vectors`` rows.
+
+    Each distinct size is timed on its own; the result is the rate of doing all of them in
+    their proportions.
+    """
+    sizes: dict[tuple[int, int], float] = {}
+    for product in products:
+        size = (product.rows, product.columns)
+        sizes[size] = sizes.get(size, 0.0) + product.multiply_adds
+    seconds = sum(
+        work / _rate(rows, columns, vectors, dtype) for (rows, columns), work in sizes.items()
+    )
+    return sum(sizes.values()) / seconds
+
+
+def _rate(rows: int, columns: int, vectors: int, dtype: torch.dtype) -> float:
+    weight = torch.full((rows, columns), 0.01, dtype=dtype)
+    states = torch.full((vectors, columns), 0.01, dtype=dtype)
+    seconds = fastest(lambda: torch.nn.functional.linear(states, weight), _LEAST_SECONDS)
+    return rows * columns * vectors / seconds
+
+
+def fastest(work: Callable[[], object], least_seconds: float) -> float:
+    """Seconds of the fastest of at least two calls that together take ``least_seconds``."""
+    work()
+    best, spent, calls = float("inf"), 0.0, 0
+    while spent < least_seconds or calls < 2:
+        start = time.perf_counter()
+        work()
+        taken = time.perf_counter() - start
+        best, spent, calls = min(best, taken), spent + taken, calls + 1
+    return best

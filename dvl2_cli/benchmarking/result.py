@@ -1,0 +1,95 @@
+"""What a benchmark found; plain data, no torch. Rates per second, sizes in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where it was measured."""
+
+    cpu: str
+    cores: int
+    threads: int
+    ram: int
+    kernels: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Rates, each beside the machine's limit for it in the same run."""
+
+    load_seconds: float
+    first_token_seconds: float
+    decode_tokens: float
+    decode_bytes: float
+    read_bandwidth: float
+    prefill_tokens: float
+    prefill_multiply_adds: float
+    prefill_peak: float
+    tiles: float
+    tower_multiply_adds: float
+    tower_peak: float
+    python_share: float | None
+
+    @property
+    def decode_ratio(self) -> float:
+        """Bytes of weights read while decoding, to the measured read bandwidth."""
+        return self.decode_bytes / self.read_bandwidth
+
+    @property
+    def prefill_ratio(self) -> float:
+        """Multiply-adds while a prompt is read, to torch's dense peak at the same sizes."""
+        return self.prefill_multiply_adds / self.prefill_peak
+
+    @property
+    def tower_ratio(self) -> float:
+        """Multiply-adds of the tower, to torch's dense peak at the same sizes."""
+        return self.tower_multiply_adds / self.tower_peak
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident sizes of the process and of the cache."""
+
+    weights: int
+    before_load: int
+    after_load: int
+    peak: int
+    read_per_token: int
+    cache_per_token: int
+    cache_per_token_expanded: int
+    cap: int | None
+
+    @property
+    def cache_ratio(self) -> float:
+        """How many times smaller the cache is than every head's keys and values."""
+        return self.cache_per_token_expanded / self.cache_per_token
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """One model measured once."""
+
+    model: str
+    quant: str
+    machine: Machine
+    speeds: Speeds
+    memory: Memory
+    prompt_tokens: int
+    answer_tokens: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data with the ratios beside what they are made of."""
+        plain = asdict(self)
+        speeds = self.speeds
+        plain["ratios"] = {
+            "decode_to_read_bandwidth": speeds.decode_ratio,
+            "prefill_to_dense_peak": speeds.prefill_ratio,
+            "tower_to_dense_peak": speeds.tower_ratio,
+            "cache_expanded_to_latent": self.memory.cache_ratio,
+        }
+        return {"schema": "dvl2.bench/1", **plain}

@@ -1,0 +1,137 @@
+"""Captions as one table: NDJSON, CSV or Parquet, whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol
+
+from dvl2_cli.errors import UsageError
+from dvl2_cli.files import atomic_write
+from dvl2_cli.results import CaptionResult, json_line
+from dvl2_cli.writers.names import encodable
+
+FORMATS = ("ndjson", "csv", "parquet")
+COLUMNS = ("path", "page", "sha256", "width", "height", "status", "caption", "error")
+_ROWS_AT_ONCE = 1000
+
+
+class _Rows(Protocol):
+    def add(self, result: CaptionResult) -> None: ...
+    def finish(self) -> None: ...
+
+
+class CaptionTable:
+    """Takes rows in order; the file appears, complete, when the block ends without an error."""
+
+    def __init__(self, path: Path, form: str) -> None:
+        self._path = path
+        self._form = form
+        self._stack = contextlib.ExitStack()
+        self._rows: _Rows | None = None
+
+    def __enter__(self) -> CaptionTable:
+        if self._form == "parquet":
+            data = self._stack.enter_context(atomic_write(self._path, "wb"))
+            self._rows = _ParquetRows(data)
+        else:
+            text = self._stack.enter_context(atomic_write(self._path))
+            self._rows = _CsvRows(text) if self._form == "csv" else _NdjsonRows(text)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None and self._rows is not None:
+            self._rows.finish()
+        self._stack.__exit__(kind, error, trace)
+
+    def add(self, result: CaptionResult) -> None:
+        """Write one row."""
+        assert self._rows is not None  # noqa: S101  entered
+        self._rows.add(result)
+
+
+def check_table_format(form: str) -> None:
+    """Refuse unknown formats, and Parquet where pyarrow is missing.
+
+    Raises:
+        UsageError: so asked.
+    """
+    if form not in FORMATS:
+        raise UsageError(f"-f {form}: no such format", f"One of {', '.join(FORMATS)}.")
+    if form == "parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise UsageError(
+                "-f parquet needs pyarrow", "Install it: pip install 'dvl2[parquet]'"
+            ) from error
+
+
+def cells(result: CaptionResult) -> tuple[Any, ...]:
+    """The values of a row, in the order of ``COLUMNS``."""
+    source = result.source
+    where = (
+        (encodable(source.path), source.page, source.sha256, source.width, source.height)
+        if source
+        else (None,) * 5
+    )
+    error = encodable(result.error.message) if result.error else None
+    return (*where, result.status, result.caption, error)
+
+
+class _NdjsonRows:
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def add(self, result: CaptionResult) -> None:
+        self._stream.write(json_line(result.as_json()) + "\n")
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class _CsvRows:
+    def __init__(self, stream: IO[Any]) -> None:
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+
+    def add(self, result: CaptionResult) -> None:
+        self._writer.writerow(cells(result))
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class _ParquetRows:
+    def __init__(self, stream: IO[Any]) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        text, number = pyarrow.string(), pyarrow.int64()
+        types = (text, number, text, number, number, text, text, text)
+        self._schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
+        self._writer = pyarrow.parquet.ParquetWriter(stream, self._schema)
+        self._held: list[tuple[Any, ...]] = []
+
+    def add(self, result: CaptionResult) -> None:
+        self._held.append(cells(result))
+        if len(self._held) >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def finish(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._held]
+        self._writer.write_table(pyarrow.Table.from_pylist(rows, self._schema))
+        self._held = []

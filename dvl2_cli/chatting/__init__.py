@@ -1,0 +1,1 @@
+"""What chat asks and what it makes of the answer, apart from how it is shown."""

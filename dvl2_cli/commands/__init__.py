@@ -1,0 +1,1 @@
+"""One module per subcommand: arguments to requests, events to output."""

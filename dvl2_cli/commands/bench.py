@@ -1,0 +1,124 @@
+"""``dvl2 bench``: speed and memory of a model here, beside what this machine could do."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dvl2_cli.options import CommonOptions, with_common_options
+
+if TYPE_CHECKING:
+    from dvl2_cli.settings import Settings
+    from dvl2_cli.ui.console import Console
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@with_common_options
+def bench(
+    common: CommonOptions,
+    shape: Annotated[
+        str | None,
+        typer.Option("--shape", help="Random weights instead: tiny, small or 27b."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="Keep the random weights here and use them again."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Write the rates as a PNG picture.")
+    ] = None,
+    prompt_tokens: Annotated[
+        int, typer.Option("--prompt-tokens", min=17, max=4000, help="Length of the prompt.")
+    ] = 512,
+) -> None:
+    """Measure decoding, prefill, the vision tower and memory on the CPU.
+
+    Each rate stands beside the machine's own limit, measured in the same run: the read
+    bandwidth of all threads, and torch's dense matrix products at the same sizes.
+    """
+    from dvl2_cli.engine.opening import effective_settings
+    from dvl2_cli.ui.bench_table import render_bench
+    from dvl2_cli.ui.console import Console
+    from dvl2_cli.ui.output import Output
+
+    settings = effective_settings(common)
+    console = Console(common)
+    with _model(shape, weights, settings, common, console) as (folder, name):
+        from dvl2_cli.benchmarking.measure import measure
+
+        result = measure(
+            folder,
+            name,
+            prompt_tokens=prompt_tokens,
+            max_memory=settings.max_memory,
+            threads=settings.threads,
+            say=console.detail,
+        )
+    if common.json:
+        Output().json(result.as_json())
+    else:
+        render_bench(result, console.rich_out())
+    if plot is not None:
+        from dvl2_cli.benchmarking.plot import plot_result
+
+        plot_result(result, plot)
+
+
+@contextlib.contextmanager
+def _model(
+    shape: str | None,
+    weights: Path | None,
+    settings: Settings,
+    common: CommonOptions,
+    console: Console,
+) -> Iterator[tuple[Path, str]]:
+    """The folder to measure and its name; random weights in a temporary one go afterwards."""
+    from dvl2_cli.errors import UsageError
+    from dvl2_cli.planning.released import NAMES
+
+    if shape is None:
+        if weights is not None:
+            raise UsageError("--weights is for random weights", "Give --shape too, or --model.")
+        from dvl2_cli.store.resolve import resolve, wish_from
+
+        resolved = resolve(wish_from(settings, common.revision), remember=False)
+        yield resolved.folder, resolved.id
+        return
+    if shape not in NAMES:
+        raise UsageError(f"--shape is {shape!r}", f"Give one of {', '.join(NAMES)}.")
+    name = f"{shape} (random weights)"
+    if weights is not None:
+        _make(shape, weights, settings.quant, console)
+        yield weights, name
+        return
+    with tempfile.TemporaryDirectory(prefix="dvl2-bench-") as temporary:
+        _make(shape, Path(temporary), settings.quant, console)
+        yield Path(temporary), name
+
+
+def _make(shape: str, folder: Path, quant: str | None, console: Console) -> None:
+    from dvl2_cli.errors import ModelError, UsageError
+    from dvl2_cli.store.places import nano_folder
+
+    if (folder / "config.json").is_file():
+        return
+    kind = "int4" if quant in (None, "auto") else quant
+    if kind not in ("int4", "int8"):
+        raise UsageError(f"random weights cannot be {kind}", "Give --quant int4 or int8.")
+    companions = nano_folder()
+    if companions is None:
+        raise ModelError(
+            "the bundled model, whose tokenizer random weights borrow, is not installed",
+            "Install dvl2 again.",
+        )
+    from dvl2_cli.benchmarking.random_copy import write_random_copy
+
+    console.note(f"writing random weights of {shape}'s shape")
+    write_random_copy(shape, folder, str(kind), companions=companions)

@@ -1,0 +1,130 @@
+"""``dvl2 caption``: descriptions of one picture or of thousands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dvl2_cli.options import CommonOptions, with_common_options
+
+app = typer.Typer(add_completion=False)
+
+_FILES = "Files"
+_WORDING = "Wording"
+
+
+@app.command()
+@with_common_options
+def caption(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Images, folders, globs, URLs; - is a picture or a list of names on stdin.",
+        ),
+    ],
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
+    ] = False,
+    length: Annotated[
+        str, typer.Option("--length", help="short, normal or long.", rich_help_panel=_WORDING)
+    ] = "normal",
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="Put before every caption.", rich_help_panel=_WORDING)
+    ] = "",
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include", help="Word to add where it is missing.", rich_help_panel=_WORDING
+        ),
+    ] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option("--avoid", help="Word that no caption has.", rich_help_panel=_WORDING),
+    ] = None,
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template",
+            help="Fields: {caption} {name} {stem} {dir} {tags} {width} {height}.",
+            rich_help_panel=_WORDING,
+        ),
+    ] = "{caption}",
+    grounded: Annotated[
+        bool,
+        typer.Option("--grounded", help="Tie words to boxes.", rich_help_panel=_WORDING),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="text, ndjson, csv or parquet. On a terminal text, in a pipe ndjson.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Table.", rich_help_panel=_FILES)
+    ] = None,
+    sidecar: Annotated[
+        str | None,
+        typer.Option(
+            "--sidecar",
+            metavar="SUFFIX",
+            help="Write .txt or .caption files beside the pictures.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    existing: Annotated[
+        str,
+        typer.Option(
+            "--existing",
+            help="Where the sidecar exists: skip, overwrite, append, prepend or error.",
+            rich_help_panel=_FILES,
+        ),
+    ] = "skip",
+    xmp: Annotated[
+        bool,
+        typer.Option("--xmp", help="Set the description in .xmp.", rich_help_panel=_FILES),
+    ] = False,
+    dedupe: Annotated[
+        bool, typer.Option("--dedupe", help="Caption equal pictures once.", rich_help_panel=_FILES)
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, max=256, help="Pictures asked together.")
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done.", rich_help_panel=_FILES)
+    ] = False,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
+    ] = False,
+    *,
+    common: CommonOptions,
+) -> None:
+    """Describe every picture that PATHs name. A killed run goes on where it stopped."""
+    from dvl2_cli.captioning.sidecar import Sidecars
+    from dvl2_cli.captioning.wording import Wording
+    from dvl2_cli.commands.caption_task import CaptionTask
+
+    wording = Wording(
+        length,  # type: ignore[arg-type]  # checked by Wording.check
+        prefix,
+        tuple(include or ()),
+        tuple(avoid or ()),
+        template,
+        grounded,
+    )
+    task = CaptionTask(
+        wording=wording,
+        sidecars=None if sidecar is None else Sidecars(sidecar, existing),  # type: ignore[arg-type]
+        form="ndjson" if common.json else form,
+        output=output,
+        xmp=xmp,
+        dedupe=dedupe,
+        batch_size=batch_size,
+        dry_run=dry_run,
+    )
+    task.run(paths, common, recursive=recursive, show_prompt=show_prompt)

@@ -1,0 +1,139 @@
+"""``dvl2 chat``: talk about images, or answer once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dvl2_cli.errors import UsageError
+from dvl2_cli.options import CommonOptions, with_common_options
+
+app = typer.Typer(add_completion=False)
+
+_STDIN = "-"
+_LONGEST_PROMPT = 2**20
+
+
+def _presets(incomplete: str) -> list[str]:
+    from dvl2_cli.prompts import PRESETS
+
+    return [name for name in ("vqa", *PRESETS) if name.startswith(incomplete)]
+
+
+@app.command()
+@with_common_options
+def chat(
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE]...", help="Files, PDFs, folders, URLs, or - for stdin."),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="Answer this and exit; - reads stdin.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="describe, table, compare...: ask in the model's own words, and exit.",
+            autocompletion=_presets,
+        ),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", help="Answer as JSON: a schema file, or `name, total float`."),
+    ] = None,
+    extract: Annotated[
+        bool, typer.Option("--extract", "-x", help="Print only the answer's code block.")
+    ] = False,
+    steps: Annotated[bool, typer.Option("--steps", help="Think step by step first.")] = False,
+    system: Annotated[str | None, typer.Option("--system", help="System prompt.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the last session.")
+    ] = False,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Go on with this session.")
+    ] = None,
+    clipboard: Annotated[
+        bool, typer.Option("--clipboard", help="Take the image on the clipboard.")
+    ] = False,
+    pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Show the exact prompt on stderr.")
+    ] = False,
+    show_image: Annotated[
+        bool, typer.Option("--show-image", help="Show the images in the terminal.")
+    ] = False,
+    no_history: Annotated[
+        bool, typer.Option("--no-history", help="Do not keep this session.")
+    ] = False,
+    *,
+    common: CommonOptions,
+) -> None:
+    """Talk about images, or answer once.
+
+    With -p, a --preset, or text piped in, it answers once and exits. On a terminal without
+    these it is a conversation; /help there shows its commands.
+    """
+    from dvl2_cli.commands.chat_setup import ChatWish
+
+    if resume and session is not None:
+        raise UsageError("--continue and --session name two sessions", "Leave one of them out.")
+    if schema is not None and (extract or steps):
+        other = "--extract" if extract else "--steps"
+        raise UsageError(f"--schema and {other} want different answers", "Leave one of them out.")
+    wish = ChatWish(
+        images=tuple(images or ()),
+        prompt=_prompt(prompt, images or [], preset),
+        preset=preset,
+        schema=schema,
+        extract=extract,
+        steps=steps,
+        system=system,
+        resume=resume,
+        session=session,
+        clipboard=clipboard,
+        pages=pages,
+        show_prompt=show_prompt,
+        show_image=show_image,
+        keep=not no_history,
+    )
+    if wish.prompt is not None or preset is not None or common.plan:
+        from dvl2_cli.commands.chat_once import answer_once
+
+        answer_once(wish, common)
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("there is nothing to ask", "Ask with -p, or choose a --preset.")
+    for name, given in (("--schema", schema), ("--extract", extract), ("--json", common.json)):
+        if given:
+            raise UsageError(f"{name} is for a single answer", "Ask with -p.")
+    from dvl2_cli.commands.chat_repl import converse
+
+    converse(wish, common)
+
+
+def _prompt(given: str | None, images: list[str], preset: str | None) -> str | None:
+    """The question: of -p, or of stdin where nothing else is asked and it is piped."""
+    piped_picture = _STDIN in images
+    if given == _STDIN:
+        if piped_picture:
+            raise UsageError("- stands for both the image and the prompt", "Name one of them.")
+        return _read_stdin()
+    if given is not None or preset is not None or piped_picture or sys.stdin.isatty():
+        # With -p stdin is left alone: in a loop it may be the list that the shell reads from.
+        return given
+    return _read_stdin() or None
+
+
+def _read_stdin() -> str:
+    data = sys.stdin.buffer.read(_LONGEST_PROMPT + 1)
+    if len(data) > _LONGEST_PROMPT:
+        raise UsageError("the prompt on stdin is over 1 MiB")
+    try:
+        return data.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "the prompt on stdin is not UTF-8 text", "For a picture on stdin write - as IMAGE."
+        ) from error

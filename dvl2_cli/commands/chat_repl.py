@@ -1,0 +1,142 @@
+"""``dvl2 chat`` on a terminal: read, answer, again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dvl2_cli.chatting.conversation import Conversation
+from dvl2_cli.chatting.slash import COMMANDS, attach, describe, run_command
+from dvl2_cli.commands.chat_setup import ChatWish, start_session
+from dvl2_cli.errors import CancelledError, Dvl2Error
+from dvl2_cli.prompts import PRESETS
+from dvl2_cli.ui.dropped import dropped_paths
+from dvl2_cli.ui.output import Output
+
+if TYPE_CHECKING:
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.chat_input import ChatInput
+
+# Two Ctrl-C at the prompt within this many seconds end the chat.
+_TWICE_SECONDS = 2.0
+
+
+def converse(wish: ChatWish, common: CommonOptions) -> None:
+    """Talk until /exit, Ctrl-D or Ctrl-C twice.
+
+    Raises:
+        CancelledError: it ended by Ctrl-C.
+    """
+    from dvl2_cli.engine.opening import effective_settings
+
+    settings = effective_settings(common)
+    session = start_session(wish, settings, common)
+    keep = wish.keep and settings.history
+    chat = Conversation(common, settings, session, Output(), keep=keep)
+    chat.show_prompt = wish.show_prompt
+    try:
+        _ = chat.engine
+        _greet(chat, wish)
+        _Repl(chat, _open_input(chat), steps=wish.steps).run()
+    finally:
+        chat.close()
+
+
+class _Repl:
+    def __init__(self, chat: Conversation, source: ChatInput, *, steps: bool) -> None:
+        self.chat, self.source = chat, source
+        self._steps = steps
+        self._interrupted = float("-inf")
+
+    def run(self) -> None:
+        while True:
+            try:
+                line = self.source.read()
+            except EOFError:
+                return
+            except KeyboardInterrupt:
+                self._count_interrupt()
+                continue
+            try:
+                if self._handle(line):
+                    return
+            except Dvl2Error as error:
+                self.chat.console.error(error.message, error.hint)
+            except KeyboardInterrupt:
+                raise CancelledError("cancelled") from None
+
+    def _count_interrupt(self) -> None:
+        now = time.monotonic()
+        if now - self._interrupted < _TWICE_SECONDS:
+            raise CancelledError("cancelled")
+        self._interrupted = now
+        self.chat.console.note("Ctrl-C again, or Ctrl-D, ends the chat")
+
+    def _handle(self, line: str) -> bool:
+        """Do what a line says; whether it ends the chat."""
+        line = line.strip()
+        if not line:
+            return False
+        is_command = line.startswith("/") and line[1:].split(" ")[0] in COMMANDS
+        files = None if is_command else dropped_paths(line)
+        if files is not None:
+            attach(self.chat, files)
+            return False
+        if line.startswith("/") and not line.startswith("//"):
+            return run_command(self.chat, line)
+        question = line.removeprefix("/") if line.startswith("//") else line
+        self.chat.ask(f"{question}\n{PRESETS['steps']}" if self._steps else question)
+        return False
+
+
+def _greet(chat: Conversation, wish: ChatWish) -> None:
+    if chat.session.turns:
+        count = len(chat.session.turns) // 2
+        chat.console.note(f"going on with session {chat.session.id}, {count} questions so far")
+    for picture in chat.session.pending:
+        chat.console.note(f"attached {describe(picture)}")
+        for note in picture.notes:
+            chat.console.note(f"  {note}")
+    if wish.show_image and chat.console.colour:
+        from dvl2_cli.ui.picture import TerminalPicture
+
+        for picture in chat.session.pending:
+            chat.rich.print(TerminalPicture(picture.image))
+    chat.console.note("/help shows the commands")
+
+
+def _open_input(chat: Conversation) -> ChatInput:
+    from dvl2_cli.ui.chat_input import ChatInput, SlashCompleter
+
+    completer = SlashCompleter(
+        {name: command.usage for name, command in COMMANDS.items()},
+        frozenset(name for name, command in COMMANDS.items() if command.takes_path),
+    )
+    return ChatInput(
+        completer,
+        lambda: _toolbar(chat),
+        history=_typed_lines() if chat.keep else None,
+        colour=chat.console.colour,
+    )
+
+
+def _typed_lines() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("dvl2", appauthor=False) / "chat_lines"
+
+
+def _toolbar(chat: Conversation) -> str:
+    info = chat.engine.info
+    parts = [info.id]
+    pictures = len(chat.session.pictures())
+    if pictures:
+        waiting = len(chat.session.pending)
+        new = f", {waiting} new" if waiting else ""
+        parts.append(f"{pictures} picture{'s' if pictures > 1 else ''}{new}")
+    if chat.tokens:
+        parts.append(f"{chat.tokens:,} of {info.context_length:,} tokens")
+    if not chat.keep:
+        parts.append("not kept")
+    return " · ".join(parts)

@@ -1,0 +1,87 @@
+"""What both ways of chatting start from: the options, the pictures, the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dvl2_cli.errors import UsageError
+from dvl2_cli.history.session import Session
+
+if TYPE_CHECKING:
+    from dvl2_cli.inputs.picture import Picture
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.settings import Settings
+
+# One tile takes 421 tokens of a context of 4096: nothing near so many pictures fits.
+_MOST_PICTURES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ChatWish:
+    """The options of the command line; ``keep`` is whether history may have the session."""
+
+    images: tuple[str, ...] = ()
+    prompt: str | None = None
+    preset: str | None = None
+    schema: str | None = None
+    extract: bool = False
+    steps: bool = False
+    system: str | None = None
+    resume: bool = False
+    session: str | None = None
+    clipboard: bool = False
+    pages: str | None = None
+    show_prompt: bool = False
+    show_image: bool = False
+    keep: bool = True
+
+
+def start_session(wish: ChatWish, settings: Settings, common: CommonOptions) -> Session:
+    """The session to go on with, or a new one; the pictures are pending.
+
+    Raises:
+        InputError: a picture cannot be read.
+        UsageError: no such session, or too many pictures.
+    """
+    session = _kept(wish) or Session()
+    if wish.system is not None or session.system is None:
+        session.system = wish.system or settings.system
+    session.pending += load(wish, common)
+    return session
+
+
+def load(wish: ChatWish, common: CommonOptions) -> list[Picture]:
+    """The pictures that the command line names.
+
+    Raises:
+        InputError: one cannot be read.
+        UsageError: there are too many.
+    """
+    from dvl2_cli.inputs.load import Reading, clipboard_pictures, load_pictures
+    from dvl2_cli.inputs.pages import PageRanges
+
+    pages = PageRanges.parse(wish.pages) if wish.pages else None
+    reading = Reading(pages, offline=common.offline)
+    found = list(islice(load_pictures(*wish.images, reading=reading), _MOST_PICTURES + 1))
+    if wish.clipboard:
+        found += clipboard_pictures(reading)
+    if len(found) > _MOST_PICTURES:
+        raise UsageError(
+            f"more than {_MOST_PICTURES} pictures for one question",
+            "Choose with --pages, or use dvl2 ocr or dvl2 caption for many.",
+        )
+    return found
+
+
+def _kept(wish: ChatWish) -> Session | None:
+    if not (wish.resume or wish.session):
+        return None
+    from dvl2_cli.history.store import History
+
+    with History() as history:
+        wanted = wish.session or history.last()
+        if wanted is None:
+            raise UsageError("there is no kept session to go on with", "dvl2 history lists them.")
+        return history.load(wanted)

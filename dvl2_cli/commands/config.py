@@ -1,0 +1,145 @@
+"""``dvl2 config``: read and change the settings."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import shlex
+import subprocess
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from dvl2_cli.errors import OutputError, UsageError
+from dvl2_cli.settings import RULES, load_settings, parse_value, rule_of, settings_path
+
+app = typer.Typer(add_completion=False)
+
+
+class Action(StrEnum):
+    """What to do with the settings."""
+
+    list = "list"
+    get = "get"
+    set = "set"
+    unset = "unset"
+    path = "path"
+    edit = "edit"
+
+
+_TAKES = {Action.get: 1, Action.set: 2, Action.unset: 1}
+
+
+def _names(incomplete: str) -> list[str]:
+    return [name for name in RULES if name.startswith(incomplete)]
+
+
+@app.command()
+def config(
+    action: Annotated[Action, typer.Argument(help="What to do.")] = Action.list,
+    name: Annotated[
+        str | None, typer.Argument(help="A setting.", autocompletion=_names, show_default=False)
+    ] = None,
+    value: Annotated[str | None, typer.Argument(help="Its value.", show_default=False)] = None,
+    json: Annotated[bool, typer.Option("--json", help="list and get as JSON.")] = False,
+) -> None:
+    """Read and change the settings.
+
+    Flags win over DVL2_* variables, those over the settings file, that over the defaults;
+    `dvl2 config list` shows every value and where it came from.
+    """
+    words = [word for word in (name, value) if word is not None]
+    takes = _TAKES.get(action, 0)
+    if len(words) != takes:
+        usage = {0: "", 1: " NAME", 2: " NAME VALUE"}[takes]
+        raise UsageError(f"config {action}: write `dvl2 config {action}{usage}`")
+    if action is Action.list:
+        _list(json)
+    elif action is Action.get:
+        _get(words[0], json)
+    elif action is Action.set:
+        _set(*words)
+    elif action is Action.unset:
+        _unset(words[0])
+    elif action is Action.path:
+        typer.echo(settings_path())
+    else:
+        _edit()
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _list(json: bool) -> None:
+    settings = load_settings()
+    rows = [
+        {"name": name, "value": getattr(settings, name), "source": settings.source(name)}
+        for name in RULES
+    ]
+    if json:
+        typer.echo(json_module.dumps({"schema": "dvl2.config/1", "settings": rows}))
+        return
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo(f"{row['name']}\t{_shown(row['value'])}\t{row['source']}")
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from dvl2_cli.ui.control import printable
+
+    table = Table("setting", "value", "from", "meaning", box=box.SIMPLE)
+    for row in rows:
+        style = "dim" if row["source"] == "default" else "bold"
+        shown = (row["name"], _shown(row["value"]), str(row["source"]), RULES[row["name"]].help)
+        table.add_row(*(Text(printable(cell), style) for cell in shown))
+    Console().print(table)
+
+
+def _get(name: str, json: bool) -> None:
+    rule_of(name, "config get")
+    settings = load_settings()
+    value = getattr(settings, name)
+    if json:
+        row = {"schema": "dvl2.config/1", "name": name, "value": value}
+        typer.echo(json_module.dumps({**row, "source": settings.source(name)}))
+    elif value is not None:
+        typer.echo(_shown(value))
+
+
+def _set(name: str, text: str) -> None:
+    from dvl2_cli.settings_file import set_value
+
+    value = parse_value(name, text, "config set")
+    set_value(settings_path(), name, value)
+    variable = f"DVL2_{name.upper()}"
+    if os.environ.get(variable):
+        typer.echo(f"dvl2: {variable} is set and wins over the file", err=True)
+
+
+def _unset(name: str) -> None:
+    from dvl2_cli.settings_file import unset_value
+
+    rule_of(name, "config unset")
+    if not unset_value(settings_path(), name):
+        typer.echo(f"dvl2: {name} was not in {settings_path()}", err=True)
+
+
+def _edit() -> None:
+    path = settings_path()
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        finished = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot start the editor {editor!r}: {error}", "Set EDITOR.") from error
+    if finished.returncode:
+        raise OutputError(f"the editor {editor!r} ended with status {finished.returncode}")
+    load_settings()

@@ -1,0 +1,120 @@
+"""Where the pages that ``dvl2 ocr`` read go: stdout, or one file for each document."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
+
+from dvl2_cli.commands.run import Run
+from dvl2_cli.files import atomic_write
+from dvl2_cli.inputs.picture import Picture, Unreadable
+from dvl2_cli.results import OcrResult
+from dvl2_cli.writers.folder import make_folder
+from dvl2_cli.writers.names import UniqueNames, stem_of
+from dvl2_cli.writers.pages import JsonWriter, PageWriter, TextWriter
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Documents:
+    """Writes pages as they come. Pages of one document follow each other; a file appears
+    when its document is complete, and a run that is killed leaves none half-written.
+    """
+
+    def __init__(self, writer: PageWriter, folder: Path | None, run: Run) -> None:
+        self._writer = writer
+        self._folder = folder
+        self._run = run
+        self._path: str | None = None
+        self._index = 0
+        self._names = UniqueNames()
+        self._open: contextlib.ExitStack | None = None
+        self._stream: IO[Any] | None = None
+        self._streamed = False
+        if folder is not None:
+            make_folder(folder)
+
+    def __enter__(self) -> Documents:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            if self._run.interrupts.stop and self._folder is not None and self._path is not None:
+                self._run.console.note(f"stopped after {self._index} pages of {self._path}")
+            self._finish_document()
+        elif self._open is not None:
+            # The temporary file of an incomplete document is removed.
+            self._open.__exit__(kind, error, trace)
+
+    @property
+    def _on_terminal(self) -> bool:
+        return self._folder is None and self._run.output.is_tty
+
+    def stream_to(self, found: Picture | Unreadable) -> Callable[[str], None] | None:
+        """Where text may be shown as it comes: plain text on a terminal."""
+        self._streamed = False
+        if not self._on_terminal:
+            return None
+        if type(self._writer) is not TextWriter or isinstance(found, Unreadable):
+            return None
+
+        follows = found.path == self._path
+
+        def show(text: str) -> None:
+            if follows and not self._streamed:
+                self._run.output.text("\n")
+            self._streamed = True
+            self._run.output.text(text)
+
+        return show
+
+    def add(self, result: OcrResult) -> None:
+        """Write one page; failed ones only where the format can say so."""
+        if result.status == "failed" and not isinstance(self._writer, JsonWriter):
+            return
+        path = result.source.path if result.source else ""
+        if path != self._path:
+            self._finish_document()
+            self._start_document(path, result)
+        if self._streamed and result.quality.retries == 0 and result.quality.bands == 1:
+            self._write("\n")
+        else:
+            page = self._writer.page(result, self._index)
+            # A form feed would move the cursor of a terminal.
+            self._write(page.replace("\f", "\n", 1) if self._on_terminal else page)
+        self._index += 1
+
+    def _start_document(self, path: str, result: OcrResult) -> None:
+        self._path, self._index = path, 0
+        if self._folder is not None:
+            source = result.source
+            # The file is named after the document, not after its first page.
+            stem = stem_of(source).removesuffix(f".p{source.page}") if source else "result"
+            target = self._folder / f"{self._names.take(stem)}{self._writer.suffix}"
+            self._open = contextlib.ExitStack()
+            self._stream = self._open.enter_context(atomic_write(target))
+        self._write(self._writer.head(path))
+
+    def _finish_document(self) -> None:
+        if self._path is not None:
+            self._write(self._writer.foot())
+        if self._open is not None:
+            self._open.close()
+        self._path, self._open, self._stream = None, None, None
+
+    def _write(self, text: str) -> None:
+        if not text:
+            return
+        if self._stream is not None:
+            self._stream.write(text.encode("utf-8", "replace").decode("utf-8"))
+        else:
+            self._run.output.text(text)

@@ -1,0 +1,203 @@
+"""``dvl2 eval``: how good a model's answers are, on the nano suite or on one's own data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dvl2_cli.errors import UsageError
+from dvl2_cli.options import CommonOptions, with_common_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dvl2_cli.engine.engine import Engine
+    from dvl2_cli.evaluation.item import Item, Outcome
+    from dvl2_cli.evaluation.summary import Summary
+    from dvl2_cli.ui.console import Console
+
+app = typer.Typer(add_completion=False)
+
+_SUITES = ("nano",)
+
+
+@app.command(name="eval")
+@with_common_options
+def evaluate(
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA.jsonl]", help="Conversations, as for train."),
+    ] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="nano.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A part of the suite; repeatable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Items of each part.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="DIR", help="Write plots and a gallery.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option("--answers", metavar="FILE", help="Write every answer.")
+    ] = None,
+    *,
+    common: CommonOptions,
+) -> None:
+    """Measure answers against right ones: CER, ANLS, IoU, accuracy, object F1.
+
+    The suite "nano" is rendered with held-out fonts, layouts, words and combinations, always
+    the same; answers are greedy and unconstrained. Intervals are 95 % bootstraps.
+    """
+    from dvl2_cli.engine.opening import open_engine
+    from dvl2_cli.ui.console import Console
+
+    parts = _parts(data, suite, only, limit, common.plan)
+    console = Console(common)
+    outcomes: list[Outcome] = []
+    summaries: list[Summary] = []
+    engine = open_engine(common)
+    try:
+        console.introduce(engine.info)
+        stopped = _ask(engine, parts, console, outcomes, summaries, common.json)
+    finally:
+        engine.close()
+    if not common.json:
+        _print_table(summaries, console)
+    _write_files(outcomes, summaries, plot, answers, engine.info.id)
+    if stopped:
+        console.note("stopped: these figures cover only what was answered")
+        raise typer.Exit(130)
+
+
+def _parts(
+    data: Path | None,
+    suite: str | None,
+    only: list[str] | None,
+    limit: int | None,
+    plan: bool,
+) -> list[tuple[str, float | None, Iterator[Item]]]:
+    """Name, aim and items of what is to be asked; wrong input is refused here."""
+    if plan:
+        raise UsageError("eval: --plan shows one request; see dvl2 ocr --plan")
+    if (data is None) == (suite is None):
+        raise UsageError("eval: name either DATA.jsonl or --suite nano")
+    if data is not None:
+        if only:
+            raise UsageError("eval: --only picks parts of a suite, not of a file")
+        from itertools import islice
+
+        from dvl2_cli.evaluation.dataset import read_items
+
+        return [(data.name, None, islice(read_items(data), limit))]
+    if suite not in _SUITES:
+        raise UsageError(f"eval: there is no suite {suite!r}", f"Suites: {', '.join(_SUITES)}")
+    from dvl2_cli.evaluation.nano_suite import PARTS, check_fonts, part_items
+
+    names = [part.name for part in PARTS]
+    unknown = [name for name in only or () if name not in names]
+    if unknown:
+        raise UsageError(f"eval: no part {unknown[0]!r}", f"Parts: {', '.join(names)}")
+    check_fonts()
+    return [
+        (part.name, part.bar, part_items(part, limit))
+        for part in PARTS
+        if not only or part.name in only
+    ]
+
+
+def _ask(
+    engine: Engine,
+    parts: list[tuple[str, float | None, Iterator[Item]]],
+    console: Console,
+    outcomes: list[Outcome],
+    summaries: list[Summary],
+    as_json: bool,
+) -> bool:
+    """Ask every part, filling ``outcomes`` and ``summaries``; True if Ctrl-C ended it."""
+    from dvl2_cli.errors import CancelledError
+    from dvl2_cli.evaluation.runner import run
+    from dvl2_cli.evaluation.summary import summarise_part
+    from dvl2_cli.ui.interrupts import Interrupts
+    from dvl2_cli.ui.output import Output
+
+    out = Output()
+    with Interrupts(several=True) as interrupts:
+        for name, bar, items in parts:
+            asked: list[Outcome] = []
+            interrupts.begin()
+            try:
+                for outcome in run(engine, items, interrupts.cancel):
+                    asked.append(outcome)
+                    _progress(console, name, len(asked))
+                    if interrupts.stop:
+                        break
+            except CancelledError:
+                pass
+            outcomes += asked
+            for summary in summarise_part(name, asked, bar):
+                summaries.append(summary)
+                if as_json:
+                    out.json(summary.as_json())
+            if interrupts.stop:
+                return True
+    return False
+
+
+def _progress(console: Console, name: str, done: int) -> None:
+    if console.err_is_tty and not console.quiet:
+        sys.stderr.write(f"\r\x1b[K{name}: {done}")
+        sys.stderr.flush()
+
+
+def _print_table(summaries: list[Summary], console: Console) -> None:
+    from dvl2_cli.evaluation.report import HEADINGS, table_row
+
+    if console.err_is_tty and not console.quiet:
+        sys.stderr.write("\r\x1b[K")
+    rows = [table_row(summary) for summary in summaries]
+    if not console.out_is_tty:
+        from dvl2_cli.ui.output import Output
+
+        out = Output()
+        for row in (HEADINGS, *rows):
+            out.line("\t".join(row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*HEADINGS, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.rich_out().print(table)
+
+
+def _write_files(
+    outcomes: list[Outcome],
+    summaries: list[Summary],
+    plot: Path | None,
+    answers: Path | None,
+    title: str,
+) -> None:
+    if answers is not None:
+        from dvl2_cli.evaluation.report import answer_row
+        from dvl2_cli.files import atomic_write
+        from dvl2_cli.results.lines import json_line
+
+        with atomic_write(answers) as stream:
+            for outcome in outcomes:
+                stream.write(json_line(answer_row(outcome)) + "\n")
+    if plot is not None:
+        from dvl2_cli.evaluation.gallery import write_gallery
+        from dvl2_cli.evaluation.plots import write_plots
+        from dvl2_cli.files import output_error
+
+        try:
+            plot.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(plot, error) from error
+        write_plots(summaries, outcomes, plot, title)
+        write_gallery(outcomes, plot / "gallery.png")

@@ -1,0 +1,110 @@
+"""``dvl2 ground``: boxes of what phrases name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from dvl2_cli.options import CommonOptions, with_common_options
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_AUTOMATIC = "auto"
+
+
+class OptionalValueCommand(TyperCommand):
+    """Lets ``--draw`` stand alone at the end or before another option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a ``--draw`` without a file name the automatic one."""
+        filled = []
+        for index, argument in enumerate(args):
+            following = args[index + 1] if index + 1 < len(args) else "-"
+            filled.append(argument)
+            if argument == "--draw" and not _is_output(following):
+                filled.append(_AUTOMATIC)
+        return super().parse_args(ctx, filled)
+
+
+def _is_output(name: str) -> bool:
+    """Whether ``name`` can be meant as OUT: a folder, or a file name with a suffix."""
+    suffix = Path(name).suffix
+    has_suffix = 3 <= len(suffix) <= 6 and suffix[1:].isalnum()
+    return not name.startswith("-") and (name.endswith("/") or has_suffix)
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(cls=OptionalValueCommand)
+@with_common_options
+def ground(
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE", help="File, folder, glob, URL, or - for stdin.")
+    ],
+    phrases: Annotated[
+        list[str] | None, typer.Argument(metavar="[PHRASE]...", help="What to find.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Ask for every instance.")] = False,
+    caption: Annotated[
+        bool, typer.Option("--caption", help="Describe the picture, with boxes.")
+    ] = False,
+    example: Annotated[
+        str | None,
+        typer.Option("--example", metavar="REF", help="Find what is marked in this picture."),
+    ] = None,
+    draw: Annotated[
+        str | None,
+        typer.Option(
+            "--draw", metavar="[OUT]", help="Draw the boxes; beside the picture if no OUT."
+        ),
+    ] = None,
+    crop_dir: Annotated[
+        Path | None, typer.Option("--crop-dir", help="Save each box as a picture here.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="text, json, coco, yolo, voc, labelstudio, labelme, csv or a plugin's.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the files of -f.")
+    ] = None,
+    no_constrain: Annotated[
+        bool, typer.Option("--no-constrain", help="Let the model write freely.")
+    ] = False,
+    fail_empty: Annotated[
+        bool, typer.Option("--fail-empty", help="Exit with 1 if nothing is found.")
+    ] = False,
+    pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
+    dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Of PDF pages.")] = 200,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
+    ] = False,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
+    ] = False,
+    *,
+    common: CommonOptions,
+) -> None:
+    """Find what PHRASEs name and return boxes, in pixels of the upright picture."""
+    from dvl2_cli.commands.ground_task import GroundTask, Wanted
+
+    wanted = Wanted(tuple(phrases or ()), every, caption, example, not no_constrain)
+    wanted.check()
+    task = GroundTask(
+        wanted,
+        draw=draw,
+        crop_dir=crop_dir,
+        form="json" if common.json else form,
+        output=output,
+        fail_empty=fail_empty,
+    )
+    task.run(image, common, pages=pages, dpi=dpi, recursive=recursive, show_prompt=show_prompt)

@@ -1,0 +1,152 @@
+"""``dvl2 history``: list, show, search and delete the kept sessions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dvl2_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dvl2_cli.history.store import History, Hit, Summary
+    from dvl2_cli.ui.output import Output
+
+app = typer.Typer(add_completion=False)
+
+_LONGEST_TITLE = 60
+
+
+class Action(StrEnum):
+    """What to do with the sessions."""
+
+    list = "list"
+    show = "show"
+    search = "search"
+    delete = "delete"
+
+
+@app.command()
+def history(
+    action: Annotated[Action, typer.Argument(help="What to do.")] = Action.list,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID|WORD]...", help="Of show and delete: ids. Of search: words."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="delete: every session.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="list, search: at most so many.")
+    ] = 50,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """List, show, search and delete the sessions that chat has kept.
+
+    An id may be cut short. `dvl2 chat -c` goes on with the last session, `dvl2 chat
+    --session ID` with any. `dvl2 config set history false` keeps no more of them.
+    """
+    from dvl2_cli.history.store import History
+    from dvl2_cli.ui.output import Output
+
+    given = words or []
+    if action is Action.delete and bool(given) == everything:
+        raise UsageError("say which sessions to delete", "dvl2 history delete ID..., or --all.")
+    if action in (Action.show, Action.search) and not given:
+        wanted = "ID" if action is Action.show else "WORD"
+        raise UsageError(f"history {action} needs more", f"dvl2 history {action} {wanted}")
+    output = Output()
+    with History() as kept:
+        if action is Action.list:
+            _list(kept.summaries(limit), output, json=json)
+        elif action is Action.search:
+            _hits(kept.search(" ".join(given), limit), output, json=json)
+        elif action is Action.show:
+            for session_id in given:
+                _show(kept, session_id, output, json=json)
+        elif everything:
+            print(f"dvl2: deleted {kept.delete_all()} sessions", file=sys.stderr)
+        else:
+            found = [kept.find(session_id) for session_id in given]  # all, before any goes
+            for session_id in dict.fromkeys(found):
+                kept.delete(session_id)
+
+
+def _list(summaries: list[Summary], output: Output, *, json: bool) -> None:
+    for summary in summaries:
+        if json:
+            output.json({"schema": "dvl2.history/1", **asdict(summary)})
+        else:
+            questions = summary.turns // 2
+            output.line(
+                f"{summary.id}  {_local(summary.updated)}  {questions:>3} questions  "
+                f"{summary.images:>2} images  {_title(summary.title)}"
+            )
+
+
+def _hits(hits: list[Hit], output: Output, *, json: bool) -> None:
+    colour = output.is_tty and not os.environ.get("NO_COLOR")
+    for hit in hits:
+        plain = hit.excerpt.replace("\x01", "").replace("\x02", "")
+        if json:
+            row: dict[str, Any] = {"schema": "dvl2.history-hit/1", **asdict(hit), "excerpt": plain}
+            output.json(row)
+            continue
+        head = f"{hit.session}  {_local(hit.updated)}  {hit.role}: "
+        if not colour:
+            output.line(head + " ".join(plain.split()))
+            continue
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(highlight=False).print(Text(head) + _marked(hit.excerpt), soft_wrap=True)
+
+
+def _marked(excerpt: str) -> Any:
+    from rich.text import Text
+
+    from dvl2_cli.ui.control import printable
+
+    text = Text()
+    for index, piece in enumerate(excerpt.split("\x01")):
+        found, _, rest = piece.partition("\x02") if index else ("", "", piece)
+        text.append(printable(found).replace("\n", " "), "bold")
+        text.append(printable(rest).replace("\n", " "))
+    return text
+
+
+def _show(kept: History, session_id: str, output: Output, *, json: bool) -> None:
+    session = kept.load(session_id)
+    if json:
+        turns = [
+            {
+                "role": turn.role,
+                "text": turn.text,
+                "finish_reason": turn.finish_reason,
+                "images": [picture.path for picture in turn.pictures],
+            }
+            for turn in session.turns
+        ]
+        row = {"schema": "dvl2.session/1", "id": session.id, "system": session.system}
+        output.json({**row, "turns": turns})
+        return
+    output.line(f"session {session.id}")
+    if session.system:
+        output.line(f"system: {session.system}")
+    for turn in session.turns:
+        for picture in turn.pictures:
+            output.line(f"image: {picture.path} ({picture.width} x {picture.height})")
+        output.line(f">>> {turn.text}" if turn.role == "user" else f"{turn.text}\n")
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1] + "…"
+
+
+def _local(moment: str) -> str:
+    from datetime import datetime
+
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")

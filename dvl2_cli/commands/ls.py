@@ -1,0 +1,112 @@
+"""``dvl2 ls``: the models on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dvl2_cli.store.inventory import Copy
+
+app = typer.Typer(add_completion=False)
+
+_HEADINGS = ("name", "quant", "size", "revision", "last used", "")
+
+
+@app.command()
+def ls(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+) -> None:
+    """List the models on this machine, every copy on its own line.
+
+    The one that a command without --model would use is marked "default".
+    """
+    from dvl2_cli.store.inventory import all_copies
+
+    copies, chosen = all_copies(), _default_folder()
+    if json:
+        from dvl2_cli.results.lines import write_json_line
+
+        for copy in copies:
+            write_json_line(sys.stdout, _as_json(copy, chosen))
+        return
+    rows = [_row(copy, chosen) for copy in copies]
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    _print_table(rows, no_color)
+
+
+def _default_folder() -> Path | None:
+    from dvl2_cli.errors import Dvl2Error
+    from dvl2_cli.settings import load_settings
+    from dvl2_cli.store.resolve import resolve, wish_from
+
+    try:
+        return resolve(wish_from(load_settings()), remember=False).folder
+    except Dvl2Error as error:
+        from dvl2_cli.ui.control import printable
+
+        typer.echo(f"dvl2: no model is the default: {printable(error.message)}", err=True)
+        return None
+
+
+def _as_json(copy: Copy, chosen: Path | None) -> dict[str, Any]:
+    return {
+        "schema": "dvl2.ls/1",
+        "name": copy.name,
+        "id": copy.id,
+        "quant": copy.quant,
+        "revision": copy.revision,
+        "state": copy.state,
+        "size": copy.size,
+        "folder": str(copy.folder),
+        "pulled_at": copy.pulled_at,
+        "used_at": copy.used_at,
+        "default": copy.folder == chosen,
+    }
+
+
+def _row(copy: Copy, chosen: Path | None) -> tuple[str, ...]:
+    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.ui.ages import age
+    from dvl2_cli.ui.control import printable
+
+    remark = "default" if copy.folder == chosen else ""
+    if copy.state == "incomplete":
+        remark = f"incomplete: dvl2 pull {copy.name}"
+    elif copy.state == "bundled":
+        remark = "bundled, default" if remark else "bundled"
+    revision = (copy.revision or "-")[:8]
+    return tuple(
+        printable(cell)
+        for cell in (
+            copy.name,
+            copy.quant,
+            format_size(copy.size),
+            revision,
+            age(copy.used_at),
+            remark,
+        )
+    )
+
+
+def _print_table(rows: list[tuple[str, ...]], no_color: bool) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.console import Console
+
+    table = Table(*_HEADINGS, box=box.SIMPLE)
+    table.columns[2].justify = "right"
+    for row in rows:
+        style = "bold" if row[-1].endswith("default") else ""
+        table.add_row(*(Text(cell, style) for cell in row))
+    Console(CommonOptions(no_color=no_color)).rich_out().print(table)

@@ -1,0 +1,65 @@
+"""``dvl2 ocr``: the text of images and PDF pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dvl2_cli.options import CommonOptions, with_common_options
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@with_common_options
+def ocr(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Images, PDFs, folders, globs, URLs; - is stdin."),
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="text, md, json, html, tsv, csv (tables), hocr or alto. "
+            "On a terminal text, in a pipe json.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder: one file per document.")
+    ] = None,
+    pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
+    dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Of PDF pages.")] = 200,
+    boxes: Annotated[
+        str, typer.Option("--boxes", help="Who locates lines: none, model or rapidocr.")
+    ] = "none",
+    fields: Annotated[
+        str | None, typer.Option("--fields", help="Values to extract: total,date.")
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", help="Extract by JSON Schema (file or text) or field list."),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
+    ] = False,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
+    ] = False,
+    *,
+    common: CommonOptions,
+) -> None:
+    """Read the text of FILEs. A page that fails does not stop the others."""
+    from dvl2_cli.commands.ocr_task import OcrTask
+
+    task = OcrTask(
+        form="json" if common.json else form,
+        output=output,
+        boxes=boxes,
+        fields=fields,
+        schema=schema,
+    )
+    task.run(files, common, pages=pages, dpi=dpi, recursive=recursive, show_prompt=show_prompt)

@@ -1,0 +1,94 @@
+"""``dvl2 ps``: the models that are kept warm."""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+app = typer.Typer(add_completion=False)
+
+_STOP_SECONDS = 15.0
+
+
+@app.command()
+def ps(
+    stop: Annotated[bool, typer.Option("--stop", help="Stop every warm model.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show the warm models: memory, requests, and when they stop."""
+    from dvl2_cli.engine.remote.daemon import daemon_status
+    from dvl2_cli.engine.remote.places import all_sockets, explicit_socket
+
+    named = explicit_socket()
+    paths = [*all_sockets(), *([named] if named else [])]
+    running = {path: status for path in paths if (status := daemon_status(path)) is not None}
+    if stop:
+        _stop(list(running))
+        return
+    if json:
+        rows = [{"socket": str(path), **status} for path, status in running.items()]
+        typer.echo(json_module.dumps({"schema": "dvl2.ps/1", "servers": rows}))
+    elif not running:
+        typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
+    else:
+        from rich.console import Console
+
+        Console().print(_table(running))
+
+
+def _stop(paths: list[Path]) -> None:
+    from dvl2_cli.engine.remote.daemon import daemon_status, stop_daemon
+    from dvl2_cli.errors import ModelError
+
+    for path in paths:
+        stop_daemon(path)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (left := [path for path in paths if path.exists() and daemon_status(path)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    if left:
+        raise ModelError(f"the model server at {left[0]} is still busy", "It stops when done.")
+    if not paths:
+        typer.echo("no model is kept warm", err=True)
+
+
+def _table(running: dict[Path, dict[str, Any]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from dvl2_cli.ui.control import printable
+
+    table = Table("model", "quant", "device", "memory", "requests", "up", "stops in", "pid",
+                  box=box.SIMPLE)  # fmt: skip
+    for status in running.values():
+        info = status["info"]
+        left = max(status["stops_after_seconds"] - status["idle_seconds"], 0)
+        cells = (
+            info["id"],
+            info["quant"],
+            info["device"],
+            f"{status['resident_bytes'] / 2**20:,.0f} MiB",
+            status["requests"],
+            _duration(status["uptime_seconds"]),
+            _duration(left),
+            status["pid"],
+        )
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+    return table
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,112 @@
+"""``dvl2 quantize``: make a quantised local copy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dvl2_cli.quantizing.quantize import Outcome
+    from dvl2_cli.quantizing.round_trip import Agreement
+    from dvl2_cli.ui.console import Console
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def quantize(
+    model: Annotated[str, typer.Argument(help="Folder, name or hub id of a pulled model.")],
+    to: Annotated[str, typer.Option("--to", help="int4, int8 or nf4.")] = "int4",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the copy.", show_default=False)
+    ] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Commit of the model.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare the copy's answers afterwards.")
+    ] = True,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+) -> None:
+    """Make a quantised copy of a model: a third (int4, nf4) or half (int8) of its size.
+
+    int4 and int8 are dvl2's own formats for CPUs; nf4 is bitsandbytes' for CUDA. One tensor
+    is in memory at a time; an interrupted run goes on where it stopped.
+    """
+    from dvl2_cli.errors import UsageError
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.store.copies import copy_folder
+    from dvl2_cli.store.resolve import Wish, resolve
+    from dvl2_cli.ui.console import Console
+
+    formats = ("int4", "int8", "nf4")
+    if to not in formats:
+        raise UsageError(f"--to is {to!r}", f"Give one of {', '.join(formats)}.")
+    console = Console(CommonOptions(quiet=quiet, no_color=no_color))
+    wish = Wish(model, "the command line", "none", revision)
+    source = resolve(wish).folder
+    # A trailing slash or dot must not end up in the names of the lock and the partial folder.
+    folder = output.absolute() if output else copy_folder(source, to)
+    outcome = _convert(source, to, folder, threads, console)
+    agreement = _compare(source, outcome, to, console) if check else None
+    _report(outcome, agreement, console)
+    if json:
+        _print_json(outcome, to, agreement)
+
+
+def _convert(source: Path, to: str, folder: Path, threads: int | None, console: Console) -> Outcome:
+    import torch
+
+    from deepseek_vl_v2.kernels import library as kernels
+    from dvl2_cli.quantizing.quantize import Format, quantize_model
+    from dvl2_cli.ui.transfer import transfer_bar
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+        kernels.set_threads(threads)
+    with transfer_bar(console, 0) as bar:
+        bar.file(folder.name)
+        return quantize_model(source, Format(to), folder, bar.at)
+
+
+def _compare(source: Path, outcome: Outcome, to: str, console: Console) -> Agreement:
+    from dvl2_cli.quantizing.round_trip import round_trip
+
+    console.note("comparing the copy with the original on a page and a passage of text")
+    return round_trip(source, outcome.folder, nf4=to == "nf4")
+
+
+def _report(outcome: Outcome, agreement: Agreement | None, console: Console) -> None:
+    if not outcome.made:
+        console.note(f"the copy is current: {outcome.folder}")
+    for error in outcome.errors:
+        console.note(
+            f"{error.name}: {error.kind}, relative error {error.relative_error:.2%} "
+            f"over {error.weights / 1e6:,.1f} M weights"
+        )
+    if agreement is not None:
+        console.note(
+            f"same most probable token at {agreement.top1:.1%} of {agreement.positions} "
+            f"positions, KL divergence {agreement.kl:.4f} nats"
+        )
+    if outcome.made:
+        console.note(f"the copy is in {outcome.folder}")
+
+
+def _print_json(outcome: Outcome, to: str, agreement: Agreement | None) -> None:
+    from dvl2_cli.results.envelope import plain
+    from dvl2_cli.results.lines import write_json_line
+
+    line = {
+        "schema": "dvl2.quantize/1",
+        "folder": str(outcome.folder),
+        "quant": to,
+        "made": outcome.made,
+        "errors": plain(outcome.errors),
+        "agreement": None if agreement is None else plain(agreement),
+    }
+    write_json_line(sys.stdout, line)

@@ -1,0 +1,99 @@
+"""``dvl2 rm``: delete models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dvl2_cli.store.inventory import Copy
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def rm(
+    models: Annotated[list[str], typer.Argument(help="Names or hub ids.", metavar="MODEL...")],
+    quant: Annotated[
+        str | None, typer.Option("--quant", help="Only this copy: none, int4, ...")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Only this commit, or its start.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Delete pulled models and their quantised copies from this machine.
+
+    The bundled nano stays; folders that dvl2 did not pull are never touched.
+    """
+    from dvl2_cli.store.inventory import delete
+
+    copies = [copy for model in models for copy in _matching(model, quant, revision)]
+    copies = list({copy.folder: copy for copy in copies}.values())
+    if not yes:
+        _ask(copies)
+    for copy in copies:
+        delete(copy)
+        _report(copy, json)
+
+
+def _matching(model: str, quant: str | None, revision: str | None) -> list[Copy]:
+    from dvl2_cli.errors import ModelError, UsageError
+    from dvl2_cli.store.inventory import all_copies
+    from dvl2_cli.store.names import parse_name
+
+    meaning = parse_name(model)
+    if meaning is None:
+        raise UsageError(
+            "nano is part of dvl2 and cannot be deleted", "It goes with: pip uninstall"
+        )
+    if isinstance(meaning, Path):
+        raise UsageError(f"{meaning} is your own folder", "dvl2 rm deletes only what dvl2 pulled.")
+    found = [
+        copy
+        for copy in all_copies()
+        if copy.id == meaning.text
+        and (quant is None or copy.quant == quant)
+        and (revision is None or (copy.revision or "").startswith(revision))
+    ]
+    if not found:
+        which = "".join(f" {word}" for word in (quant, revision) if word)
+        raise ModelError(f"there is no{which} {meaning.text} on this machine", "See: dvl2 ls")
+    return found
+
+
+def _ask(copies: list[Copy]) -> None:
+    from dvl2_cli.errors import CancelledError, UsageError
+    from dvl2_cli.planning.size import format_size
+
+    if not sys.stdin.isatty():
+        raise UsageError("dvl2 rm asks before it deletes, and this is not a terminal", "Add -y.")
+    for copy in copies:
+        typer.echo(f"  {_title(copy)}  {format_size(copy.size)}", err=True)
+    total = format_size(sum(copy.size for copy in copies))
+    if not typer.confirm(f"Delete {total}?", err=True):
+        raise CancelledError("nothing was deleted")
+
+
+def _report(copy: Copy, json: bool) -> None:
+    from dvl2_cli.planning.size import format_size
+
+    if not json:
+        typer.echo(f"dvl2: deleted {_title(copy)}, {format_size(copy.size)}", err=True)
+        return
+    from dvl2_cli.results.lines import write_json_line
+
+    line = {"id": copy.id, "quant": copy.quant, "revision": copy.revision, "size": copy.size}
+    write_json_line(sys.stdout, {"schema": "dvl2.rm/1", **line})
+
+
+def _title(copy: Copy) -> str:
+    from dvl2_cli.ui.control import printable
+
+    revision = f"@{copy.revision[:8]}" if copy.revision else ""
+    state = " (incomplete)" if copy.state == "incomplete" else ""
+    return printable(f"{copy.id}{revision} {copy.quant}{state}")

@@ -1,0 +1,172 @@
+"""What the commands that ask a model share: the engine, requests, warnings, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import typer
+
+from dvl2_cli.engine.events import Finished, Token
+from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
+from dvl2_cli.errors import CancelledError, ContextOverflowError, Dvl2Error, ModelError, UsageError
+from dvl2_cli.prompts import with_images
+from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.envelope import Envelope, Model
+from dvl2_cli.ui.console import NANO_NOTICE, Console
+from dvl2_cli.ui.interrupts import Interrupts
+from dvl2_cli.ui.output import Output
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from dvl2_cli.engine.engine import Engine
+    from dvl2_cli.options import CommonOptions
+
+
+def is_fatal(error: Dvl2Error) -> bool:
+    """Whether an error would meet every other input too, so that going on is pointless."""
+    if isinstance(error, ContextOverflowError):
+        return False
+    return isinstance(error, UsageError | ModelError)
+
+
+class Run:
+    """One command's run. The model is opened at the first question, so that a mistyped file
+    name does not wait for it.
+    """
+
+    def __init__(
+        self, common: CommonOptions, *, max_tokens: int, several: bool, show_prompt: bool = False
+    ) -> None:
+        from dvl2_cli.engine.opening import effective_settings, sampling_of, tiles_of
+
+        settings = effective_settings(common)
+        self.common = common
+        self.console = Console(common)
+        self.output = Output()
+        self.interrupts = Interrupts(several=several)
+        self.sampling = sampling_of(settings, max_tokens=max_tokens)
+        self.tiles = tiles_of(settings)
+        self._show_prompt = show_prompt
+        self._engine: Engine | None = None
+        self._codes: list[int] = []
+        self._usable = 0
+
+    def __enter__(self) -> Run:
+        self.interrupts.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.interrupts.__exit__(kind, error, trace)
+        if self._engine is not None:
+            self._engine.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, opened when first asked for."""
+        if self._engine is None:
+            from dvl2_cli.engine.opening import open_engine
+
+            self._engine = open_engine(self.common)
+            if self._engine.info.is_nano:
+                self.console.note_once(NANO_NOTICE)
+        return self._engine
+
+    @property
+    def model(self) -> Model | None:
+        """The model for results; None while it is not open."""
+        return Model.of(self._engine.info) if self._engine is not None else None
+
+    def request(
+        self,
+        question: str,
+        images: Sequence[Image],
+        *,
+        constraint: Constraint | None = None,
+        sampling: Sampling | None = None,
+    ) -> Request:
+        """One user turn about ``images``."""
+        content = with_images(question, len(images))
+        if self._show_prompt:
+            self.console.note_once(f"prompt: {content}")
+        return Request(
+            (Message("user", content, tuple(images)),),
+            sampling=sampling or self.sampling,
+            constraint=constraint,
+            tiles=self.tiles,
+        )
+
+    def ask(self, request: Request, on_text: Callable[[str], None] | None = None) -> Finished:
+        """The whole answer; ``on_text`` sees it as it comes."""
+        engine = self.engine
+        self.interrupts.begin()
+        for event in engine.stream(request, self.interrupts.cancel):
+            if isinstance(event, Token) and on_text is not None:
+                on_text(event.text)
+            if isinstance(event, Finished):
+                self.console.stats(event.usage)
+                return event
+        raise RuntimeError("the engine ended without a Finished event")
+
+    def ask_together(self, requests: Sequence[Request]) -> list[Finished]:
+        """The answers to several requests, each as it would be alone."""
+        engine = self.engine
+        self.interrupts.begin()
+        answers = engine.answer_batch(requests)
+        for answer in answers:
+            self.console.stats(answer.usage)
+        return answers
+
+    def doubts(self, answer: Finished) -> list[str]:
+        """Warnings about an answer that its confidence gives reason for."""
+        return doubts(answer.confidence)
+
+    def count(self, result: Envelope, *, code: int = 0) -> None:
+        """Take note of a result for the exit code, and show its warnings and error.
+
+        ``code`` is for results that are written but count as a failure.
+        """
+        where = ""
+        if result.source is not None:
+            page = f" page {result.source.page}" if result.source.page is not None else ""
+            where = f"{result.source.path}{page}: "
+        for warning in result.warnings:
+            self.console.warn(f"{where}{warning}")
+        if result.error is not None:
+            self.console.error(result.error.message, result.error.hint)
+            self._codes.append(result.error.exit_code)
+        elif code:
+            self._codes.append(code)
+        else:
+            self._usable += 1
+
+    def plan(self, request: Request, subject: str) -> None:
+        """Show what a request takes of the context, without answering it."""
+        cost = self.engine.cost(request)
+        tiles = ", ".join(f"{columns}x{rows} tiles + thumbnail" for columns, rows in cost.tiles)
+        room = cost.context_length - cost.prompt_tokens
+        verdict = f"leaves {room} for the answer" if room > 0 else f"{1 - room} too many"
+        self.output.line(
+            f"{subject}: {cost.prompt_tokens} of {cost.context_length} tokens "
+            f"({cost.image_tokens} of the image: {tiles}), {verdict}"
+        )
+
+    def finish(self) -> None:
+        """End the command with the exit code that the results call for.
+
+        Where everything failed for one reason the code is that reason's, else 1.
+        """
+        if self.interrupts.stop:
+            raise CancelledError("cancelled")
+        if not self._codes:
+            return
+        alike = len(set(self._codes)) == 1 and not self._usable
+        unusable = all(code == 5 for code in self._codes)
+        raise typer.Exit(self._codes[0] if alike or unusable else 1)

@@ -1,0 +1,71 @@
+"""``dvl2 serve``: keep a model warm for the commands that follow."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dvl2_cli.options import CommonOptions, with_common_options
+
+if TYPE_CHECKING:
+    from dvl2_cli.settings import Settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@with_common_options
+def serve(
+    socket: Annotated[
+        bool, typer.Option("--socket", help="Listen on a unix socket (the default).")
+    ] = False,
+    at: Annotated[
+        Path | None,
+        typer.Option("--at", help="Path of the socket; others find it by DVL2_SOCKET."),
+    ] = None,
+    idle_minutes: Annotated[
+        float | None,
+        typer.Option("--idle-minutes", min=0.01, help="Stop after so long without a request."),
+    ] = None,
+    *,
+    common: CommonOptions,
+) -> None:
+    """Keep a model warm.
+
+    dvl2 commands with the same model settings then answer through it and start in
+    milliseconds. It stops by itself when idle; `dvl2 ps` shows it, `dvl2 ps --stop` ends it.
+    """
+    from dataclasses import replace
+
+    from dvl2_cli.engine.opening import effective_settings
+
+    del socket  # says in scripts what is the default anyway
+    settings = effective_settings(common)
+    if idle_minutes is not None:
+        settings = replace(settings, idle_minutes=idle_minutes)
+    _serve_socket(settings, common, at)
+
+
+def _serve_socket(settings: Settings, common: CommonOptions, at: Path | None) -> None:
+    from dvl2_cli.engine.opening import open_local_engine
+    from dvl2_cli.engine.remote.places import explicit_socket, socket_path, wanted_key
+    from dvl2_cli.serving.daemon import Daemon, claim
+
+    key = wanted_key(settings, common.revision)
+    path = at or explicit_socket() or socket_path(key)
+    with claim(path):  # before the model is loaded: another may already have it
+        engine = open_local_engine(settings, common.revision, quiet=common.quiet)
+        daemon = Daemon(engine, key, path, idle_seconds=settings.idle_minutes * 60)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: daemon.stop())
+
+        def ready() -> None:
+            if not common.quiet:
+                minutes = f"{settings.idle_minutes:g}"
+                print(f"dvl2: warm at {path}; stops after {minutes} idle minutes", file=sys.stderr)
+
+        daemon.run(ready)

@@ -1,0 +1,148 @@
+"""``dvl2 show``: what a model is made of."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dvl2_cli.store.checkpoint import CheckpointInfo
+    from dvl2_cli.store.problems import Problem
+    from dvl2_cli.store.resolve import Resolved
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def show(
+    model: Annotated[
+        str | None, typer.Argument(help="Name, hub id or folder; else the default.")
+    ] = None,
+    quant: Annotated[
+        str | None, typer.Option("--quant", help="Which copy: none, int4, ...")
+    ] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Which commit.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+) -> None:
+    """Show what a model is made of, and everything that is wrong with its files.
+
+    Only headers are read, so this is quick for any size. Exit code 3 if dvl2 could not load it.
+    """
+    from dataclasses import replace
+
+    from dvl2_cli.settings import load_settings
+    from dvl2_cli.store.checkpoint import examine
+    from dvl2_cli.store.resolve import Wish, resolve, wish_from
+
+    wish = wish_from(load_settings(), revision)
+    if model is not None:
+        wish = Wish(model, "the command line", quant, revision, wish.cuda)
+    resolved = resolve(replace(wish, quant=quant), remember=False)
+    info, problems = examine(resolved.folder)
+    if json:
+        from dvl2_cli.results.lines import write_json_line
+
+        write_json_line(sys.stdout, _as_json(resolved, info, problems))
+    else:
+        _print(resolved, info, no_color)
+        _print_problems(problems)
+    if problems:
+        raise typer.Exit(3)
+
+
+def _as_json(
+    resolved: Resolved, info: CheckpointInfo | None, problems: list[Problem]
+) -> dict[str, Any]:
+    from dvl2_cli.results.envelope import plain
+    from dvl2_cli.store.contents import licence_of, parts_of
+
+    return {
+        "schema": "dvl2.show/1",
+        "id": resolved.id,
+        "revision": resolved.revision,
+        "quant": resolved.quant,
+        "folder": str(resolved.folder),
+        "reason": resolved.reason,
+        "licence": licence_of(resolved),
+        "architecture": plain(info.architecture) if info else None,
+        "parameters": info.parameters if info else None,
+        "active_parameters": info.active_parameters if info else None,
+        "context_length": info.architecture.decoder.context_length if info else None,
+        "parts": plain(parts_of(info)) if info else [],
+        "files": [{"name": name, "size": size} for name, size in _files(resolved.folder)],
+        "problems": plain(problems),
+    }
+
+
+def _files(folder: Path) -> list[tuple[str, int]]:
+    return [(path.name, path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()]
+
+
+def _facts(resolved: Resolved, info: CheckpointInfo | None) -> list[tuple[str, str]]:
+    from dvl2_cli.store.contents import describe, licence_of
+
+    facts = [
+        ("model", resolved.id),
+        ("revision", resolved.revision or "-"),
+        ("quantisation", resolved.quant),
+        ("licence", licence_of(resolved) or "not stated"),
+        ("folder", str(resolved.folder)),
+    ]
+    return facts + (describe(info) if info else [])
+
+
+def _print(resolved: Resolved, info: CheckpointInfo | None, no_color: bool) -> None:
+    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.store.contents import parts_of
+    from dvl2_cli.ui.control import printable
+
+    facts = _facts(resolved, info)
+    parts = [
+        (
+            part.name,
+            f"{part.tensors:,}",
+            f"{part.parameters:,}",
+            format_size(part.nbytes),
+            " ".join(part.formats),
+        )
+        for part in (parts_of(info) if info else [])
+    ]
+    files = [(name, format_size(size)) for name, size in _files(resolved.folder)]
+    if not sys.stdout.isatty():
+        for row in [*facts, *parts, *files]:
+            typer.echo("\t".join(printable(cell) for cell in row))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.console import Console
+
+    console = Console(CommonOptions(no_color=no_color)).rich_out()
+    tables = (
+        (("", ""), facts),
+        (("part", "tensors", "parameters", "size", "stored as"), parts),
+        (("file", "size"), files),
+    )
+    for headings, rows in tables:
+        if rows:
+            table = Table(*headings, box=box.SIMPLE, show_header=bool(headings[0]))
+            for column in table.columns[1:4] if headings[0] else ():
+                column.justify = "right"
+            for row in rows:
+                table.add_row(*(Text(printable(cell)) for cell in row))
+            console.print(table)
+
+
+def _print_problems(problems: list[Problem]) -> None:
+    from dvl2_cli.ui.control import printable
+
+    for problem in problems:
+        typer.echo(f"dvl2: {printable(problem.message)}", err=True)
+        typer.echo(f"  {printable(problem.hint)}", err=True)

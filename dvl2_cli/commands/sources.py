@@ -1,0 +1,64 @@
+"""Telling one input from many, which decides between pretty output and JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dvl2_cli.inputs.load import Reading
+    from dvl2_cli.inputs.picture import Picture, Unreadable
+    from dvl2_cli.inputs.sources import Source
+
+
+class Inputs:
+    """The pictures that arguments name, read one at a time.
+
+    ``several`` is known before the first is read: more than one argument, or one that
+    stands for a list (a folder, a glob, names on stdin).
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], reading: Reading, *, recursive: bool = False
+    ) -> None:
+        from dvl2_cli.inputs.sources import find_sources
+
+        self._reading = reading
+        found = find_sources(arguments, recursive=recursive)
+        # Only stdin has to be looked at: it is a picture or a list of names.
+        head = list(_first(found)) if "-" in arguments else []
+        self._sources: Iterator[Source | Unreadable] = chain(head, found)
+        self.several = len(arguments) > 1 or _stands_for_many(arguments[0], head)
+
+    def __iter__(self) -> Iterator[Picture | Unreadable]:
+        for source in self.sources():
+            yield from self.read(source)
+
+    def sources(self) -> Iterator[Source | Unreadable]:
+        """What is to be read, before it is read; can be gone through once."""
+        return self._sources
+
+    def read(self, source: Source | Unreadable) -> Iterator[Picture | Unreadable]:
+        """The pages of one source."""
+        from dvl2_cli.inputs.load import read_pictures
+        from dvl2_cli.inputs.picture import Unreadable
+
+        if isinstance(source, Unreadable):
+            return iter((source,))
+        return read_pictures(source, self._reading)
+
+
+def _first(found: Iterator[Source | Unreadable]) -> Iterator[Source | Unreadable]:
+    for source in found:
+        yield source
+        return
+
+
+def _stands_for_many(argument: str, head: list[Source | Unreadable]) -> bool:
+    from pathlib import Path
+
+    if argument == "-":
+        return not (head and getattr(head[0], "head", None) is not None)
+    path = Path(argument).expanduser()
+    return path.is_dir() or (not path.exists() and any(char in argument for char in "*?["))

@@ -1,0 +1,54 @@
+"""The one interface between commands and whatever answers: here, a daemon, or a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dvl2_cli.engine.events import Event, Finished, PromptCost
+from dvl2_cli.engine.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model answers. ``reason`` says how it was chosen (flag, setting, bundled...)."""
+
+    id: str
+    revision: str | None
+    quant: str
+    device: str
+    context_length: int
+    is_nano: bool
+    reason: str
+
+
+class Engine(Protocol):
+    """Answers requests. One at a time: not safe for use from several threads."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model behind this engine."""
+
+    def cost(self, request: Request) -> PromptCost:
+        """Count the prompt's tokens without running the model.
+
+        Raises:
+            ContextOverflowError: never; compare ``prompt_tokens`` with ``context_length``.
+        """
+
+    def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """Answer: one Started, Tokens, one Finished. Setting ``cancel`` ends it soon, with
+        finish_reason "cancelled".
+
+        Raises:
+            ContextOverflowError: the prompt leaves no room for an answer.
+            OutOfMemoryError: the device ran out of memory.
+        """
+
+    def answer_batch(self, requests: Sequence[Request]) -> list[Finished]:
+        """Answer several requests together; each answer equals the one it would get alone."""
+
+    def close(self) -> None:
+        """Free the model's memory."""

@@ -1,0 +1,83 @@
+"""What an engine reports while it answers; plain data, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "loop", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCost:
+    """What a request takes of the context before a token is generated.
+
+    ``tiles`` has (columns, rows) of local tiles for every image; the thumbnail is one more.
+    """
+
+    prompt_tokens: int
+    image_tokens: int
+    context_length: int
+    tiles: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The prompt was accepted; ``reused_tokens`` of it were already in the KV cache."""
+
+    cost: PromptCost
+    reused_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer. ``text`` may be empty while a character is incomplete."""
+
+    text: str
+    token_id: int
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Counts and seconds of one answer."""
+
+    prompt_tokens: int
+    image_tokens: int
+    completion_tokens: int
+    prefill_seconds: float
+    decode_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Prefill and decode together."""
+        return self.prefill_seconds + self.decode_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the model was; None where it cannot be known (a remote server).
+
+    ``mean_probability`` is the geometric mean of the chosen tokens' probabilities, 0..1.
+    ``image_distance`` is the largest out-of-distribution distance of the images' features
+    from those the model was trained on, in the checkpoint's own units; above
+    ``image_threshold`` a picture is unlike anything seen in training.
+    """
+
+    mean_probability: float | None
+    image_distance: float | None = None
+    image_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer. ``raw`` keeps special tokens, ``text`` does not."""
+
+    text: str
+    raw: str
+    finish_reason: FinishReason
+    usage: Usage
+    confidence: Confidence
+
+
+Event = Started | Token | Finished

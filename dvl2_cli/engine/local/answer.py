@@ -1,0 +1,76 @@
+"""One answer as it is written: text so far, why it ended, how sure the model was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tokenizers.decoders import DecodeStream
+
+from deepseek_vl_v2 import DeepseekVLV2Processor
+from dvl2_cli.engine.events import FinishReason
+from dvl2_cli.engine.local.loop_guard import repeated_tail
+
+# Tokens between two looks for a loop: a look reads the last tokens, and need not be eager.
+_LOOP_STRIDE = 8
+
+
+class Answer:
+    """Collects tokens and turns them into text piece by piece.
+
+    Args:
+        processor: of the checkpoint.
+        stop: strings that end the answer and are cut from it.
+        loop_guard: whether endless repetition ends it.
+    """
+
+    def __init__(
+        self, processor: DeepseekVLV2Processor, stop: Sequence[str], *, loop_guard: bool
+    ) -> None:
+        self._processor = processor
+        self._backend = processor.tokenizer.backend_tokenizer
+        self._stream = DecodeStream(ids=None, skip_special_tokens=False)
+        self._stop = [text for text in stop if text]
+        self._loop_guard = loop_guard
+        self._log_probability = 0.0
+        self.ids: list[int] = []
+        self.raw = ""
+
+    def add(self, token_id: int, logprob: float) -> str:
+        """Append a token; the text that became complete with it, special tokens included."""
+        self.ids.append(token_id)
+        self._log_probability += logprob
+        piece = self._stream.step(self._backend, token_id) or ""
+        self.raw += piece
+        return piece
+
+    def ended(self) -> FinishReason | None:
+        """Why the answer should end here, or None."""
+        for text in self._stop:
+            if text in self.raw:
+                self.raw = self.raw[: self.raw.index(text)]
+                return "stop"
+        if self._loop_guard and len(self.ids) % _LOOP_STRIDE == 0 and self._cut_loop():
+            return "loop"
+        return None
+
+    @property
+    def text(self) -> str:
+        """The answer without special tokens."""
+        skipped = self._processor.tokenizer.all_special_tokens
+        text = self.raw
+        for token in skipped:
+            text = text.replace(token, "")
+        return text.strip()
+
+    @property
+    def mean_probability(self) -> float | None:
+        """Geometric mean of the chosen tokens' probabilities; None for an empty answer."""
+        return math.exp(self._log_probability / len(self.ids)) if self.ids else None
+
+    def _cut_loop(self) -> bool:
+        surplus = repeated_tail(self.ids)
+        if surplus:
+            self.ids = self.ids[:-surplus]
+            self.raw = self._processor.decode(self.ids)
+        return surplus > 0

@@ -1,0 +1,64 @@
+"""Image features, computed once per picture and tile grid and kept for later questions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2.tiling import TileGrid
+
+FeatureKey = tuple[bytes, int, int]
+
+
+def picture_digest(picture: Image) -> bytes:
+    """SHA-256 of a picture's size, mode and pixels."""
+    digest = hashlib.sha256(f"{picture.mode} {picture.size}".encode())
+    digest.update(picture.tobytes())
+    return digest.digest()
+
+
+class ImageFeatures:
+    """Encodes pictures to token sequences; the most recent ones are kept.
+
+    Args:
+        model: its tower and projector do the work.
+        processor: cuts the tiles.
+        most_tokens: how many image tokens are kept in all; the oldest pictures go first.
+    """
+
+    def __init__(
+        self,
+        model: DeepseekVLV2ForCausalLM,
+        processor: DeepseekVLV2Processor,
+        most_tokens: int = 32768,
+    ) -> None:
+        self._model = model
+        self._processor = processor
+        self._most_tokens = most_tokens
+        self._kept: OrderedDict[FeatureKey, tuple[Tensor, Tensor]] = OrderedDict()
+
+    def get(self, picture: Image, key: FeatureKey) -> tuple[Tensor, Tensor]:
+        """Token sequence [n, D] of a picture, and the mean of its tile tokens [D] in fp32."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        entry = self._encode(picture, TileGrid(key[1], key[2]))
+        self._kept[key] = entry
+        while len(self._kept) > 1 and self._token_count() > self._most_tokens:
+            self._kept.popitem(last=False)
+        return entry
+
+    @torch.inference_mode()
+    def _encode(self, picture: Image, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        pixels = self._processor.pixels(picture, grid).to(self._model.device)
+        tokens = self._model.encode_tiles(pixels)
+        pooled = tokens.float().mean(dim=(0, 1))
+        return self._model.assemble(tokens, grid.columns, grid.rows), pooled
+
+    def _token_count(self) -> int:
+        return sum(len(sequence) for sequence, _ in self._kept.values())

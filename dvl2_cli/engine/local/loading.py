@@ -1,0 +1,139 @@
+"""From a checked folder to a model that answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
+from deepseek_vl_v2.quantized_format import QUANT_METHOD
+from deepseek_vl_v2.quantized_loading import load_quantized
+from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
+from dvl2_cli.engine.local.memory import reported_out_of_memory
+from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
+from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
+from dvl2_cli.errors import ModelError, UsageError
+from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A model with what belongs to it."""
+
+    model: DeepseekVLV2ForCausalLM
+    processor: DeepseekVLV2Processor
+    decoder: Decoder
+    statistics: FeatureStatistics | None
+
+    @property
+    def context_length(self) -> int:
+        """Most positions that the model was made for."""
+        return self.model.config.language.max_position_embeddings
+
+
+def load_model(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    adapter: str | None = None,
+    threads: int | None = None,
+    max_memory: str | None = None,
+) -> LoadedModel:
+    """Load a checkpoint folder, released or quantised.
+
+    Args:
+        folder: is checked before any weight is read.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        dtype: of the weights; None takes the file's own, which keeps them memory-mapped.
+        adapter: folder of a LoRA adapter to lay over the weights.
+        threads: CPU threads; None for torch's choice.
+        max_memory: hard cap on resident memory, as "8GB".
+
+    Raises:
+        ModelError: see ``check_checkpoint``.
+        OutOfMemoryError: the weights do not fit.
+    """
+    info = check_checkpoint(folder)
+    check_fits(info, device, max_memory)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    with reported_out_of_memory(), _reported_model_errors(folder):
+        processor = DeepseekVLV2Processor.from_pretrained(folder, local_files_only=True)
+        model = _load_weights(folder, info, device=device, dtype=dtype)
+        if adapter is not None:
+            model = _with_adapter(model, adapter, info)
+    if max_memory is not None and device == "cpu":
+        hold_cap(model, max_memory)
+    decoder = _decoder_for(model, device)
+    return LoadedModel(model, processor, decoder, load_statistics(folder))
+
+
+def _load_weights(
+    folder: Path, info: CheckpointInfo, *, device: str, dtype: torch.dtype | None
+) -> DeepseekVLV2ForCausalLM:
+    if info.quant_method == QUANT_METHOD:
+        if device != "cpu":
+            raise UsageError(
+                f"the copy in {folder} is packed for the CPU, and --device is {device}",
+                "Use --device cpu, or a copy made with dvl2 quantize --to nf4.",
+            )
+        return load_quantized(folder)
+    model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(
+        folder, dtype=dtype or "auto", local_files_only=True
+    )
+    model.train(False)
+    if info.quant_method != "bitsandbytes":  # which places its own weights
+        model.to(torch.device(device))  # type: ignore[arg-type]
+    return model
+
+
+def _with_adapter(
+    model: DeepseekVLV2ForCausalLM, adapter: str, info: CheckpointInfo
+) -> DeepseekVLV2ForCausalLM:
+    if not (Path(adapter) / "adapter_config.json").is_file():
+        raise ModelError(
+            f"{adapter} holds no LoRA adapter (no adapter_config.json)",
+            "Give the folder that dvl2 train wrote.",
+        )
+    if info.quant_method is not None:
+        raise UsageError(
+            "an adapter is laid over plain weights, and this copy is quantised",
+            "Use --quant none, or merge the adapter with dvl2 train and quantise the result.",
+        )
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload()  # type: ignore[no-any-return]
+
+
+def _decoder_for(model: DeepseekVLV2ForCausalLM, device: str) -> Decoder:
+    if device == "cpu":
+        # Models that the kernels do not cover, and machines without them, decode in torch.
+        with contextlib.suppress(UnsupportedModelError):
+            return NativeDecoder(model, model.config.language.max_position_embeddings)
+    return TorchDecoder(model)
+
+
+@contextlib.contextmanager
+def _reported_model_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(
+            f"the model in {folder} needs a package that is not installed: {error.name or error}",
+            "Install it: pip install 'dvl2[bnb,train]'",
+        ) from error
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(
+            f"the model in {folder} cannot be loaded: {error}",
+            "Fetch it again with dvl2 pull, or check the folder.",
+        ) from error

@@ -1,0 +1,50 @@
+"""``--max-memory``: refuse what cannot work, then keep the process under the cap."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from deepseek_vl_v2.experts_cache import expert_tensors
+from dvl2_cli.planning.hardware import probe
+from dvl2_cli.planning.plan import Need, make_plan
+from dvl2_cli.planning.resident_cap import ResidentCap, Span
+from dvl2_cli.planning.size import parse_size
+from dvl2_cli.planning.weights import weights_from_headers
+from dvl2_cli.store.checkpoint import CheckpointInfo
+
+
+def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> None:
+    """Refuse a model that cannot run within memory, before any weight is read.
+
+    Raises:
+        OutOfMemoryError: it does not fit; the hint says what would.
+        UsageError: ``max_memory`` is not a size.
+    """
+    cap = None if max_memory is None else parse_size(max_memory)
+    weights = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    make_plan(info.architecture, weights, probe(), Need(), device=device, max_memory=cap)
+
+
+def hold_cap(
+    model: DeepseekVLV2ForCausalLM, max_memory: str, *, drop_cache: bool = False
+) -> ResidentCap:
+    """Keep this process under ``max_memory`` while ``model``, on the CPU, is alive.
+
+    Routed experts and the tower's blocks are given back when memory runs short, which ones
+    were longest resident first; ``drop_cache`` is for measuring (see ``ResidentCap``).
+    """
+    chunks = list(_chunks(model))
+    spans = [[Span(part.data_ptr(), part.nbytes) for part in chunk] for chunk in chunks]
+    cap = ResidentCap(parse_size(max_memory), spans, owners=chunks, drop_cache=drop_cache)
+    weakref.finalize(model, cap.close)
+    return cap
+
+
+def _chunks(model: DeepseekVLV2ForCausalLM) -> Iterator[list[Tensor]]:
+    for block in model.vision.blocks:
+        yield [*(part.data for part in block.parameters()), *block.buffers()]
+    yield from expert_tensors(model.language.model.layers)

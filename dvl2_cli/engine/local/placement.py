@@ -1,0 +1,54 @@
+"""Which device runs the model and in which type its weights are held, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from dvl2_cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A torch device and why it was taken."""
+
+    name: str
+    reason: str
+
+
+def choose_device(wish: str) -> Device:
+    """The device for "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        UsageError: the device that was asked for is not there.
+    """
+    if wish == "auto":
+        if torch.cuda.is_available():
+            return Device("cuda", "a CUDA device is there")
+        if torch.backends.mps.is_available():
+            return Device("mps", "an Apple GPU is there")
+        return Device("cpu", "no accelerator is there")
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[wish.split(":")[0]]:
+        raise UsageError(
+            f"--device is {wish}, but torch finds no such device",
+            "Use --device cpu, or install a torch build for the device; see dvl2 doctor.",
+        )
+    return Device(wish, "as asked")
+
+
+def choose_dtype(device: str, quant: str) -> torch.dtype | None:
+    """The type to hold weights in; None keeps the file's, which on a CPU keeps it mapped.
+
+    GPUs before Ampere have no bf16, and get fp16; released weights are bf16.
+    """
+    if quant != "none" or device == "cpu":
+        return None
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16

@@ -1,0 +1,128 @@
+"""A request's conversation as ids, and the keys by which a KV cache is recognised again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+from deepseek_vl_v2 import DeepseekVLV2Processor, PromptError
+from deepseek_vl_v2.template import encode_conversation
+from deepseek_vl_v2.tiling import TileGrid
+from dvl2_cli.engine.events import PromptCost
+from dvl2_cli.engine.local.features import FeatureKey, picture_digest
+from dvl2_cli.engine.request import Request
+from dvl2_cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """An encoded conversation.
+
+    ``keys`` has one hashable per position: the id of a text token, or picture and offset of
+    an image token. Two prompts with a common prefix of keys have a common prefix of the cache.
+    """
+
+    ids: list[int]
+    image_mask: list[bool]
+    keys: list[object]
+    pictures: list[Image]
+    grids: list[TileGrid]
+    feature_keys: list[FeatureKey]
+    cost: PromptCost
+
+
+def tile_limit(request: Request, picture: Image) -> int | None:
+    """The most local tiles that the request allows for a picture; None for the rule's own."""
+    if request.tiles != "auto":
+        return request.tiles
+    from dvl2_cli.planning.tile_budget import choose_tiles
+
+    return choose_tiles(picture)
+
+
+def build_prompt(
+    request: Request, processor: DeepseekVLV2Processor, context_length: int, *, hashed: bool = True
+) -> Prompt:
+    """Encode a request.
+
+    Args:
+        request: its messages; an empty assistant turn is added for the answer.
+        processor: of the checkpoint.
+        context_length: most positions of the model.
+        hashed: whether pictures are hashed for ``keys``; counting does not need them.
+
+    Raises:
+        UsageError: the conversation cannot be encoded, or asks nothing.
+    """
+    pictures = [picture for message in request.messages for picture in message.images]
+    _check_not_empty(request)
+    grids = [
+        processor.grid(picture.size, images=len(pictures), most_tiles=tile_limit(request, picture))
+        for picture in pictures
+    ]
+    counts = [grid.tokens(processor.tile_tokens) for grid in grids]
+    turns: list[Mapping[str, object]] = [
+        {"role": message.role, "content": message.content} for message in request.messages
+    ]
+    try:
+        encoded = encode_conversation(
+            [*turns, {"role": "assistant", "content": ""}],
+            counts,
+            processor.tokens,
+            mask_prompt=True,
+            for_generation=True,
+        )
+    except PromptError as error:
+        raise UsageError(str(error)) from error
+    feature_keys = [
+        (picture_digest(picture) if hashed else b"", grid.columns, grid.rows)
+        for picture, grid in zip(pictures, grids, strict=True)
+    ]
+    return Prompt(
+        ids=encoded.ids,
+        image_mask=encoded.image_mask,
+        keys=_keys(encoded.ids, encoded.image_mask, feature_keys, counts),
+        pictures=pictures,
+        grids=grids,
+        feature_keys=feature_keys,
+        cost=PromptCost(
+            prompt_tokens=len(encoded.ids),
+            image_tokens=sum(counts),
+            context_length=context_length,
+            tiles=tuple((grid.columns, grid.rows) for grid in grids),
+        ),
+    )
+
+
+def common_prefix(old: list[object], new: list[object]) -> int:
+    """How many leading keys are equal."""
+    for index, (left, right) in enumerate(zip(old, new, strict=False)):
+        if left != right:
+            return index
+    return min(len(old), len(new))
+
+
+def _check_not_empty(request: Request) -> None:
+    last = request.messages[-1] if request.messages else None
+    if last is None or last.role != "user":
+        raise UsageError("the conversation does not end with a question")
+    if not last.content.strip() and not last.images:
+        raise UsageError("the question is empty", "Say what you want to know, or attach a picture.")
+
+
+def _keys(
+    ids: list[int], image_mask: list[bool], pictures: list[FeatureKey], counts: list[int]
+) -> list[object]:
+    image_keys = iter(
+        [
+            (picture, offset)
+            for picture, count in zip(pictures, counts, strict=True)
+            for offset in range(count)
+        ]
+    )
+    return [
+        next(image_keys) if is_image else token
+        for token, is_image in zip(ids, image_mask, strict=True)
+    ]

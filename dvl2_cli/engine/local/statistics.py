@@ -1,0 +1,39 @@
+"""How unlike the training pictures a picture is, where a checkpoint says what those were like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+FILE_NAME = "feature_stats.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStatistics:
+    """Mean and variance [D] of the mean tile token over the training pictures.
+
+    ``threshold`` is the distance that one training picture in a thousand exceeded.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    threshold: float
+
+    def distance(self, pooled: Tensor) -> float:
+        """Root mean squared z-score of a mean tile token [D] (diagonal Mahalanobis / sqrt D)."""
+        z_squared = (pooled.cpu().float() - self.mean) ** 2 / self.variance
+        return float(z_squared.mean().sqrt())
+
+
+def load_statistics(folder: Path) -> FeatureStatistics | None:
+    """Read a checkpoint's statistics; None where it has none."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    tensors = load_file(path)
+    return FeatureStatistics(
+        tensors["mean"].float(), tensors["var"].float().clamp(min=1e-8), float(tensors["threshold"])
+    )

@@ -1,0 +1,121 @@
+"""From the shared options to the engine that answers: a server, the warm daemon, or local.
+
+torch is only imported when the model is to run in this process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dvl2_cli.engine.engine import Engine, ModelInfo
+from dvl2_cli.engine.request import Sampling
+from dvl2_cli.errors import UsageError
+from dvl2_cli.settings import Settings, load_settings, with_flags
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from dvl2_cli.options import CommonOptions
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def effective_settings(common: CommonOptions) -> Settings:
+    """The settings with the command line's flags laid over them.
+
+    Raises:
+        UsageError: a value is not what its setting takes.
+    """
+    return with_flags(load_settings(), common)
+
+
+def open_engine(common: CommonOptions) -> Engine:
+    """The engine that the options and settings ask for; its choice is shown on stderr once.
+
+    In this order: ``--server``, a warm daemon with the same model settings, this process.
+
+    Raises:
+        UsageError: a setting is wrong.
+        ModelError: the model is missing or not what it should be.
+        OutOfMemoryError: the model does not fit.
+    """
+    settings = effective_settings(common)
+    if settings.server is not None:
+        from dvl2_cli.engine.remote.openai import open_server
+
+        return open_server(settings)
+    from dvl2_cli.engine.remote.daemon import connect_running
+
+    daemon = connect_running(settings, common.revision)
+    if daemon is not None:
+        return daemon
+    return open_local_engine(settings, common.revision, quiet=common.quiet)
+
+
+def open_local_engine(
+    settings: Settings, revision: str | None = None, *, quiet: bool = False
+) -> Engine:
+    """Load the model into this process; see ``open_engine``."""
+    from dvl2_cli.store.resolve import announce, resolve, wish_from
+
+    device_wish = _checked_device(settings.device)
+    resolved = resolve(wish_from(settings, revision))
+    if not quiet:
+        announce(resolved)
+
+    from dvl2_cli.engine.local.engine import LocalEngine
+    from dvl2_cli.engine.local.loading import load_model
+    from dvl2_cli.engine.local.placement import choose_device, choose_dtype
+
+    device = choose_device(device_wish)
+    loaded = load_model(
+        resolved.folder,
+        device=device.name,
+        dtype=choose_dtype(device.name, resolved.quant),
+        adapter=settings.adapter,
+        threads=settings.threads,
+        max_memory=settings.max_memory,
+    )
+    return LocalEngine(
+        loaded,
+        ModelInfo(
+            id=resolved.id,
+            revision=resolved.revision,
+            quant=resolved.quant,
+            device=device.name,
+            context_length=loaded.context_length,
+            is_nano=resolved.is_nano,
+            reason=f"{resolved.reason}; {device.reason}",
+        ),
+    )
+
+
+def sampling_of(settings: Settings, *, max_tokens: int) -> Sampling:
+    """How to choose tokens; ``max_tokens`` is the command's own default."""
+    return Sampling(
+        temperature=0.0 if settings.temperature is None else settings.temperature,
+        top_p=1.0 if settings.top_p is None else settings.top_p,
+        seed=settings.seed,
+        max_new_tokens=settings.max_tokens or max_tokens,
+    )
+
+
+def tiles_of(settings: Settings) -> int | Literal["auto"] | None:
+    """The tile budget as a request takes it.
+
+    Raises:
+        UsageError: neither a whole number of tiles nor "auto".
+    """
+    if settings.tiles is None or settings.tiles == "auto":
+        return None if settings.tiles is None else "auto"
+    if not settings.tiles.isdecimal():
+        raise UsageError(
+            f"--tiles is {settings.tiles!r}", "Give a whole number of tiles, 0 to 9, or auto."
+        )
+    return int(settings.tiles)
+
+
+def _checked_device(device: str) -> str:
+    if device.split(":")[0] not in DEVICES:
+        raise UsageError(f"--device is {device!r}", f"Use one of {', '.join(DEVICES)}, or cuda:N.")
+    return device

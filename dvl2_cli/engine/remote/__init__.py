@@ -1,0 +1,1 @@
+"""Engines that answer elsewhere: a warm process on this machine, or a server."""

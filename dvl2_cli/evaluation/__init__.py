@@ -1,0 +1,1 @@
+"""How good the answers are: suites, metrics with confidence intervals, reports, plots."""

@@ -1,0 +1,45 @@
+"""The summaries as a table, and the answers as JSON lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dvl2_cli.evaluation.item import Outcome
+from dvl2_cli.evaluation.summary import TITLES, Summary
+
+HEADINGS = ("suite", "metric", "n", "mean", "95 % interval", "aim", "met", "WER", "s each")
+
+
+def table_row(summary: Summary) -> tuple[str, ...]:
+    """The cells of a summary under HEADINGS."""
+    met = {None: "", True: "yes", False: "no"}[summary.met]
+    sign = "≤" if summary.metric == "cer" else "≥"
+    return (
+        summary.group,
+        TITLES[summary.metric],
+        str(summary.n),
+        f"{summary.mean:.4f}" if summary.metric == "cer" else f"{summary.mean:.3f}",
+        f"{summary.low:.3f} to {summary.high:.3f}",
+        "" if summary.bar is None else f"{sign} {summary.bar:g}",
+        met,
+        "" if summary.wer is None else f"{summary.wer:.3f}",
+        f"{summary.seconds_per_item:.2f}",
+    )
+
+
+def answer_row(outcome: Outcome) -> dict[str, Any]:
+    """One answer for ``--answers``."""
+    item = outcome.item
+    return {
+        "schema": "dvl2.eval.answer/1",
+        "id": item.id,
+        "group": item.group,
+        "metric": item.metric,
+        "question": item.question,
+        "reference": item.reference,
+        "answer": outcome.answer,
+        "score": outcome.score,
+        "seconds": round(outcome.seconds, 4),
+        "tokens": outcome.tokens,
+        "finish_reason": outcome.finish_reason,
+    }

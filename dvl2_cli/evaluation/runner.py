@@ -1,0 +1,50 @@
+"""Asking an engine every item of a suite."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+from dvl2_cli.engine.engine import Engine
+from dvl2_cli.engine.events import Finished
+from dvl2_cli.engine.request import Message, Request, Sampling
+from dvl2_cli.errors import CancelledError
+from dvl2_cli.evaluation.item import Item, Outcome
+from dvl2_cli.evaluation.scoring import score
+from dvl2_cli.prompts import with_images
+
+# Room for the longest page; answers to questions are short, so a runaway ends early.
+_MOST_TOKENS = {"cer": 3000, "objects": 500, "boxes": 500}
+_FEW_TOKENS = 160
+
+
+def request_for(item: Item) -> Request:
+    """The greedy request that asks ``item``."""
+    question = Message("user", with_images(item.question, len(item.images)), item.images)
+    most = _MOST_TOKENS.get(item.metric, _FEW_TOKENS)
+    return Request((*item.history, question), Sampling(max_new_tokens=most))
+
+
+def run(
+    engine: Engine, items: Iterable[Item], cancel: threading.Event | None = None
+) -> Iterator[Outcome]:
+    """Ask the items one after the other, as a user would, and yield each scored answer.
+
+    Raises:
+        ContextOverflowError: an item does not fit the model's context.
+        CancelledError: ``cancel`` was set.
+    """
+    for item in items:
+        start = time.perf_counter()
+        finished = _answer(engine, request_for(item), cancel)
+        if finished.finish_reason == "cancelled":
+            raise CancelledError("the evaluation was stopped")
+        yield score(item, finished, time.perf_counter() - start)
+
+
+def _answer(engine: Engine, request: Request, cancel: threading.Event | None) -> Finished:
+    for event in engine.stream(request, cancel):
+        if isinstance(event, Finished):
+            return event
+    raise RuntimeError("the engine ended without a Finished event")

@@ -1,0 +1,116 @@
+"""Means with bootstrap confidence intervals over the outcomes of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from dvl2_cli.evaluation.item import Metric, Outcome
+from dvl2_cli.rendering import VERSION
+
+RESAMPLES = 2000
+_SEED = 20261124
+TITLES: dict[Metric, str] = {
+    "cer": "CER",
+    "anls": "ANLS",
+    "iou": "acc@0.5",
+    "boxes": "box F1@0.5",
+    "absent": "no box",
+    "exact": "accuracy",
+    "objects": "object F1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One row of the report.
+
+    ``mean`` is the mean score; for CER all edits over all characters. ``low`` and ``high``
+    are the bounds of its 95 % interval (percentile bootstrap over the items). ``wer`` only
+    with CER. ``bar`` is the value aimed for, where there is one.
+    """
+
+    group: str
+    metric: Metric
+    n: int
+    mean: float
+    low: float
+    high: float
+    seconds_per_item: float
+    wer: float | None = None
+    bar: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the mean reaches the bar; None without one."""
+        if self.bar is None:
+            return None
+        return self.mean <= self.bar if self.metric == "cer" else self.mean >= self.bar
+
+    def as_json(self) -> dict[str, Any]:
+        """The row for ``--json``."""
+        return {"schema": "dvl2.eval/1", **asdict(self), "met": self.met, "renderer": VERSION}
+
+
+def summarise_part(name: str, outcomes: Sequence[Outcome], bar: float | None) -> list[Summary]:
+    """A summary of every group of a part, and before them one of the part's main metric.
+
+    The main metric is that of the first outcome; only its groups are held against ``bar``.
+    """
+    if not outcomes:
+        return []
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.item.group, []).append(outcome)
+    main = outcomes[0].item.metric
+    rows = [
+        summarise(group, bar if group[0].item.metric == main else None) for group in groups.values()
+    ]
+    alike = [outcome for outcome in outcomes if outcome.item.metric == main]
+    if sum(row.metric == main for row in rows) > 1:
+        rows.insert(0, summarise(alike, bar, name))
+    return rows
+
+
+def summarise(
+    outcomes: Sequence[Outcome], bar: float | None = None, group: str | None = None
+) -> Summary:
+    """The summary of outcomes that share a metric, under ``group`` or the first one's group.
+
+    Raises:
+        ValueError: there are no outcomes.
+    """
+    if not outcomes:
+        raise ValueError("nothing to summarise")
+    first = outcomes[0].item
+    if first.metric == "cer":
+        upper = np.array([outcome.errors for outcome in outcomes], dtype=np.float64)
+        lower = np.array([outcome.length for outcome in outcomes], dtype=np.float64)
+    else:
+        upper = np.array([outcome.score for outcome in outcomes], dtype=np.float64)
+        lower = np.ones(len(outcomes))
+    low, high = _interval(upper, lower)
+    words = sum(outcome.words for outcome in outcomes)
+    return Summary(
+        group or first.group,
+        first.metric,
+        len(outcomes),
+        float(upper.sum() / lower.sum()),
+        low,
+        high,
+        sum(outcome.seconds for outcome in outcomes) / len(outcomes),
+        sum(outcome.word_errors for outcome in outcomes) / words if words else None,
+        bar,
+    )
+
+
+def _interval(upper: np.ndarray, lower: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of sum(upper) / sum(lower) under resampling of the items."""
+    generator = np.random.default_rng(_SEED)
+    picks = generator.integers(0, len(upper), (RESAMPLES, len(upper)))
+    ratios = upper[picks].sum(axis=1) / lower[picks].sum(axis=1)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,1 @@
+"""Chat sessions kept on this machine."""

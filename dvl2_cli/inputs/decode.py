@@ -1,0 +1,209 @@
+"""Bytes to Pillow pictures, one page at a time, with limits checked before decoding."""
+
+from __future__ import annotations
+
+import functools
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+
+from PIL import Image, UnidentifiedImageError
+
+from dvl2_cli.errors import InputError
+from dvl2_cli.inputs.libtiff import quiet_libtiff
+from dvl2_cli.inputs.pages import PageRanges
+from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.sniff import foreign_kind, is_picture_or_pdf, looks_like_text
+from dvl2_cli.inputs.upright import upright_rgb
+
+# EPS runs Ghostscript; the others only name the format and cannot decode it.
+_REFUSED = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC"})
+# Formats without a signature: almost any bytes would pass, so the name must agree.
+_BY_NAME_ONLY = {"TGA": (".tga", ".icb", ".vda", ".vst"), "PCD": (".pcd",), "WAL": (".wal",)}
+# A second frame here is a gain map or a preview, not an animation.
+_STILL_FORMATS = frozenset({"MPO", "ICO", "ICNS", "PSD", "HEIF"})
+# What Pillow's parsers of untrusted bytes raise besides OSError.
+_DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    EOFError,
+    RuntimeError,
+    ZeroDivisionError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def decode_pages(
+    data: bytes, path: str, sha256: str, pages: PageRanges | None, limits: Limits
+) -> Iterator[Picture | Unreadable]:
+    """Every page of a picture file; animations give their first frame and say so.
+
+    Raises:
+        InputError: not a picture, an unsupported kind, or damaged before the first page.
+    """
+    with warnings.catch_warnings():
+        # Corrupt metadata makes Pillow warn; the pixels decide whether the file is usable.
+        warnings.simplefilter("ignore")
+        image = _open(data, path)
+        _check_pixels(image, path, limits)
+        count = _frame_count(image)
+    if image.format == "TIFF" and count > 1:
+        yield from _tiff_pages(image, path, sha256, pages, count, limits)
+        return
+    if pages is not None and 1 not in pages.select(1):
+        raise InputError(f"{path} has one page; --pages asks for {pages.ranges[0][0]}")
+    animated = count > 1 and image.format not in _STILL_FORMATS
+    yield _decode(
+        image,
+        path,
+        sha256,
+        frame=0 if animated else None,
+        notes=(f"animated: read the first of {count} frames",) if animated else (),
+    )
+
+
+def _open(data: bytes, path: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats_for(path))
+    except Image.DecompressionBombError as error:
+        # Pillow checks before it decodes; its own limit is the one of `Limits`.
+        raise InputError(f"{path} is over 178 megapixels", "Shrink it first.") from error
+    except UnidentifiedImageError as error:
+        raise _not_a_picture(data, path) from error
+    except _DECODE_ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _formats_for(path: str) -> list[str]:
+    lowered = path.lower()
+    return [
+        name
+        for name in _known_formats()
+        if name not in _BY_NAME_ONLY or lowered.endswith(_BY_NAME_ONLY[name])
+    ]
+
+
+@functools.cache
+def _known_formats() -> tuple[str, ...]:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _REFUSED)
+
+
+def picture_suffixes() -> frozenset[str]:
+    """Lower-case suffixes, dot included, of the files that a folder listing picks up."""
+    known = set(_known_formats())
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in known}
+    return frozenset(suffixes | {".heic", ".heif", ".pdf"})
+
+
+def _not_a_picture(data: bytes, path: str) -> InputError:
+    head = data[:1024]
+    kind = foreign_kind(head)
+    if kind is not None:
+        return InputError(
+            f"{path} is {kind}, which dvl2 does not read", "Convert it to PNG, JPEG or PDF."
+        )
+    if is_picture_or_pdf(head):
+        return InputError(f"{path} is cut off or damaged: it starts as a picture and then breaks")
+    if looks_like_text(head):
+        return InputError(f"{path} is not a picture: it holds text")
+    return InputError(f"{path} is not a picture, or its beginning is damaged")
+
+
+def _damaged(path: str, error: BaseException, page: int | None = None) -> InputError:
+    where = path if page is None else f"{path} page {page}"
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return InputError(f"{where} is cut off: the file ends before the picture does")
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return InputError(f"{where} is damaged and cannot be decoded ({reason})")
+
+
+def _check_pixels(image: Image.Image, path: str, limits: Limits) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise InputError(f"{path} is {width} x {height} pixels: there is nothing to see")
+    if width * height > limits.pixels:
+        raise InputError(
+            f"{path} is {width} x {height} pixels, over {limits.pixels / 1e6:.0f} megapixels",
+            "Shrink it first.",
+        )
+
+
+def _frame_count(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except _DECODE_ERRORS:
+        return 1
+
+
+def _decode(
+    image: Image.Image,
+    path: str,
+    sha256: str,
+    *,
+    page: int | None = None,
+    frame: int | None = None,
+    notes: tuple[str, ...] = (),
+) -> Picture:
+    try:
+        with warnings.catch_warnings(), quiet_libtiff(image.format):
+            warnings.simplefilter("ignore")
+            rgb, applied, more = upright_rgb(image)
+    except _DECODE_ERRORS as error:
+        raise _damaged(path, error, page) from error
+    return Picture(rgb, path, sha256, page, frame, applied, notes + tuple(more))
+
+
+def _tiff_pages(
+    image: Image.Image,
+    path: str,
+    sha256: str,
+    pages: PageRanges | None,
+    count: int,
+    limits: Limits,
+) -> Iterator[Picture | Unreadable]:
+    for page in selected_pages(path, pages, count, limits):
+        if isinstance(page, Unreadable):
+            yield page
+            continue
+        try:
+            image.seek(page - 1)
+            _check_pixels(image, f"{path} page {page}", limits)
+            yield _decode(image, path, sha256, page=page)
+        except InputError as error:
+            yield Unreadable(path, page, error, sha256)
+        except _DECODE_ERRORS as error:
+            yield Unreadable(path, page, _damaged(path, error, page), sha256)
+
+
+def selected_pages(
+    path: str, pages: PageRanges | None, count: int, limits: Limits
+) -> Iterator[int | Unreadable]:
+    """The 1-based pages to read; a failure for every range that lies past the end.
+
+    Raises:
+        InputError: more pages than the limit.
+    """
+    ranges = pages or PageRanges(((1, None),))
+    if sum(1 for _ in ranges.select(min(count, limits.pages + 1))) > limits.pages:
+        raise InputError(
+            f"{path} has {count} pages; the limit is {limits.pages}",
+            f"Choose some, as in --pages 1-{limits.pages}.",
+        )
+    yield from ranges.select(count)
+    for missing in ranges.beyond(count):
+        yield Unreadable(path, missing, InputError(f"{path} has {count} pages, not {missing}"))

@@ -1,0 +1,182 @@
+"""The entry points: arguments of a command line to pictures, one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from dvl2_cli.errors import InputError
+from dvl2_cli.inputs.decode import decode_pages
+from dvl2_cli.inputs.fetch import (
+    clipboard,
+    decode_data_url,
+    download,
+    is_data_url,
+    is_url,
+    shown_data_url,
+)
+from dvl2_cli.inputs.pages import PageRanges
+from dvl2_cli.inputs.pdf import DEFAULT_DPI, render_pages
+from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.plugins import read_with_plugin
+from dvl2_cli.inputs.sniff import is_pdf
+from dvl2_cli.inputs.sources import STDIN, Source, find_sources
+from dvl2_cli.inputs.upright import upright_rgb
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How inputs are read: which pages, how sharp PDF pages are, what is allowed."""
+
+    pages: PageRanges | None = None
+    dpi: int = DEFAULT_DPI
+    limits: Limits = field(default_factory=Limits)
+    offline: bool = False
+
+
+def load_pictures(
+    *sources: str | Path, recursive: bool = False, reading: Reading | None = None
+) -> Iterator[Picture]:
+    """Pictures from paths, folders, globs, URLs, data URLs or "-" (stdin), in order.
+
+    Raises:
+        InputError: at the first input, or page of one, that cannot be read.
+    """
+    for found in find_sources(sources, recursive=recursive):
+        pictures = [found] if isinstance(found, Unreadable) else read_pictures(found, reading)
+        for picture in pictures:
+            if isinstance(picture, Unreadable):
+                raise picture.error
+            yield picture
+
+
+def read_all(
+    sources: Iterable[str | Path],
+    *,
+    recursive: bool = False,
+    reading: Reading | None = None,
+    stdin: BinaryIO | None = None,
+) -> Iterator[Picture | Unreadable]:
+    """As `load_pictures`, but what cannot be read is yielded in its place and the rest follows."""
+    for found in find_sources(sources, recursive=recursive, stdin=stdin):
+        if isinstance(found, Unreadable):
+            yield found
+        else:
+            yield from read_pictures(found, reading, stdin=stdin)
+
+
+def read_pictures(
+    source: Source, reading: Reading | None = None, *, stdin: BinaryIO | None = None
+) -> Iterator[Picture | Unreadable]:
+    """Every page of one source; never raises InputError."""
+    reading = reading or Reading()
+    name = shown_data_url(source.name) if is_data_url(source.name) else source.name
+    try:
+        if source.is_file:
+            yield from _from_file(Path(source.name), reading)
+        else:
+            data = _bytes_of(source, reading, stdin)
+            yield from _from_bytes(data, name, _digest(data), reading)
+    except InputError as error:
+        yield Unreadable(name, None, error)
+
+
+def clipboard_pictures(reading: Reading | None = None) -> Iterator[Picture]:
+    """The picture on the clipboard, or the files copied there.
+
+    Raises:
+        InputError: no picture, or no access to the clipboard.
+    """
+    found = clipboard()
+    if isinstance(found, list):
+        yield from load_pictures(*found, reading=reading)
+        return
+    rgb, turned, notes = upright_rgb(found)
+    digest = _digest(rgb.tobytes())
+    yield Picture(rgb, "clipboard", digest, orientation_applied=turned, notes=tuple(notes))
+
+
+def _bytes_of(source: Source, reading: Reading, stdin: BinaryIO | None) -> bytes:
+    if is_url(source.name):
+        return download(source.name, reading.limits, offline=reading.offline)
+    if is_data_url(source.name):
+        return decode_data_url(source.name, reading.limits)
+    limit = reading.limits.file_bytes
+    rest = (stdin or sys.stdin.buffer).read(limit + 1)
+    return _within_limit((source.head or b"") + rest, STDIN, limit)
+
+
+def _from_file(path: Path, reading: Reading) -> Iterator[Picture | Unreadable]:
+    name = str(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder")
+        with path.open("rb") as stream:
+            head = stream.peek(1024)[:1024]
+            if is_pdf(head) and path.is_file():
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                data = b""
+            else:
+                data = _within_limit(
+                    stream.read(reading.limits.file_bytes + 1), name, reading.limits.file_bytes
+                )
+                digest = _digest(data)
+    except OSError as error:
+        raise _cannot_read(name, error) from error
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{name!r} is not a file name") from error
+    if data or not is_pdf(head):
+        yield from _from_bytes(data, name, digest, reading)
+    else:
+        # A PDF stays on disk: pdfium reads the parts that each page needs.
+        yield from _pdf(path, name, digest, reading)
+
+
+def _from_bytes(
+    data: bytes, name: str, digest: str, reading: Reading
+) -> Iterator[Picture | Unreadable]:
+    if not data:
+        raise InputError(f"{name} is empty (0 bytes)")
+    if is_pdf(data[:1024]):
+        yield from _pdf(data, name, digest, reading)
+        return
+    try:
+        yield from decode_pages(data, name, digest, reading.pages, reading.limits)
+    except InputError as unknown:
+        images = read_with_plugin(name, data)
+        if images is None:
+            raise
+        try:
+            for page, image in enumerate(images, 1):
+                rgb, turned, notes = upright_rgb(image)
+                yield Picture(rgb, name, digest, page, None, turned, tuple(notes))
+        except InputError as error:
+            raise error from unknown
+
+
+def _pdf(
+    source: Path | bytes, name: str, digest: str, reading: Reading
+) -> Iterator[Picture | Unreadable]:
+    return render_pages(
+        source, name, digest, pages=reading.pages, dpi=reading.dpi, limits=reading.limits
+    )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _within_limit(data: bytes, name: str, limit: int) -> bytes:
+    if len(data) > limit:
+        raise InputError(f"{name} is over {limit // 2**20} MiB", "Shrink it first.")
+    return data
+
+
+def _cannot_read(name: str, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"no such file: {name}")
+    return InputError(f"cannot read {name}: {error.strerror or error}")

@@ -1,0 +1,66 @@
+"""A picture that was read, and an input that could not be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dvl2_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an input may cost before it is decoded.
+
+    ``file_bytes`` and ``pixels`` are per picture, ``download_bytes`` and
+    ``download_seconds`` per URL, ``pages`` per document. The pixel limit is the size at
+    which Pillow itself calls a picture a decompression bomb.
+    """
+
+    file_bytes: int = 512 * 2**20
+    pixels: int = 178_956_970
+    pages: int = 10_000
+    download_bytes: int = 64 * 2**20
+    download_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An RGB picture as a person would see it: upright, on white, 8 bits.
+
+    ``path`` is what the user wrote or the folder listing gave ("-" for stdin, a URL as
+    written). ``sha256`` is of the file's bytes, so all pages of a document share it.
+    ``page`` is 1-based and None for a file with one picture; ``frame`` is the 0-based frame
+    that was read of an animation. ``notes`` say what the user should know about the reading.
+    """
+
+    image: Image
+    path: str
+    sha256: str
+    page: int | None = None
+    frame: int | None = None
+    orientation_applied: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Pixels across, of the upright picture."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Pixels down, of the upright picture."""
+        return self.image.height
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An input, or one page of it, that could not be read, and why."""
+
+    path: str
+    page: int | None
+    error: InputError
+    sha256: str | None = None

@@ -1,0 +1,126 @@
+"""The options that every model-running command shares."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+_MODEL = "Model"
+_OUTPUT = "Output"
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """Values of the shared options; None means "as the settings say"."""
+
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Folder, name or hub id.", rich_help_panel=_MODEL),
+    ] = None
+    quant: Annotated[
+        str | None,
+        typer.Option("--quant", help="auto, none, int8, int4 or nf4.", rich_help_panel=_MODEL),
+    ] = None
+    device: Annotated[
+        str | None, typer.Option("--device", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL)
+    ] = None
+    revision: Annotated[
+        str | None,
+        typer.Option("--revision", help="Commit of a hub model.", rich_help_panel=_MODEL),
+    ] = None
+    adapter: Annotated[
+        str | None,
+        typer.Option("--adapter", help="Folder of a LoRA adapter.", rich_help_panel=_MODEL),
+    ] = None
+    max_memory: Annotated[
+        str | None,
+        typer.Option("--max-memory", help="Hard cap, as 8GB.", rich_help_panel=_MODEL),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel=_MODEL)
+    ] = None
+    tiles: Annotated[
+        str | None,
+        typer.Option(
+            "--tiles", help="Most local tiles per image, or auto.", rich_help_panel=_MODEL
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", min=1, help="Longest answer.", rich_help_panel=_MODEL),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", min=0.0, help="0 is greedy.", rich_help_panel=_MODEL),
+    ] = None
+    top_p: Annotated[
+        float | None,
+        typer.Option("--top-p", min=0.0, max=1.0, help="Nucleus.", rich_help_panel=_MODEL),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Makes sampling repeatable.", rich_help_panel=_MODEL),
+    ] = None
+    server: Annotated[
+        str | None,
+        typer.Option("--server", help="Ask an OpenAI-compatible server.", rich_help_panel=_MODEL),
+    ] = None
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never touch the network.", rich_help_panel=_MODEL)
+    ] = False
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per line.", rich_help_panel=_OUTPUT)
+    ] = False
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Show tokens and memory, run nothing.", rich_help_panel=_OUTPUT
+        ),
+    ] = False
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Timing on stderr.", rich_help_panel=_OUTPUT)
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=_OUTPUT)
+    ] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Every choice and why.", rich_help_panel=_OUTPUT)
+    ] = False
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="As NO_COLOR=1.", rich_help_panel=_OUTPUT)
+    ] = False
+
+
+def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` every option of CommonOptions; it receives them as ``common``."""
+    hints = get_type_hints(CommonOptions, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            item.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if item.default is MISSING else item.default,
+            annotation=hints[item.name],
+        )
+        for item in fields(CommonOptions)
+    ]
+    signature = inspect.signature(command, eval_str=True)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in signature.parameters.values()
+        if parameter.name != "common"
+    ]
+    shared_names = {parameter.name for parameter in shared}
+
+    def run(**values: Any) -> None:
+        common = CommonOptions(**{name: values.pop(name) for name in shared_names})
+        command(**values, common=common)
+
+    run.__name__ = command.__name__
+    run.__doc__ = command.__doc__
+    run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
+    return run

@@ -1,0 +1,1 @@
+"""What this machine has, what a model needs, and what goes where; knows nothing of torch."""

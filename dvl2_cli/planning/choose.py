@@ -1,0 +1,102 @@
+"""Automatic choices: the device, and the copy that suits it; each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dvl2_cli.errors import OutOfMemoryError
+from dvl2_cli.planning.hardware import Hardware
+from dvl2_cli.planning.plan import Need, Plan, make_plan
+from dvl2_cli.planning.weights import predicted_weights
+from dvl2_cli.store.architecture import Architecture
+
+# A page of a document: a thumbnail and nine tiles, a question, and an answer of some length.
+PAGE = Need(tiles=10, prompt_tokens=2100, answer_tokens=1024)
+# Best first. On a GPU bfloat16 is fastest where it fits; on a CPU speed is bytes read, so the
+# smallest copy is the fastest (benchmarks/README.md).
+_ON_CUDA = ("none", "int8", "nf4")
+_ON_CPU = ("int4", "int8", "none")
+# bfloat16 is native from compute capability 8.0 (Ampere) on.
+_NATIVE_BF16 = (8, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen and why."""
+
+    what: str
+    chosen: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Whether one model runs on this machine: the best plan, or why there is none."""
+
+    model: str
+    quant: str
+    device: str
+    plan: Plan | None
+    reason: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a plan."""
+        return self.plan is not None
+
+
+def choose_device(hardware: Hardware, wish: str = "auto") -> Choice:
+    """The device for ``wish`` as far as it can be told without torch."""
+    if wish != "auto":
+        return Choice("device", wish, "as asked")
+    cards = hardware.accelerators.value
+    if cards:
+        best = max(cards, key=lambda card: card.memory_free)
+        return Choice("device", best.kind, f"{best.name} is there")
+    return Choice("device", "cpu", f"no accelerator is there ({hardware.accelerators.source})")
+
+
+def outlook(
+    name: str,
+    parts: Architecture,
+    hardware: Hardware,
+    *,
+    need: Need = PAGE,
+    max_memory: int | None = None,
+) -> Outlook:
+    """The best way to run a model here: the first copy that fits whole, else the least split."""
+    device = choose_device(hardware).chosen
+    best: Outlook | None = None
+    refusal: OutOfMemoryError | None = None
+    for quant in _ON_CPU if device == "cpu" else _ON_CUDA:
+        weights = predicted_weights(parts, quant)
+        try:
+            plan = make_plan(parts, weights, hardware, need, device=device, max_memory=max_memory)
+        except OutOfMemoryError as error:
+            refusal = error
+            continue
+        found = Outlook(name, quant, device, plan, _why(plan, quant, hardware))
+        if plan.resident_experts == 1:
+            return found
+        if best is None or best.plan is None or plan.resident_experts > best.plan.resident_experts:
+            best = found
+    if best is not None:
+        return best
+    reason = refusal.message if refusal is not None else "nothing was tried"
+    return Outlook(name, "none", device, None, reason)
+
+
+def _why(plan: Plan, quant: str, hardware: Hardware) -> str:
+    if plan.resident_experts < 1:
+        share = f"{plan.resident_experts:.0%}"
+        where = "free memory" if plan.device == "cpu" else "the accelerator"
+        return f"{share} of the routed experts fit in {where}; the rest is read when needed"
+    if plan.device == "cpu":
+        return "fits in free RAM" + (
+            "; fewest bytes read for each token" if quant == "int4" else ""
+        )
+    card = max(hardware.accelerators.value, key=lambda item: item.memory_free)
+    note = ""
+    if card.capability is not None and card.capability < _NATIVE_BF16 and quant == "none":
+        note = "; held as float16, the card has no bfloat16"
+    return f"fits on {card.name}{note}"

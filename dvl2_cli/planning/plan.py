@@ -1,0 +1,229 @@
+"""What goes where: weights, cache and activations over GPU, RAM and disk, and why.
+
+Computed from sizes alone, before anything is loaded. A plan that cannot work raises with
+the remedy; one that can names, for each part, the tier that it lies in and the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dvl2_cli.errors import OutOfMemoryError
+from dvl2_cli.planning.accelerators import Accelerator
+from dvl2_cli.planning.hardware import Hardware
+from dvl2_cli.planning.size import format_size
+from dvl2_cli.planning.weights import Part, Weights
+from dvl2_cli.planning.working_memory import (
+    RUNTIME_BYTES,
+    cache_bytes_per_token,
+    decoder_bytes,
+    vision_bytes,
+)
+from dvl2_cli.store.architecture import Architecture
+
+# CUDA's own context and the allocator's rounding.
+_GPU_RESERVE = 900_000_000
+# Placed on an accelerator in this order: what every token reads, most used first.
+_ORDER = (Part.ROUTER, Part.ATTENTION, Part.SHARED, Part.DENSE, Part.HEAD, Part.EMBEDDINGS,
+          Part.PROJECTOR, Part.VISION, Part.ROUTED)  # fmt: skip
+
+
+class Tier(StrEnum):
+    """Where bytes lie while the model runs."""
+
+    GPU = "gpu"
+    RAM = "ram"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """``nbytes`` of one thing in one tier, and why there."""
+
+    what: str
+    tier: Tier
+    nbytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a run asks for: ``tiles`` in all (thumbnails too), tokens of prompt and answer."""
+
+    tiles: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Placements with their totals. Sizes in bytes.
+
+    ``resident_experts`` is the share of routed experts, 0..1, that stays in the fastest tier
+    that holds any; below 1 the rest is fetched when a token is routed to it.
+    """
+
+    device: str
+    placements: tuple[Placement, ...]
+    cap: int | None
+    read_per_token: int
+    cache_per_token: int
+    cache_per_token_expanded: int
+    resident_experts: float
+    notes: tuple[str, ...] = field(default=())
+
+    def bytes_in(self, tier: Tier) -> int:
+        """Bytes that the plan puts in ``tier``."""
+        return sum(item.nbytes for item in self.placements if item.tier is tier)
+
+
+def make_plan(
+    parts: Architecture,
+    weights: Weights,
+    hardware: Hardware,
+    need: Need,
+    *,
+    device: str = "cpu",
+    max_memory: int | None = None,
+) -> Plan:
+    """Place everything.
+
+    Args:
+        parts: the model's dimensions.
+        weights: its bytes by part.
+        hardware: the machine.
+        need: what the run asks for; nothing, to plan for the weights alone.
+        device: "cpu", "cuda" or "mps".
+        max_memory: hard cap on this process's resident memory, bytes.
+
+    Raises:
+        OutOfMemoryError: what every token needs does not fit.
+    """
+    per_token = cache_bytes_per_token(parts.decoder)
+    cache = per_token * (need.prompt_tokens + need.answer_tokens)
+    active = max(
+        vision_bytes(parts, need.tiles) if need.tiles else 0,
+        decoder_bytes(parts, max(need.prompt_tokens, 1)),
+    )
+    card = _card(hardware, device)
+    if card is not None:
+        placements, share = _on_gpu(weights, hardware, card, cache + active, max_memory)
+    else:
+        placements, share = _on_cpu(weights, hardware, cache + active, max_memory)
+    working = Tier.GPU if card is not None else Tier.RAM
+    placements += [
+        Placement("cache", working, cache, f"{format_size(per_token)} for each token"),
+        Placement("activations", working, active, "widest states while the prompt is read"),
+        Placement("runtime", Tier.RAM, RUNTIME_BYTES, "Python, torch and transformers; measured"),
+    ]
+    return Plan(
+        device=device if card is not None else "cpu",
+        placements=tuple(item for item in placements if item.nbytes),
+        cap=max_memory,
+        read_per_token=weights.read_per_token(parts.decoder),
+        cache_per_token=per_token,
+        cache_per_token_expanded=cache_bytes_per_token(parts.decoder, expanded=True),
+        resident_experts=share,
+    )
+
+
+def _card(hardware: Hardware, device: str) -> Accelerator | None:
+    kind = device.split(":")[0]
+    if kind == "cpu":
+        return None
+    cards = [card for card in hardware.accelerators.value if card.kind == kind]
+    return max(cards, key=lambda card: card.memory_free) if cards else None
+
+
+def _on_cpu(
+    weights: Weights, hardware: Hardware, working: int, cap: int | None
+) -> tuple[list[Placement], float]:
+    """All weights are mapped from their files; RAM keeps as many of them as there is room for."""
+    room = hardware.usable_ram if cap is None else cap
+    routed = weights.parts[Part.ROUTED]
+    tower = weights.parts[Part.VISION]
+    fixed = weights.total - routed
+    # The tower is read once for a picture and may leave again.
+    least = fixed - tower + max(tower, routed // 8) + working + RUNTIME_BYTES
+    if room < least:
+        raise _too_small(least, room, cap)
+    left = room - fixed - working - RUNTIME_BYTES
+    held = max(0, min(routed, left))
+    share = held / routed if routed else 1.0
+    why_fixed = "mapped from the file; every token reads it"
+    placements = [
+        Placement(part, Tier.RAM, weights.parts[part], why_fixed)
+        for part in _ORDER
+        if part not in (Part.ROUTED, Part.VISION, Part.PROJECTOR, Part.EMBEDDINGS)
+    ]
+    placements += [
+        Placement(part, Tier.RAM, weights.parts[part], "mapped from the file; read for pictures")
+        for part in (Part.VISION, Part.PROJECTOR)
+    ]
+    placements.append(
+        Placement(
+            Part.EMBEDDINGS,
+            Tier.RAM,
+            weights.parts[Part.EMBEDDINGS],
+            "mapped from the file; one row for each token",
+        )
+    )
+    reason = "mapped from the file; all fit"
+    if share < 1:
+        limit = "the cap" if cap is not None else "free RAM"
+        reason = f"mapped from the file; {share:.0%} fit within {limit}, used ones stay"
+    placements.append(Placement(Part.ROUTED, Tier.RAM, held, reason))
+    placements.append(
+        Placement(Part.ROUTED, Tier.DISK, routed - held, "read when a token is routed to them")
+    )
+    return placements, share
+
+
+def _on_gpu(
+    weights: Weights, hardware: Hardware, card: Accelerator, working: int, cap: int | None
+) -> tuple[list[Placement], float]:
+    """What every token reads goes to the accelerator first, then experts while there is room."""
+    room = card.memory_free - _GPU_RESERVE - working
+    if room < 0:
+        raise _too_small(working + _GPU_RESERVE, card.memory_free, None)
+    placements = []
+    for part in _ORDER:
+        size = weights.parts[part]
+        if part is Part.ROUTED:
+            break
+        tier = Tier.GPU if size <= room else Tier.RAM
+        reason = "every token reads it" if tier is Tier.GPU else f"no room left on {card.name}"
+        room -= size if tier is Tier.GPU else 0
+        placements.append(Placement(part, tier, size, reason))
+    routed = weights.parts[Part.ROUTED]
+    held = min(routed, room)
+    share = held / routed if routed else 1.0
+    reason = "all fit" if share == 1 else f"{share:.0%} fit; least recently used leave"
+    placements.append(Placement(Part.ROUTED, Tier.GPU, held, reason))
+    ram = (hardware.usable_ram if cap is None else cap) - RUNTIME_BYTES
+    ram -= sum(item.nbytes for item in placements if item.tier is Tier.RAM)
+    if ram < 0:
+        raise _too_small(RUNTIME_BYTES - ram, hardware.usable_ram, cap)
+    in_ram = min(routed - held, ram)
+    placements.append(Placement(Part.ROUTED, Tier.RAM, in_ram, "fetched when routed to"))
+    placements.append(
+        Placement(Part.ROUTED, Tier.DISK, routed - held - in_ram, "mapped; read when routed to")
+    )
+    return placements, share
+
+
+def _too_small(needed: int, room: int, cap: int | None) -> OutOfMemoryError:
+    if cap is not None:
+        return OutOfMemoryError(
+            f"--max-memory {format_size(cap)} is too small: this run needs {format_size(needed)}",
+            f"Give --max-memory {_round_up(needed)}, fewer tiles (--tiles 1) or a smaller model.",
+        )
+    return OutOfMemoryError(
+        f"this run needs {format_size(needed)} and {format_size(room)} are free",
+        "Close other programs, or choose --quant int4, fewer tiles (--tiles 1) or a smaller model.",
+    )
+
+
+def _round_up(size: int) -> str:
+    return f"{-(-size // 100_000_000) / 10:g}GB"

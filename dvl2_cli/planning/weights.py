@@ -1,0 +1,107 @@
+"""Bytes of a model's weights by part: exact from a folder's headers, predicted from its config.
+
+No weight is read. The prediction holds for plain weights and for dvl2's own packed formats;
+the rule of which tensor is packed how is that of ``dvl2 quantize``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dvl2_cli.planning.packing import added_tensors, stored_bytes
+from dvl2_cli.store.architecture import Architecture, Decoder
+from dvl2_cli.store.expected import UNUSED_PREFIX, expected_tensors
+from dvl2_cli.store.keys import EXACT_ROWS
+
+
+class Part(StrEnum):
+    """A part of the model whose weights are used, and placed, together."""
+
+    VISION = "vision tower"
+    PROJECTOR = "projector"
+    EMBEDDINGS = "embeddings"
+    ATTENTION = "attention"
+    DENSE = "dense layers"
+    SHARED = "shared experts"
+    ROUTED = "routed experts"
+    ROUTER = "routers and norms"
+    HEAD = "output head"
+
+
+_BY_NAME = (
+    # The head's rows at full precision, of which the likeliest few are read for each token.
+    (EXACT_ROWS, Part.EMBEDDINGS),
+    (".mlp.experts.", Part.ROUTED),
+    (".mlp.shared_experts.", Part.SHARED),
+    (".mlp.gate.", Part.ROUTER),
+    (".mlp.", Part.DENSE),
+    (".self_attn.", Part.ATTENTION),
+    (".embed_tokens.", Part.EMBEDDINGS),
+    (".lm_head.", Part.HEAD),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Bytes of every part, and where the figures come from."""
+
+    parts: Mapping[Part, int]
+    source: str
+
+    @property
+    def total(self) -> int:
+        """Bytes of the whole model."""
+        return sum(self.parts.values())
+
+    def read_per_token(self, decoder: Decoder) -> int:
+        """Bytes that one decoding step reads: everything but the tower and idle experts.
+
+        The embeddings give one row.
+        """
+        idle = 1.0
+        if decoder.experts:
+            idle = decoder.experts_per_token / decoder.experts
+        always = (Part.ATTENTION, Part.DENSE, Part.SHARED, Part.ROUTER, Part.HEAD)
+        row = self.parts.get(Part.EMBEDDINGS, 0) // decoder.vocab_size
+        head = 0 if decoder.tied_head is False else self.parts.get(Part.EMBEDDINGS, 0)
+        fixed = sum(self.parts.get(part, 0) for part in always)
+        return int(fixed + row + head + self.parts.get(Part.ROUTED, 0) * idle)
+
+
+def part_of(key: str) -> Part:
+    """The part that the tensor ``key`` (its released name) belongs to."""
+    if key.startswith("vision."):
+        return Part.VISION
+    if key.startswith("projector.") or key in ("image_newline", "view_seperator"):
+        return Part.PROJECTOR
+    return next((part for name, part in _BY_NAME if name in key), Part.ROUTER)
+
+
+def weights_from_headers(sizes: Mapping[str, int]) -> Weights:
+    """Add up the bytes of stored tensors, by key; the unused pooling head is not loaded."""
+    return Weights(_by_part(sizes), "headers of the weight files")
+
+
+def predicted_weights(parts: Architecture, quant: str) -> Weights:
+    """What a copy of ``quant`` holds: none (bfloat16), int8, int4 or nf4."""
+    shapes = expected_tensors(parts) | added_tensors(parts, quant)
+    sizes = {key: stored_bytes(key, shape, quant) for key, shape in shapes.items()}
+    return Weights(_by_part(sizes), f"config.json, as {quant}")
+
+
+def parameters(parts: Architecture) -> int:
+    """Parameters of the model, without the unused pooling head."""
+    shapes = expected_tensors(parts).items()
+    return sum(math.prod(shape) for key, shape in shapes if not key.startswith(UNUSED_PREFIX))
+
+
+def _by_part(sizes: Mapping[str, int]) -> dict[Part, int]:
+    counted: Counter[Part] = Counter()
+    for key, size in sizes.items():
+        if not key.startswith(UNUSED_PREFIX):
+            counted[part_of(key)] += size
+    return {part: counted[part] for part in Part}

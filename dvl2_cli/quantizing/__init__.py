@@ -1,0 +1,1 @@
+"""Converting released checkpoints to quantised local copies, one tensor at a time."""

@@ -1,0 +1,1 @@
+"""Reading pages: bands for long ones, loops cut and retried, tables, fields, line boxes."""

@@ -1,0 +1,156 @@
+"""Reading one page: in bands if it is long, again if the answer loops or is cut off."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from dvl2_cli.engine.events import Finished, FinishReason
+from dvl2_cli.engine.request import Sampling
+from dvl2_cli.reading.bands import can_split, is_long, split, strip_count
+from dvl2_cli.reading.loops import cut_loop
+from dvl2_cli.reading.merge import merge_bands
+from dvl2_cli.results.envelope import UsageTotals
+from dvl2_cli.results.ocr import Quality
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_DEEPEST_SPLIT = 2
+_RANK: dict[FinishReason, int] = {"stop": 0, "length": 1, "loop": 2, "cancelled": 3}
+
+OnText = Callable[[str], None]
+
+
+class Ask(Protocol):
+    """Puts the page's question to the model."""
+
+    def __call__(self, image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
+        """The answer about ``image``, with ``sampling`` in place of the usual one."""
+
+
+@dataclass(slots=True)
+class PageText:
+    """What was read and how it went."""
+
+    text: str
+    raw: str
+    finish_reason: FinishReason
+    usage: UsageTotals
+    quality: Quality
+    answers: list[Finished] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PageReader:
+    """Reads pages with one question. ``again`` is told when streamed text is not final."""
+
+    ask: Ask
+    sampling: Sampling
+    again: Callable[[str], None]
+
+    def read(self, page: Image, on_text: OnText | None = None) -> PageText:
+        """The text of ``page``; ``on_text`` sees it as it comes, where it comes in order."""
+        if is_long(page.size):
+            return self._in_bands(page, strip_count(page.size), depth=0)
+        return self._whole(page, on_text, depth=0)
+
+    def _whole(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
+        """``image`` in one piece; retried, then split, if the answer cannot be used."""
+        answer = self.ask(image, None, on_text)
+        result = _page_text(answer)
+        for sampling in self._other_settings():
+            if result.finish_reason != "loop":
+                break
+            self.again("the answer ran into a repetition: reading again with other settings")
+            retried = _page_text(self.ask(image, sampling, None))
+            result = _with_retry(result, retried)
+        unfinished = result.finish_reason in ("loop", "length")
+        if unfinished and depth < _DEEPEST_SPLIT and can_split(image.height, 2):
+            self.again("the page does not fit one answer: reading it in bands")
+            pieces = self._in_bands(image, 2, depth + 1)
+            return _after(result, pieces)
+        return result
+
+    def _other_settings(self) -> list[Sampling]:
+        """What to try on a loop: first a penalty, then also chance, repeatably."""
+        base = self.sampling
+        seed = 0 if base.seed is None else base.seed
+        return [
+            dataclasses.replace(base, repetition_penalty=1.1),
+            dataclasses.replace(
+                base, repetition_penalty=1.05, temperature=0.3, top_p=0.9, seed=seed
+            ),
+        ]
+
+    def _in_bands(self, page: Image, count: int, depth: int) -> PageText:
+        bands = split(page, count)
+        read = []
+        for band in bands:
+            piece = page.crop((0, band.top, page.width, band.bottom))
+            read.append(self._whole(piece, None, depth))
+            if read[-1].finish_reason == "cancelled":
+                break
+        shares = [band.shared / band.height for band in bands[: len(read)]]
+        reason = max((item.finish_reason for item in read), key=lambda name: _RANK[name])
+        return PageText(
+            text=merge_bands([item.text for item in read], shares),
+            raw="\n".join(item.raw for item in read),
+            finish_reason=reason,
+            usage=_sum([item.usage for item in read]),
+            quality=Quality(
+                loop_detected=any(item.quality.loop_detected for item in read),
+                degenerate=any(item.quality.degenerate for item in read),
+                truncated=any(item.quality.truncated for item in read),
+                retries=sum(item.quality.retries for item in read),
+                bands=sum(item.quality.bands for item in read),
+            ),
+            answers=[answer for item in read for answer in item.answers],
+        )
+
+
+def _page_text(answer: Finished) -> PageText:
+    text, looped = cut_loop(answer.text) if answer.finish_reason != "stop" else (answer.text, False)
+    # An engine without a loop guard runs a loop up to the token limit.
+    reason: FinishReason = "loop" if looped else answer.finish_reason
+    return PageText(
+        text=text.strip(),
+        raw=answer.raw,
+        finish_reason=reason,
+        usage=UsageTotals().plus(answer.usage),
+        quality=Quality(
+            loop_detected=reason == "loop",
+            degenerate=reason == "loop",
+            truncated=reason == "length",
+        ),
+        answers=[answer],
+    )
+
+
+def _with_retry(first: PageText, second: PageText) -> PageText:
+    """The retry's text, with what both cost."""
+    quality = dataclasses.replace(
+        second.quality, loop_detected=True, retries=first.quality.retries + 1
+    )
+    return dataclasses.replace(second, quality=quality, usage=_sum([first.usage, second.usage]))
+
+
+def _after(failed: PageText, pieces: PageText) -> PageText:
+    """``pieces``, with what the failed attempt at the whole cost and showed."""
+    quality = dataclasses.replace(
+        pieces.quality,
+        loop_detected=failed.quality.loop_detected or pieces.quality.loop_detected,
+        retries=failed.quality.retries + pieces.quality.retries + 1,
+    )
+    return dataclasses.replace(pieces, quality=quality, usage=_sum([failed.usage, pieces.usage]))
+
+
+def _sum(parts: list[UsageTotals]) -> UsageTotals:
+    return UsageTotals(
+        sum(part.prompt_tokens for part in parts),
+        sum(part.image_tokens for part in parts),
+        sum(part.completion_tokens for part in parts),
+        round(sum(part.seconds for part in parts), 3),
+    )

@@ -1,0 +1,1 @@
+"""The kinds of samples, one file each."""

@@ -1,0 +1,174 @@
+"""Scenes: up to eight objects with colours, sizes and places on a background."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass
+
+from PIL import Image
+
+from dvl2_cli.rendering.backgrounds import Background, random_background
+from dvl2_cli.rendering.canvas import Canvas, Colour
+from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, TINTS, Emoji
+from dvl2_cli.rendering.draft import Draft
+from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS, HELD_OUT_TOGETHER
+from dvl2_cli.rendering.places import place_of
+from dvl2_cli.rendering.sample import Box, Split, Thing
+from dvl2_cli.rendering.scene_turns import all_turns, some_turns
+from dvl2_cli.rendering.sprites import emoji_sprite, fitted, shape_sprite
+from dvl2_cli.rendering.wear import random_wear
+
+_SIZES = {"small": (0.13, 0.17), "medium": (0.2, 0.26), "large": (0.33, 0.42)}
+_CANVASES = ((384, 384),) * 6 + ((512, 384), (384, 512), (768, 512), (640, 640))
+_BY_NAME = {emoji.name: emoji for emoji in EMOJI}
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What is to be drawn: an emoji in a tint, or a shape in a colour."""
+
+    name: str
+    colour: str | None
+    emoji: Emoji | None
+
+    @classmethod
+    def of(cls, thing: Thing) -> Object:
+        """The object that was drawn as ``thing``."""
+        return cls(thing.name, thing.colour, _BY_NAME.get(thing.name))
+
+
+def draw(rng: random.Random, split: Split) -> Draft:
+    """Objects that do not hide each other (one scene in four overlaps a little)."""
+    size = rng.choice(_CANVASES)
+    canvas, background = compose(random_objects(rng, split), size, rng)
+    wear = random_wear(rng, 0.3, rotate=False)
+    turns = all_turns if split == "test" else some_turns
+    return Draft(canvas, turns(canvas, background.words, rng), background.base, wear)
+
+
+def compose(
+    objects: list[Object], size: tuple[int, int], rng: random.Random
+) -> tuple[Canvas, Background]:
+    """Draw the objects on a background of ``size``; those that find no room are left out."""
+    background = _fitting_background(objects, rng, *size)
+    canvas = Canvas(background.image)
+    overlap = 0.15 if rng.random() < 0.25 else 0.0
+    for thing in objects:
+        if _shows(thing, background.base):
+            _add(canvas, thing, overlap, rng)
+    return canvas, background
+
+
+def random_objects(rng: random.Random, split: Split) -> list[Object]:
+    """One to eight objects, two to eight in the test split, some of them alike."""
+    count = rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8))
+    chosen: list[Object] = []
+    if split == "test":
+        count = max(2, count)
+        chosen = _held_out(rng)
+    while len(chosen) < count:
+        # Repeats make counting, and "find all", worth asking.
+        again = chosen and rng.random() < 0.3
+        candidate = rng.choice(chosen) if again else _random_object(rng)
+        if split == "test" or _allowed(candidate, chosen):
+            chosen.append(candidate)
+    rng.shuffle(chosen)
+    return chosen
+
+
+def _random_object(rng: random.Random) -> Object:
+    if rng.random() < 0.4:
+        return Object(rng.choice(SHAPES), rng.choice(list(COLOURS)), None)
+    emoji = rng.choice(EMOJI)
+    if rng.random() < 0.12:
+        emoji = rng.choice([emoji for emoji in EMOJI if emoji.tintable])
+    if emoji.tintable:
+        return Object(emoji.name, rng.choice(list(TINTS)), emoji)
+    return Object(emoji.name, emoji.colour, emoji)
+
+
+def _allowed(candidate: Object, others: list[Object]) -> bool:
+    """Whether a training scene may hold ``candidate`` beside ``others``."""
+    look = (candidate.colour or "", candidate.name)
+    if look in HELD_OUT_SHAPES or look in HELD_OUT_TINTS:
+        return False
+    return all(frozenset((candidate.name, other.name)) not in HELD_OUT_TOGETHER for other in others)
+
+
+def _held_out(rng: random.Random) -> list[Object]:
+    """What every test scene holds at least: a look or a pair that training never shows."""
+    roll = rng.random()
+    if roll < 0.35:
+        colour, name = rng.choice(sorted(HELD_OUT_SHAPES))
+        return [Object(name, colour, None)]
+    if roll < 0.6:
+        colour, name = rng.choice(sorted(HELD_OUT_TINTS))
+        return [Object(name, colour, _BY_NAME[name])]
+    pair = rng.choice(sorted(sorted(names) for names in HELD_OUT_TOGETHER))
+    return [
+        Object(name, "red" if _BY_NAME[name].tintable else _BY_NAME[name].colour, _BY_NAME[name])
+        for name in pair
+    ]
+
+
+def _shows(thing: Object, ground: Colour) -> bool:
+    """Whether a shape stands out from the background; emoji have outlines and always do."""
+    if thing.emoji is not None:
+        return True
+    colour = COLOURS[str(thing.colour)]
+    return sum(abs(a - b) for a, b in zip(colour, ground, strict=True)) >= 150
+
+
+def _fitting_background(
+    objects: list[Object], rng: random.Random, width: int, height: int
+) -> Background:
+    """A background that all shapes stand out from, or after ten tries at least the first."""
+    for attempt in itertools.count():
+        background = random_background(rng, width, height)
+        needed = objects if attempt < 10 else objects[:1]
+        if all(_shows(thing, background.base) for thing in needed):
+            break
+    return background
+
+
+def _add(canvas: Canvas, thing: Object, overlap: float, rng: random.Random) -> None:
+    """Draw the object where there is room; left out when there is none after many tries."""
+    width, height = canvas.size
+    for attempt in range(60):
+        sizes = ("small", "medium", "medium", "large") if attempt < 12 else ("small", "medium")
+        size_name = rng.choice(sizes)
+        low, high = _SIZES[size_name]
+        side = round(min(width, height) * rng.uniform(low, high))
+        left, top = rng.randint(2, width - side - 2), rng.randint(2, height - side - 2)
+        rough = (left, top, left + side, top + side)
+        if any(_hidden(rough, other.box) > overlap for other in canvas.things):
+            continue
+        sprite = _sprite(thing, side, rng)
+        box = (left, top, left + sprite.width, top + sprite.height)
+        place = place_of(box, width, height)
+        if place is None and attempt < 40:
+            continue
+        canvas.image.paste(sprite, (left, top), sprite)
+        canvas.things.append(Thing(thing.name, thing.colour, box, place, size_name))
+        return
+
+
+def _hidden(box: Box, other: Box) -> float:
+    """The overlap as a fraction of the smaller box, 0..1."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (box, other)]
+    return width * height / min(areas)
+
+
+def _sprite(thing: Object, side: int, rng: random.Random) -> Image.Image:
+    if thing.emoji is not None:
+        tint = thing.colour if thing.emoji.tintable else None
+        return fitted(emoji_sprite(thing.emoji, tint), side, rng)
+    red, green, blue = (
+        min(255, max(0, part + rng.randint(-12, 12))) for part in COLOURS[str(thing.colour)]
+    )
+    return shape_sprite(thing.name, (red, green, blue), side, rng)

@@ -1,0 +1,26 @@
+"""Which template of a document a sample is drawn with."""
+
+from __future__ import annotations
+
+import random
+
+from dvl2_cli.prompts import extract_field
+from dvl2_cli.rendering.held_out import HELD_OUT_LAYOUTS
+from dvl2_cli.rendering.sample import Split, Turn
+
+SIZES = ((384, 384),) * 5 + ((384, 512), (384, 640), (576, 576), (768, 768), (600, 450))
+
+
+def pick_layout(rng: random.Random, split: Split, kind: str, layouts: tuple[str, ...]) -> str:
+    """One of ``layouts``; the test split draws only the held-out ones."""
+    held_out = HELD_OUT_LAYOUTS[kind]
+    return rng.choice([name for name in layouts if (name in held_out) == (split == "test")])
+
+
+def field_turns(
+    fields: dict[str, str], rng: random.Random, split: Split, most: int = 5
+) -> list[Turn]:
+    """A question for every field, or for ``most`` of them in training."""
+    turns = [Turn(extract_field(name), value, "field") for name, value in fields.items()]
+    rng.shuffle(turns)
+    return turns if split == "test" else turns[:most]

@@ -1,0 +1,23 @@
+"""Warnings from an engine's confidence: when an answer should be checked by a person."""
+
+from __future__ import annotations
+
+from dvl2_cli.engine.events import Confidence
+
+# Geometric mean of the chosen tokens' probabilities under which an answer is doubtful.
+LOW_PROBABILITY = 0.5
+
+
+def doubts(confidence: Confidence) -> list[str]:
+    """One sentence for each reason to distrust the answer; none where nothing is known."""
+    found = []
+    probability = confidence.mean_probability
+    if probability is not None and probability < LOW_PROBABILITY:
+        found.append(f"low confidence: mean token probability {probability:.2f}; check the answer")
+    distance, threshold = confidence.image_distance, confidence.image_threshold
+    if distance is not None and threshold is not None and distance > threshold:
+        found.append(
+            f"the picture is unlike those the model was trained on "
+            f"(distance {distance:.3g}, usual up to {threshold:.3g})"
+        )
+    return found

@@ -1,0 +1,119 @@
+"""The members that every command's JSON shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from dvl2_cli.errors import Dvl2Error
+
+if TYPE_CHECKING:
+    from dvl2_cli.engine.engine import ModelInfo
+    from dvl2_cli.engine.events import FinishReason, Usage
+    from dvl2_cli.inputs.picture import Picture, Unreadable
+
+Status = Literal["ok", "partial", "failed"]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an answer's picture came from; sizes are of the upright picture, in pixels."""
+
+    path: str
+    sha256: str | None = None
+    page: int | None = None
+    width: int | None = None
+    height: int | None = None
+    orientation_applied: bool = False
+
+    @classmethod
+    def of(cls, found: Picture | Unreadable) -> Source:
+        """The source of a picture, or of an input that could not be read."""
+        return cls(
+            found.path,
+            found.sha256,
+            found.page,
+            getattr(found, "width", None),
+            getattr(found, "height", None),
+            getattr(found, "orientation_applied", False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which weights answered."""
+
+    id: str
+    revision: str | None
+    quant: str
+
+    @classmethod
+    def of(cls, info: ModelInfo) -> Model:
+        """The part of an engine's description that belongs in a result."""
+        return cls(info.id, info.revision, info.quant)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """Tokens and seconds, summed over the requests that made one result."""
+
+    prompt_tokens: int = 0
+    image_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+    def plus(self, usage: Usage) -> UsageTotals:
+        """These totals and one more request's."""
+        return UsageTotals(
+            self.prompt_tokens + usage.prompt_tokens,
+            self.image_tokens + usage.image_tokens,
+            self.completion_tokens + usage.completion_tokens,
+            round(self.seconds + usage.seconds, 3),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """One line of ``--json``. Subclasses name their ``schema`` and add members.
+
+    ``status`` is "ok", "partial" (usable, but see ``warnings``) or "failed" (see ``error``).
+    ``raw`` is the model's own text, special tokens included.
+    """
+
+    schema: ClassVar[str]
+
+    status: Status = "ok"
+    error: Dvl2Error | None = None
+    warnings: tuple[str, ...] = ()
+    source: Source | None = None
+    model: Model | None = None
+    usage: UsageTotals | None = None
+    finish_reason: FinishReason | None = None
+    raw: str | None = None
+
+    @classmethod
+    def failure(
+        cls, error: Dvl2Error, source: Source | None = None, model: Model | None = None
+    ) -> Self:
+        """The result of an input that gave none."""
+        return cls(status="failed", error=error, source=source, model=model)
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON object, ``schema`` first, members in the order they are declared."""
+        return {"schema": self.schema} | {
+            item.name: plain(getattr(self, item.name)) for item in fields(self)
+        }
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON types: dataclasses to objects, tuples to arrays, errors to objects."""
+    if isinstance(value, Dvl2Error):
+        return value.as_json()
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if hasattr(value, "__dataclass_fields__"):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    return value

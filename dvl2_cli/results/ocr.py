@@ -1,0 +1,63 @@
+"""What ``dvl2 ocr`` reports: one line per page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from dvl2_cli.results.envelope import Box, Envelope
+
+BlockType = Literal["heading", "paragraph", "list", "table", "code", "formula", "line", "word"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that was read; ``box`` is in pixels, None where nothing located it."""
+
+    html: str
+    rows: tuple[tuple[str, ...], ...]
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of the page in reading order.
+
+    ``box_source`` says who located it ("model" or "rapidocr"); None with ``box`` None.
+    """
+
+    type: BlockType
+    text: str
+    box: Box | None = None
+    box_source: Literal["model", "rapidocr"] | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What went wrong while reading.
+
+    ``loop_detected``: some attempt ran into a repetition; ``degenerate``: none of the
+    retries got out of it. ``truncated``: the answer met its token limit. ``bands``: how
+    many pieces the page was read in.
+    """
+
+    loop_detected: bool = False
+    degenerate: bool = False
+    truncated: bool = False
+    retries: int = 0
+    bands: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcrResult(Envelope):
+    """One page; ``fields`` has the values that ``--fields`` or ``--schema`` asked for."""
+
+    schema: ClassVar[str] = "dvl2.ocr/1"
+
+    text: str = ""
+    markdown: str = ""
+    tables: tuple[Table, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    fields: dict[str, Any] | None = None
+    quality: Quality = Quality()

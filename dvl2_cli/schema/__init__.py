@@ -1,0 +1,1 @@
+"""Answers that follow a schema: reading the schema, short field lists, checking answers."""

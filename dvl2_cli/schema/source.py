@@ -1,0 +1,99 @@
+"""Reading what ``--schema`` was given: a file, JSON on the command line, or a field list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dvl2_cli.errors import NoUsableOutputError, UsageError
+from dvl2_cli.schema.fields import Schema, schema_from_fields
+
+_LARGEST = 2**20
+
+
+@dataclass(frozen=True)
+class AnswerSchema:
+    """A JSON Schema (2020-12) that an answer has to follow."""
+
+    document: Schema
+
+    @property
+    def text(self) -> str:
+        """The schema as JSON, for `Constraint`."""
+        return json.dumps(self.document, ensure_ascii=False)
+
+    @cached_property
+    def _validator(self) -> Any:
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self.document)
+
+    def parse(self, answer: str) -> Any:
+        """The value that ``answer`` holds, checked.
+
+        Raises:
+            NoUsableOutputError: not JSON, or not what the schema allows.
+        """
+        try:
+            value = json.loads(answer, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise NoUsableOutputError(
+                f"the answer is not the JSON that --schema asks for: {error}",
+                "A longer --max-tokens helps if it was cut short.",
+            ) from error
+        problem = next(iter(self._validator.iter_errors(value)), None)
+        if problem is not None:
+            where = problem.json_path
+            raise NoUsableOutputError(f"the answer breaks --schema at {where}: {problem.message}")
+        return value
+
+
+def read_schema(given: str) -> AnswerSchema:
+    """The schema that ``--schema`` names: a .json file, inline JSON, or a short field list.
+
+    Raises:
+        UsageError: it cannot be read, is not JSON or not a schema, or is no field list.
+    """
+    stripped = given.strip()
+    if stripped.startswith("{"):
+        return _from_json(stripped, "--schema")
+    if stripped.lower().endswith(".json"):
+        return _from_json(_file_text(Path(stripped).expanduser()), stripped)
+    return AnswerSchema(schema_from_fields(given))
+
+
+def _file_text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise UsageError(f"the schema {path} is over 1 MiB")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read the schema {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the schema {path} is not UTF-8 text") from error
+
+
+def _from_json(text: str, where: str) -> AnswerSchema:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{where}: a JSON Schema is an object, not {type(document).__name__}")
+    try:
+        Draft202012Validator.check_schema(document)
+    except SchemaError as error:
+        raise UsageError(f"{where}: not a JSON Schema: {error.message}") from error
+    return AnswerSchema(document)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

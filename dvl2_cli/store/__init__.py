@@ -1,0 +1,1 @@
+"""Where models live: finding, downloading, checking, listing and deleting them."""

@@ -1,0 +1,1 @@
+"""The trainer: the paper's three stages, nano's pretraining, and fine-tuning on one's own data."""

@@ -1,0 +1,54 @@
+"""What one forward and backward pass works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedImage:
+    """Which of the batch's tiles an image is made of: thumbnail, then local tiles."""
+
+    tiles: tuple[int, ...]
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Samples of similar length, or packed into rows.
+
+    ``tiles`` uint8 [N, 3, S, S], each distinct picture once; ``dense`` int16
+    [N, 196, 14] glyph labels and ``things`` float32 [N, 196, 6] object labels, -1 where
+    nothing is known; ``ids``, ``labels`` int64 [B, T] (labels not shifted, -100 not learned); ``positions`` int64
+    [B, T] and ``segments`` int64 [B, T] number the samples of a packed row, 0 is padding.
+    ``segments`` is None for rows that hold one sample each, padded on the right. ``pointers`` int64
+    [B, T] is the position in its row that each token is read from, or -1. Without a
+    decoder's part, ``ids`` has no rows.
+    """
+
+    tiles: Tensor
+    dense: Tensor | None
+    images: tuple[PlacedImage, ...]
+    ids: Tensor
+    labels: Tensor
+    positions: Tensor
+    segments: Tensor | None
+    pointers: Tensor | None = None
+    things: Tensor | None = None
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """The batch on ``device``."""
+        moved = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name, value in moved.items():
+            if isinstance(value, Tensor):
+                moved[name] = value.to(device, non_blocking=True)
+        return MicroBatch(**moved)
+
+    @property
+    def answer_tokens(self) -> int:
+        """Labels that the language loss sums over."""
+        return int((self.labels[:, 1:] != -100).sum())

@@ -1,0 +1,125 @@
+"""From pictures and conversations to what a micro-batch holds, with the model's own processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
+from dvl2_cli.training.batch import MicroBatch, PlacedImage
+
+Pixels = npt.NDArray[np.uint8]
+Message = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSample:
+    """One conversation; ``tiles`` [N, 3, S, S] without repeats, ``images`` index into them."""
+
+    ids: list[int]
+    labels: list[int]
+    tiles: Pixels
+    images: tuple[PlacedImage, ...]
+    pointers: list[int] | None = None
+
+
+def encode_sample(
+    processor: DeepseekVLV2Processor, messages: Sequence[Message], images: Sequence[Image]
+) -> EncodedSample:
+    """Encode a conversation that ends with an answer; only answers are labels.
+
+    Raises:
+        PromptError: see ``deepseek_vl_v2.template``.
+    """
+    grids = [processor.grid(image.size, images=len(images)) for image in images]
+    encoded = template.encode_conversation(
+        messages,
+        [grid.tokens(processor.tile_tokens) for grid in grids],
+        processor.tokens,
+        mask_prompt=True,
+        for_generation=False,
+    )
+    labels = encoded.labels(processor.ignore_id)
+    # Upstream keeps BOS as a label; nothing can predict it.
+    labels[0] = processor.ignore_id
+    tiles: list[Pixels] = []
+    placed: list[PlacedImage] = []
+    for image, grid in zip(images[: encoded.images_used], grids, strict=False):
+        cut = tiling.cut_tiles(image, grid, processor.tile_size)
+        if (grid.columns, grid.rows) == (1, 1):
+            placed.append(PlacedImage((len(tiles), len(tiles)), 1, 1))
+            tiles.append(cut[0])
+        else:
+            numbers = tuple(range(len(tiles), len(tiles) + len(cut)))
+            placed.append(PlacedImage(numbers, grid.columns, grid.rows))
+            tiles += list(cut)
+    size = processor.tile_size
+    pixels = np.stack(tiles) if tiles else np.zeros((0, 3, size, size), np.uint8)
+    return EncodedSample(encoded.ids, labels, pixels, tuple(placed))
+
+
+def collate(
+    samples: Sequence[EncodedSample],
+    pad_id: int,
+    dense: Tensor | None = None,
+    things: Tensor | None = None,
+) -> MicroBatch:
+    """One sample a row, padded on the right: causal attention then never sees padding."""
+    length = max(len(sample.ids) for sample in samples)
+    ids = torch.full((len(samples), length), pad_id)
+    labels = torch.full((len(samples), length), -100)
+    for row, sample in enumerate(samples):
+        ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
+        labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
+    positions = torch.arange(length)[None].expand(len(samples), -1)
+    tiles, images = join_images(samples)
+    pointers = None
+    if any(sample.pointers for sample in samples):
+        pointers = torch.full((len(samples), length), -1)
+        for row, sample in enumerate(samples):
+            pointers[row, : len(sample.pointers or ())] = torch.tensor(sample.pointers or [])
+    return MicroBatch(
+        tiles, dense, images, ids, labels, positions, None, pointers=pointers, things=things
+    )
+
+
+def pack(
+    rows: Sequence[Sequence[EncodedSample]], pad_id: int, dense: Tensor | None = None
+) -> MicroBatch:
+    """Several samples a row; each counts its positions from 0 and sees only itself."""
+    length = max(sum(len(sample.ids) for sample in row) for row in rows)
+    ids = torch.full((len(rows), length), pad_id)
+    labels = torch.full((len(rows), length), -100)
+    positions = torch.zeros((len(rows), length), dtype=torch.long)
+    segments = torch.zeros((len(rows), length), dtype=torch.long)
+    for number, row in enumerate(rows):
+        start = 0
+        for segment, sample in enumerate(row, 1):
+            mine = slice(start, start + len(sample.ids))
+            ids[number, mine] = torch.tensor(sample.ids)
+            labels[number, mine] = torch.tensor(sample.labels)
+            # The first token of a sample must not be predicted from its neighbour.
+            labels[number, start] = -100
+            positions[number, mine] = torch.arange(len(sample.ids))
+            segments[number, mine] = segment
+            start += len(sample.ids)
+    tiles, images = join_images([sample for row in rows for sample in row])
+    return MicroBatch(tiles, dense, images, ids, labels, positions, segments)
+
+
+def join_images(samples: Sequence[EncodedSample]) -> tuple[Tensor, tuple[PlacedImage, ...]]:
+    """All tiles of ``samples``, and their images with indices into them."""
+    images: list[PlacedImage] = []
+    start = 0
+    for sample in samples:
+        for image in sample.images:
+            numbers = tuple(start + number for number in image.tiles)
+            images.append(PlacedImage(numbers, image.columns, image.rows))
+        start += len(sample.tiles)
+    return torch.from_numpy(np.concatenate([sample.tiles for sample in samples])), tuple(images)

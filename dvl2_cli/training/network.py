@@ -1,0 +1,145 @@
+"""The module that a step runs: the model and the auxiliary heads, from a batch to losses.
+
+One ``forward`` from the root, so that DDP and FSDP see every parameter they wrap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.dense_head import DenseHead, label_weight
+from dvl2_cli.training.heads import PointerHead, ThingHead, known_cells
+from dvl2_cli.training.recipe import Recipe, Stage
+from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
+
+# The losses, in the order in which a step's counts are kept.
+KINDS = ("language", "dense", "thing", "pointer")
+
+
+@dataclass(slots=True)
+class Losses:
+    """Sums over a micro-batch, to be divided by the step's counts; ``balance`` is a mean.
+
+    ``hits`` counts what was right for every kind: answer tokens, glyphs, covered cells,
+    pointers.
+    """
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    hits: dict[str, float] = field(default_factory=dict)
+    balance: Tensor | None = None
+
+
+class TrainingNetwork(nn.Module):
+    """``model`` is the checkpoint being trained; heads exist for the losses of the recipe."""
+
+    def __init__(self, model: DeepseekVLV2ForCausalLM, recipe: Recipe) -> None:
+        super().__init__()
+        self.model = model
+        width, hidden = model.config.projector.n_embed, model.config.language.hidden_size
+
+        def wanted(name: str) -> bool:
+            return any(getattr(stage, f"{name}_loss") for stage in recipe.stages)
+
+        self.head = DenseHead(width) if wanted("dense") else None
+        self.thing_head = ThingHead(width) if wanted("thing") else None
+        self.pointer_head = PointerHead(hidden) if wanted("pointer") else None
+        layers = model.config.language.num_hidden_layers
+        self.pointer_layer = (layers + 1) // 2
+
+    def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
+        """Losses of a micro-batch."""
+        losses = Losses()
+        tokens = None
+        if len(batch.tiles):
+            tiles = batch.tiles.float() / 127.5 - 1
+            windows = stage.tower == "windows"
+            tokens = encode_windows(*self._eyes(), tiles) if windows else self._encode(tiles)
+            self._cells(losses, tokens, batch, windows)
+        if len(batch.ids):
+            self._language(losses, batch, tokens, stage)
+        return losses
+
+    def _eyes(self) -> tuple[Any, Any]:
+        return self.model.vision, self.model.projector
+
+    def _encode(self, tiles: Tensor) -> Tensor:
+        tower, projector = self._eyes()
+        if tiles.device.type != "cpu":
+            return cast(Tensor, projector(tower(tiles)))
+        # Written-out attention is faster on CPUs; see windows.
+        return cast(
+            Tensor, projector(run_blocks(tower, tower.patch_embed(tiles) + tower.pos_embed))
+        )
+
+    def _cells(self, losses: Losses, tokens: Tensor, batch: MicroBatch, windows: bool) -> None:
+        """The dense losses of the visual tokens."""
+        if batch.dense is not None and self.head is not None:
+            loss, counts = self.head.loss(tokens, _cut(batch.dense, windows))
+            losses.sums["dense"] = loss
+            losses.hits |= {"dense": counts.right, "glyphs": counts.glyphs, "false": counts.false}
+        if batch.things is not None and self.thing_head is not None:
+            loss, hits = self.thing_head.loss(tokens, _cut(batch.things, windows))
+            losses.sums["thing"], losses.hits["thing"] = loss, float(hits)
+
+    def _language(
+        self, losses: Losses, batch: MicroBatch, tokens: Tensor | None, stage: Stage
+    ) -> None:
+        model = self.model
+        features = [
+            model.assemble(tokens[list(image.tiles)], image.columns, image.rows)
+            for image in batch.images
+            if tokens is not None
+        ]
+        out = model.language.model(
+            inputs_embeds=model.embed(batch.ids, features),
+            position_ids=batch.positions,
+            attention_mask=None if batch.segments is None else packed_mask(batch.segments),
+            use_cache=False,
+            output_hidden_states=self.pointer_head is not None,
+        )
+        learned = batch.labels[:, 1:] != -100
+        logits = model.language.lm_head(out.last_hidden_state[:, :-1][learned]).float()
+        targets = batch.labels[:, 1:][learned]
+        losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
+        losses.hits["language"] = float((logits.detach().argmax(-1) == targets).sum())
+        if batch.pointers is not None and self.pointer_head is not None:
+            image = batch.ids == model.config.image_token_id
+            states = out.hidden_states[self.pointer_layer]
+            loss, hits = self.pointer_head.loss(states, batch.pointers, image)
+            losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)
+        if stage.balance_loss:
+            losses.balance = model.language.model.balance_loss()
+
+
+def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
+    """What the sums of KINDS are to be divided by, for one micro-batch."""
+    windows = stage.tower == "windows"
+    dense = things = 0.0
+    if batch.dense is not None:
+        dense = label_weight(_cut(batch.dense, windows))
+    if batch.things is not None:
+        things = known_cells(_cut(batch.things, windows))
+    pointers = 0 if batch.pointers is None else int((batch.pointers[:, 1:] >= 0).sum())
+    return [batch.answer_tokens, dense, things, pointers]
+
+
+def _cut(labels: Tensor, windows: bool) -> Tensor:
+    return window_labels(labels) if windows else labels
+
+
+def packed_mask(segments: Tensor) -> Tensor:
+    """[B, 1, T, T], True where a token may look: back, and within its own sample.
+
+    Padding looks at itself, so that no row of the softmax is empty.
+    """
+    same = segments[:, :, None] == segments[:, None, :]
+    length = segments.shape[1]
+    past = torch.ones(length, length, dtype=torch.bool, device=same.device).tril()
+    return (same & past)[:, None]

@@ -1,0 +1,64 @@
+"""AdamW as the paper trains with (betas 0.9, 0.95), and the learning rate of every step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from dvl2_cli.training.recipe import Stage
+
+BETAS = (0.9, 0.95)
+
+
+def freeze(model: nn.Module, stage: Stage) -> None:
+    """Let only the stage's parts be trained; see ``part_of``."""
+    for name, parameter in model.named_parameters():
+        part = part_of(name)
+        # The pooling head is in the format, but nothing reads it.
+        parameter.requires_grad = part in stage.train and "attn_pool" not in name
+        if name.endswith("e_score_correction_bias"):
+            parameter.requires_grad = False
+
+
+def part_of(name: str) -> str:
+    """ "vision", "projector" or "language" for a parameter of the model.
+
+    The separators between rows and views are part of the adaptor.
+    """
+    first = name.split(".", 1)[0]
+    return "projector" if first in ("image_newline", "view_seperator") else first
+
+
+def build_optimizer(network: nn.Module, stage: Stage) -> torch.optim.AdamW:
+    """Weight decay on matrices only; norms, biases and positions go without."""
+    trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+    matrices = [p for n, p in trained if p.dim() >= 2 and "pos_embed" not in n]
+    others = [p for n, p in trained if p.dim() < 2 or "pos_embed" in n]
+    groups = [
+        {"params": matrices, "weight_decay": stage.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=stage.learning_rate, betas=BETAS, fused=True)
+
+
+def learning_rate(stage: Stage, step: int) -> float:
+    """The rate of ``step`` (from 0): linear warm-up, then the stage's schedule.
+
+    "cosine" falls to ``final`` of the peak over the whole stage; "wsd" stays and falls
+    linearly over the last ``decay`` steps; "constant" stays.
+    """
+    peak = stage.learning_rate
+    if step < stage.warmup:
+        return peak * (step + 1) / stage.warmup
+    if stage.schedule == "cosine":
+        done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
+        return peak * (
+            stage.final + (1 - stage.final) * 0.5 * (1 + math.cos(math.pi * min(1, done)))
+        )
+    left = stage.steps - step
+    if stage.schedule == "wsd" and left < stage.decay:
+        return peak * (stage.final + (1 - stage.final) * left / stage.decay)
+    return peak

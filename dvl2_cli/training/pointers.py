@@ -1,0 +1,78 @@
+"""Where in the picture each answer token is to be found: the decoder's reading finger.
+
+A transcript's character points at the cell of its glyph, an object's name and box at the
+cell of the box's centre. An auxiliary head learns the cell of the next token from the
+decoder's middle, which teaches the decoder to follow lines long before it would find out
+from the characters alone. The head is dropped afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dvl2_cli.rendering.sample import Glyph
+from dvl2_cli.training.batch import PlacedImage
+from dvl2_cli.training.glyphs import CELL, CELLS, SEEN, TILE, placement
+
+_BOXED = re.compile(r"<\|ref\|>.*?<\|/det\|>", re.DOTALL)
+_BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+NOWHERE = -1
+
+Spot = tuple[float, float]
+
+
+def character_spots(
+    answer: str, glyphs: Sequence[Glyph], size: tuple[int, int]
+) -> list[Spot | None]:
+    """For every character of ``answer`` the point of the picture that it is read from."""
+    spots = _box_spots(answer, size)
+    if any(spots) or not glyphs:
+        return spots
+    return _glyph_spots(answer, glyphs) or spots
+
+
+def _box_spots(answer: str, size: tuple[int, int]) -> list[Spot | None]:
+    spots: list[Spot | None] = [None] * len(answer)
+    width, height = size
+    for boxed in _BOXED.finditer(answer):
+        start = boxed.start()
+        for box in _BOX.finditer(boxed.group()):
+            x0, y0, x1, y1 = (int(part) for part in box.groups())
+            spot = ((x0 + x1) / 1998 * width, (y0 + y1) / 1998 * height)
+            end = boxed.start() + box.end()
+            spots[start:end] = [spot] * (end - start)
+            start = end
+    return spots
+
+
+def _glyph_spots(answer: str, glyphs: Sequence[Glyph]) -> list[Spot | None] | None:
+    """None when the answer is not the picture's text in order."""
+    spots: list[Spot | None] = []
+    position = 0
+    for char in answer:
+        glyph = glyphs[position] if position < len(glyphs) else None
+        if glyph is not None and glyph.char == char:
+            x0, y0, x1, y1 = glyph.box
+            spots.append(((x0 + x1) / 2, (y0 + y1) / 2))
+            position += 1
+        elif char.isspace():
+            spots.append(None)
+        else:
+            return None
+    return spots
+
+
+def token_offset(spot: Spot, size: tuple[int, int], image: PlacedImage) -> int:
+    """The place of the cell at ``spot`` in the image's own token sequence, or NOWHERE."""
+    scale, left, top = placement(size, image.columns, image.rows)
+    x, y = spot[0] * scale + left, spot[1] * scale + top
+    column, row = int(x // TILE), int(y // TILE)
+    if not (0 <= column < image.columns and 0 <= row < image.rows):
+        return NOWHERE
+    inside_x, inside_y = x - column * TILE, y - row * TILE
+    if inside_x >= SEEN or inside_y >= SEEN:
+        return NOWHERE
+    thumbnail = CELLS * (CELLS + 1) + 1
+    line = row * CELLS + int(inside_y // CELL)
+    return thumbnail + line * (CELLS * image.columns + 1) + column * CELLS + int(inside_x // CELL)

@@ -1,0 +1,173 @@
+"""Micro-batches of rendered pictures: number m of a stage is always the same one.
+
+Its content depends only on the recipe's seed, the stage and m. So a run can be resumed, or
+spread over processes, without repeating or losing a picture.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from deepseek_vl_v2 import DeepseekVLV2Processor
+from dvl2_cli.prompts import with_images
+from dvl2_cli.rendering.render import render
+from dvl2_cli.rendering.sample import Sample, Split
+from dvl2_cli.training.batch import MicroBatch, PlacedImage
+from dvl2_cli.training.encode import EncodedSample, collate, encode_sample
+from dvl2_cli.training.glyphs import BINS, CELLS, Labels, glyph_labels
+from dvl2_cli.training.pointers import NOWHERE, character_spots, token_offset
+from dvl2_cli.training.recipe import Stage
+from dvl2_cli.training.things import FIELDS, thing_labels
+
+# Kinds that hold print, and so have a label for every bin of every tile.
+NOT_DENSE = frozenset({"chat", "scene", "example"})
+MOST_SAMPLES = 64
+
+
+class RenderedBatches(Dataset[MicroBatch]):
+    """``self[m]`` renders micro-batch ``m``: samples of one kind, so that lengths are alike."""
+
+    def __init__(
+        self, stage: Stage, seed: int, processor: DeepseekVLV2Processor, split: Split = "train"
+    ) -> None:
+        self.stage, self.seed, self.split = stage, seed, split
+        self.processor = processor
+
+    def __len__(self) -> int:
+        return self.stage.steps * self.stage.micro_batches
+
+    def __getitem__(self, number: int) -> MicroBatch:
+        rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
+        kinds, shares = list(self.stage.mix), list(self.stage.mix.values())
+        kind = rng.choices(kinds, shares)[0]
+        if self.stage.language_loss == 0:
+            return self._tiles_only(kind, rng)
+        return self._conversations(kind, rng)
+
+    def _render(self, kind: str, rng: random.Random) -> Sample:
+        return render(kind, rng.getrandbits(48), self.split)
+
+    def _tiles_only(self, kind: str, rng: random.Random) -> MicroBatch:
+        """Single local tiles with what lies in their cells; no text."""
+        tiles: list[Tensor] = []
+        marks: list[Tensor] = []
+        objects: list[Tensor] = []
+        while len(tiles) < self.stage.tiles:
+            sample = self._render(kind, rng)
+            assert sample.image is not None  # noqa: S101
+            encoded = encode_sample(self.processor, _messages(sample), _images(sample))
+            local = list(encoded.images[-1].tiles[1:])
+            rng.shuffle(local)
+            glyphs, things = _all_labels(encoded, sample), _all_things(encoded, sample)
+            for index in local[: self.stage.tiles - len(tiles)]:
+                tiles.append(torch.from_numpy(encoded.tiles[index]))
+                marks.append(torch.from_numpy(glyphs[index]))
+                objects.append(torch.from_numpy(things[index]))
+        none = torch.zeros((0, 0), dtype=torch.long)
+        things_known = torch.stack(objects) if self.stage.thing_loss else None
+        return MicroBatch(
+            torch.stack(tiles), torch.stack(marks), (), none, none, none, None, things=things_known
+        )
+
+    def _conversations(self, kind: str, rng: random.Random) -> MicroBatch:
+        samples: list[EncodedSample] = []
+        marks: list[Labels] = []
+        objects: list[np.ndarray] = []  # type: ignore[type-arg]
+        longest = tiles = 0
+        while len(samples) < MOST_SAMPLES:
+            sample = self._render(kind, rng)
+            encoded = encode_sample(self.processor, _messages(sample), _images(sample))
+            longest = max(longest, len(encoded.ids))
+            tiles += len(encoded.tiles)
+            full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
+            if samples and full:
+                break
+            if self.stage.pointer_loss:
+                encoded = replace(encoded, pointers=self._pointers(encoded, sample))
+            samples.append(encoded)
+            marks.append(_all_labels(encoded, sample))
+            objects.append(_all_things(encoded, sample))
+        dense = torch.from_numpy(np.concatenate(marks)) if self.stage.dense_loss else None
+        things = torch.from_numpy(np.concatenate(objects)) if self.stage.thing_loss else None
+        return collate(samples, self.processor.pad_id, dense, things)
+
+    def _pointers(self, encoded: EncodedSample, sample: Sample) -> list[int]:
+        """For every token the position that it is read from, or -1."""
+        pointers = [NOWHERE] * len(encoded.ids)
+        if sample.image is None or not encoded.images:
+            return pointers
+        image_id = self.processor.tokens.image
+        own = image_tokens(encoded.images[-1])
+        last = max(i for i, token in enumerate(encoded.ids) if token == image_id)
+        starts = iter(answer_starts(encoded.labels))
+        for turn in sample.turns:
+            start = next(starts)
+            spots = character_spots(turn.answer, sample.glyphs, sample.image.size)
+            spans = self._spans(turn.answer)
+            for index, char in enumerate(spans):
+                spot = spots[char]
+                if spot is None:
+                    continue
+                place = token_offset(spot, sample.image.size, encoded.images[-1])
+                if place != NOWHERE:
+                    pointers[start + index] = last + 1 - own + place
+        return pointers
+
+    def _spans(self, answer: str) -> list[int]:
+        """The first character of every token of an answer."""
+        encoded = self.processor.tokenizer(
+            answer.strip(), add_special_tokens=False, return_offsets_mapping=True
+        )
+        return [int(start) for start, _ in encoded["offset_mapping"]]
+
+
+def _images(sample: Sample) -> list[Image]:
+    return [image for image in (sample.example, sample.image) if image is not None]
+
+
+def _messages(sample: Sample) -> list[dict[str, str]]:
+    messages: list[dict[str, str]] = []
+    for turn in sample.turns:
+        question = with_images(turn.question, 0 if messages else len(_images(sample)))
+        messages += [
+            {"role": "<|User|>", "content": question},
+            {"role": "<|Assistant|>", "content": turn.answer},
+        ]
+    return messages
+
+
+def answer_starts(labels: list[int]) -> list[int]:
+    """Positions of the first label of every answer."""
+    return [i for i, label in enumerate(labels) if label != -100 and labels[i - 1] == -100]
+
+
+def image_tokens(image: PlacedImage) -> int:
+    """Tokens of one image, thumbnail, separators and all."""
+    return CELLS * (CELLS + 1) + 1 + image.rows * CELLS * (image.columns * CELLS + 1)
+
+
+def _all_things(encoded: EncodedSample, sample: Sample) -> np.ndarray:  # type: ignore[type-arg]
+    """Object labels of a sample's tiles; -1 everywhere in pictures that are not scenes."""
+    labels = np.full((len(encoded.tiles), CELLS * CELLS, FIELDS), -1, np.float32)
+    if sample.things and sample.image is not None:
+        image = encoded.images[-1]
+        known = thing_labels(sample.things, sample.image.size, image.columns, image.rows)
+        labels[list(image.tiles[1:])] = known
+    return labels
+
+
+def _all_labels(encoded: EncodedSample, sample: Sample) -> Labels:
+    """Labels of a sample's tiles; -1 everywhere in those that have none (thumbnails, scenes)."""
+    labels = np.full((len(encoded.tiles), CELLS * CELLS, BINS), -1, np.int16)
+    if sample.kind not in NOT_DENSE and sample.image is not None:
+        image = encoded.images[-1]
+        known = glyph_labels(sample.glyphs, sample.image.size, image.columns, image.rows)
+        labels[list(image.tiles[1:])] = known
+    return labels

@@ -1,0 +1,1 @@
+"""What the user sees: rich, prompt-toolkit and PIL only, never torch."""

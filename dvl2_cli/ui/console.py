@@ -1,0 +1,114 @@
+"""Who may write what where: data on stdout, everything else on stderr, colour on a TTY only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from dvl2_cli.ui.control import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+    from dvl2_cli.engine.engine import ModelInfo
+    from dvl2_cli.engine.events import Usage
+    from dvl2_cli.options import CommonOptions
+
+NANO_NOTICE = (
+    "answers come from nano, the small model bundled for trying dvl2 out; "
+    "for the real one: dvl2 pull deepseek-ai/deepseek-vl2-tiny"
+)
+
+
+class Console:
+    """One run's way of speaking to the user.
+
+    Lines on stderr start with "dvl2: ", have no control characters, and obey --quiet and
+    --verbose. ``rich_out`` and ``rich_err`` are Rich consoles, plain where NO_COLOR,
+    --no-color, TERM=dumb or a pipe ask for that.
+    """
+
+    def __init__(self, common: CommonOptions) -> None:
+        self.quiet = common.quiet
+        self.verbose = common.verbose
+        self._stats = common.stats
+        self._no_color = common.no_color or bool(os.environ.get("NO_COLOR"))
+        self.out_is_tty = _is_tty(sys.stdout)
+        self.err_is_tty = _is_tty(sys.stderr)
+        self._said: set[str] = set()
+
+    @property
+    def colour(self) -> bool:
+        """Whether stdout may carry colour."""
+        return self.out_is_tty and not self._no_color and os.environ.get("TERM") != "dumb"
+
+    def note(self, text: str) -> None:
+        """Something worth knowing; silent with --quiet."""
+        if not self.quiet:
+            _line(f"dvl2: {text}")
+
+    def note_once(self, text: str) -> None:
+        """As `note`, but each text only once per run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.note(text)
+
+    def detail(self, text: str) -> None:
+        """A choice and its reason; only with --verbose."""
+        if self.verbose:
+            _line(f"dvl2: {text}")
+
+    def warn(self, text: str) -> None:
+        """Something that makes a result doubtful; silent with --quiet."""
+        if not self.quiet:
+            _line(f"dvl2: warning: {text}")
+
+    def error(self, text: str, hint: str | None = None) -> None:
+        """A failure of one input; always shown."""
+        _line(f"dvl2: {text}")
+        if hint:
+            _line(f"  {hint}")
+
+    def introduce(self, info: ModelInfo) -> None:
+        """Name the model that answers and why it was chosen, once."""
+        self.note_once(f"model {info.id} ({info.reason}), {info.quant} on {info.device}")
+        if info.is_nano:
+            self.note_once(NANO_NOTICE)
+
+    def stats(self, usage: Usage, what: str = "") -> None:
+        """Timing of one answer; only with --stats."""
+        if not self._stats:
+            return
+        rate = usage.completion_tokens / usage.decode_seconds if usage.decode_seconds > 0 else 0.0
+        subject = f"{what}: " if what else ""
+        _line(
+            f"dvl2: {subject}{usage.prompt_tokens} prompt tokens "
+            f"({usage.image_tokens} of images) in {usage.prefill_seconds:.2f} s, "
+            f"{usage.completion_tokens} tokens in {usage.decode_seconds:.2f} s "
+            f"({rate:.1f} per second)"
+        )
+
+    def rich_out(self) -> RichConsole:
+        """A Rich console on stdout."""
+        from rich.console import Console as RichConsole
+
+        return RichConsole(no_color=not self.colour, highlight=False)
+
+    def rich_err(self) -> RichConsole:
+        """A Rich console on stderr."""
+        from rich.console import Console as RichConsole
+
+        return RichConsole(stderr=True, no_color=self._no_color, highlight=False)
+
+
+def _is_tty(stream: object) -> bool:
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):
+        return False
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(printable(text).replace("\n", "\\n") + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,127 @@
+"""Showing an answer while it is written: Markdown on a terminal, plain text elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from dvl2_cli.ui.control import printable
+from dvl2_cli.ui.markdown import markdown, split_settled
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.segment import Segment
+
+    from dvl2_cli.ui.output import Output
+
+_WAITING = "reading"
+
+
+class AnswerView(Protocol):
+    """Takes an answer piece by piece; `close` is called exactly once, also after a failure."""
+
+    def feed(self, piece: str) -> None:
+        """More of the answer."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class PlainView:
+    """Writes pieces as they come, without blanks before the first word, and a last newline."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._last = ""
+
+    def feed(self, piece: str) -> None:
+        """More of the answer."""
+        if not self._last:
+            piece = piece.lstrip()
+        if piece:
+            self._output.text(piece)
+            self._last = piece[-1]
+
+    def close(self) -> None:
+        """End the last line."""
+        if self._last not in ("", "\n"):
+            self._output.text("\n")
+
+
+class MarkdownView:
+    """Prints each block once it is complete; only the last one is drawn anew as it grows.
+
+    So a long answer scrolls by as normal output, and drawing costs the same however long
+    the answer is.
+    """
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live
+
+        self._console = console
+        self._tail = ""
+        self._printed = False
+        self._spinner = _spinner()
+        self._live = Live(
+            get_renderable=self._renderable,
+            console=console,
+            transient=True,
+            refresh_per_second=12,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def feed(self, piece: str) -> None:
+        """More of the answer."""
+        self._tail += printable(piece) if self._tail else printable(piece).lstrip()
+        if "\n" in piece:
+            settled, self._tail = split_settled(self._tail)
+            self._print(settled)
+
+    def close(self) -> None:
+        """Print what is left."""
+        tail, self._tail = self._tail, ""
+        self._live.stop()
+        self._print(tail)
+
+    def _print(self, text: str) -> None:
+        if not text.strip():
+            return
+        self._console.print(_Block(text, after_blank=self._printed), end="")
+        self._printed = True
+
+    def _renderable(self) -> RenderableType:
+        if self._tail or self._printed:
+            room = max(self._console.height - 2, 1)
+            return _Block(self._tail, after_blank=self._printed, most=room)
+        return self._spinner
+
+
+class _Block:
+    """A block of Markdown without blank lines around it; its last ``most`` lines if given."""
+
+    def __init__(self, text: str, *, after_blank: bool, most: int | None = None) -> None:
+        self._text, self._after_blank, self._most = text, after_blank, most
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        lines = console.render_lines(markdown(self._text), options.update(height=None), pad=False)
+        while lines and _is_blank(lines[-1]):
+            lines.pop()
+        start = next((at for at, line in enumerate(lines) if not _is_blank(line)), len(lines))
+        if self._after_blank and start < len(lines):
+            yield Segment.line()
+        for line in lines[start:][-(self._most or len(lines)) :]:
+            yield from line
+            yield Segment.line()
+
+
+def _is_blank(line: list[Segment]) -> bool:
+    return not any(segment.text.strip() for segment in line)
+
+
+def _spinner() -> RenderableType:
+    from rich.spinner import Spinner
+
+    return Spinner("dots", _WAITING, style="dim")

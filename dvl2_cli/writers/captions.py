@@ -1,0 +1,34 @@
+"""Caption rows on stdout."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from dvl2_cli.captioning.tables import COLUMNS, cells
+from dvl2_cli.results import CaptionResult
+
+
+def caption_line(result: CaptionResult, several: bool) -> str:
+    """The caption for people; with its path where there are several."""
+    text = f"skipped: {result.skipped}" if result.skipped else result.caption or ""
+    path = result.source.path if result.source else ""
+    return f"{path}: {text}\n" if several else f"{text}\n"
+
+
+def csv_head() -> str:
+    """The names of the columns."""
+    return _row(COLUMNS)
+
+
+def csv_row(result: CaptionResult) -> str:
+    """One row."""
+    return _row(cells(result))
+
+
+def _row(values: Sequence[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()

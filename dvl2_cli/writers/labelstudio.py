@@ -1,0 +1,50 @@
+"""Label Studio tasks with the boxes as predictions to be corrected by people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dvl2_cli.results.ground import FoundObject, GroundResult
+from dvl2_cli.results.lines import json_document
+from dvl2_cli.writers.coco import category_of
+
+
+def labelstudio_files(results: Sequence[GroundResult]) -> dict[str, str]:
+    """``tasks.json`` for a project with ``<RectangleLabels name="label" toName="image">``."""
+    tasks = [_task(result) for result in results if result.status != "failed" and result.source]
+    return {"tasks.json": json_document(tasks)}
+
+
+def _task(result: GroundResult) -> dict[str, Any]:
+    source = result.source
+    assert source is not None  # noqa: S101  labelstudio_files leaves these out
+    model = result.model.id if result.model else "dvl2"
+    width, height = source.width or 1, source.height or 1
+    found = [_region(item, width, height) for item in result.objects]
+    return {
+        "data": {"image": source.path},
+        "predictions": [{"model_version": model, "result": found}],
+    }
+
+
+def _region(item: FoundObject, width: int, height: int) -> dict[str, Any]:
+    x1, y1, x2, y2 = item.box
+    return {
+        "id": f"dvl2-{item.id}",
+        "type": "rectanglelabels",
+        "from_name": "label",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        # Label Studio counts in per cent of the picture.
+        "value": {
+            "x": round(x1 / width * 100, 4),
+            "y": round(y1 / height * 100, 4),
+            "width": round((x2 - x1) / width * 100, 4),
+            "height": round((y2 - y1) / height * 100, 4),
+            "rotation": 0,
+            "rectanglelabels": [category_of(item)],
+        },
+    }

@@ -1,0 +1,116 @@
+"""Formats of ``dvl2 ocr`` that are written page by page, so that memory stays flat."""
+
+from __future__ import annotations
+
+import html
+from typing import Protocol
+
+from dvl2_cli.errors import UsageError
+from dvl2_cli.reading.markdown import to_html
+from dvl2_cli.results.lines import json_line
+from dvl2_cli.results.ocr import OcrResult
+from dvl2_cli.writers.alto import AltoWriter
+from dvl2_cli.writers.hocr import HocrWriter
+from dvl2_cli.writers.tables import BlocksTsvWriter, TablesCsvWriter
+
+
+class PageWriter(Protocol):
+    """A document: its head, its pages in order, its foot."""
+
+    suffix: str
+    needs_boxes: bool
+
+    def head(self, title: str) -> str:
+        """What comes before the first page of the document called ``title``."""
+
+    def page(self, result: OcrResult, index: int) -> str:
+        """Page ``index``, counted from 0 within the document."""
+
+    def foot(self) -> str:
+        """What comes after the last page."""
+
+
+class TextWriter:
+    """Plain text; a form feed between pages, as pdftotext and tesseract write."""
+
+    suffix = ".txt"
+    needs_boxes = False
+
+    def head(self, title: str) -> str:
+        """Nothing."""
+        return ""
+
+    def page(self, result: OcrResult, index: int) -> str:
+        """The text, after a form feed if it is not the first page."""
+        return ("\f" if index else "") + result.text.rstrip("\n") + "\n"
+
+    def foot(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class MarkdownWriter(TextWriter):
+    """Markdown; a rule between pages."""
+
+    suffix = ".md"
+
+    def page(self, result: OcrResult, index: int) -> str:
+        """The page's Markdown."""
+        return ("\n---\n\n" if index else "") + result.markdown.rstrip("\n") + "\n"
+
+
+class HtmlWriter(TextWriter):
+    """One HTML file that needs nothing else; a section for each page."""
+
+    suffix = ".html"
+
+    def head(self, title: str) -> str:
+        """Up to the body."""
+        return (
+            '<!DOCTYPE html>\n<html>\n<head>\n<meta charset="utf-8">\n'
+            f"<title>{html.escape(title)}</title>\n"
+            "<style>table{border-collapse:collapse}td,th{border:1px solid;padding:.2em .5em}"
+            "</style>\n</head>\n<body>\n"
+        )
+
+    def page(self, result: OcrResult, index: int) -> str:
+        """The page as a section."""
+        number = result.source.page if result.source and result.source.page else index + 1
+        return f'<section id="page-{number}">\n{to_html(result.markdown)}</section>\n'
+
+    def foot(self) -> str:
+        """The end of the body."""
+        return "</body>\n</html>\n"
+
+
+class JsonWriter(TextWriter):
+    """One line of JSON for each page, failures included."""
+
+    suffix = ".ndjson"
+
+    def page(self, result: OcrResult, index: int) -> str:
+        """The result's line."""
+        return json_line(result.as_json()) + "\n"
+
+
+FORMATS: dict[str, type[PageWriter]] = {
+    "text": TextWriter,
+    "md": MarkdownWriter,
+    "json": JsonWriter,
+    "html": HtmlWriter,
+    "tsv": BlocksTsvWriter,
+    "csv": TablesCsvWriter,
+    "hocr": HocrWriter,
+    "alto": AltoWriter,
+}
+
+
+def page_writer(name: str) -> PageWriter:
+    """A fresh writer of the format called ``name``.
+
+    Raises:
+        UsageError: no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"-f {name}: no such format", f"One of {', '.join(FORMATS)}.")
+    return FORMATS[name]()

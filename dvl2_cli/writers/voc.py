@@ -1,0 +1,60 @@
+"""Pascal VOC annotations: an XML file for each picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+from xml.etree import ElementTree as Xml
+
+from dvl2_cli.results.ground import GroundResult
+from dvl2_cli.writers.coco import category_of
+from dvl2_cli.writers.names import UniqueNames, stem_of
+
+# What XML 1.0 has no way to write.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def voc_files(results: Sequence[GroundResult]) -> dict[str, str]:
+    """``NAME.xml`` with boxes in whole pixels."""
+    names = UniqueNames()
+    return {
+        f"{names.take(stem_of(result.source))}.xml": _document(result)
+        for result in results
+        if result.status != "failed" and result.source is not None
+    }
+
+
+def xml_text(text: str) -> str:
+    """``text`` without the characters that XML cannot hold."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _document(result: GroundResult) -> str:
+    source = result.source
+    assert source is not None  # noqa: S101  voc_files leaves these out
+    root = Xml.Element("annotation")
+    _add(root, "folder", PurePath(source.path).parent.name)
+    _add(root, "filename", PurePath(source.path).name)
+    _add(root, "path", source.path)
+    _add(Xml.SubElement(root, "source"), "database", "dvl2")
+    size = Xml.SubElement(root, "size")
+    _add(size, "width", str(source.width))
+    _add(size, "height", str(source.height))
+    _add(size, "depth", "3")
+    _add(root, "segmented", "0")
+    for item in result.objects:
+        entry = Xml.SubElement(root, "object")
+        _add(entry, "name", category_of(item))
+        _add(entry, "pose", "Unspecified")
+        _add(entry, "truncated", "0")
+        _add(entry, "difficult", "0")
+        box = Xml.SubElement(entry, "bndbox")
+        for name, value in zip(("xmin", "ymin", "xmax", "ymax"), item.box, strict=True):
+            _add(box, name, str(round(value)))
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _add(parent: Xml.Element, name: str, text: str) -> None:
+    Xml.SubElement(parent, name).text = xml_text(text)

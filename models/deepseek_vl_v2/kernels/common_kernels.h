@@ -1,0 +1,225 @@
+// The inner loops that need no special instructions, compiled once for each instruction set.
+#pragma once
+#include <math.h>
+
+#include "rounding.h"
+#include "vectors.h"
+
+namespace {
+
+template <typename T>
+INLINE float dot(const T* row, const float* x, int columns) {
+    Lanes a = {}, b = {}, c = {}, d = {};
+    int i = 0;
+    for (; i + 64 <= columns; i += 64) {
+        a += load(row + i) * load(x + i);
+        b += load(row + i + 16) * load(x + i + 16);
+        c += load(row + i + 32) * load(x + i + 32);
+        d += load(row + i + 48) * load(x + i + 48);
+    }
+    for (; i + 16 <= columns; i += 16) a += load(row + i) * load(x + i);
+    float total = sum((a + b) + (c + d));
+    for (; i < columns; ++i) total += to_float(row[i]) * x[i];
+    return total;
+}
+
+// Four vectors at once, so that a weight is converted once for all of them.
+template <typename T>
+INLINE void dot_four(const T* row, const float* const* x, int columns, float* out) {
+    Lanes a = {}, b = {}, c = {}, d = {};
+    int i = 0;
+    for (; i + 16 <= columns; i += 16) {
+        Lanes w = load(row + i);
+        a += w * load(x[0] + i);
+        b += w * load(x[1] + i);
+        c += w * load(x[2] + i);
+        d += w * load(x[3] + i);
+    }
+    out[0] = sum(a), out[1] = sum(b), out[2] = sum(c), out[3] = sum(d);
+    for (; i < columns; ++i)
+        for (int t = 0; t < 4; ++t) out[t] += to_float(row[i]) * x[t][i];
+}
+
+template <typename T>
+INLINE void row_times_panel(const T* row, int columns, const Panel& panel, float* out) {
+    int t = 0;
+    for (; t + 4 <= panel.count; t += 4) dot_four(row, panel.rows + t, columns, out + t);
+    for (; t < panel.count; ++t) out[t] = dot(row, panel.rows[t], columns);
+}
+
+void plain_row(int kind, const uint8_t* row, int columns, const Panel& panel, float* out) {
+    if (kind == BFLOAT16) row_times_panel((const uint16_t*)row, columns, panel, out);
+    else row_times_panel((const float*)row, columns, panel, out);
+}
+
+template <typename T>
+INLINE void add_row(const T* row, int columns, float weight, float* out) {
+    int i = 0;
+    for (; i + 16 <= columns; i += 16) store(out + i, load(out + i) + load(row + i) * weight);
+    for (; i < columns; ++i) out[i] += weight * to_float(row[i]);
+}
+
+void add_plain_row(int kind, const uint8_t* row, int columns, float weight, float* out) {
+    if (kind == BFLOAT16) add_row((const uint16_t*)row, columns, weight, out);
+    else add_row((const float*)row, columns, weight, out);
+}
+
+void add_scaled(const float* x, float weight, int size, float* out) {
+    add_row(x, size, weight, out);
+}
+
+// One group: values = round(x * 127 / max|x|).
+INLINE void quantise_group(const float* x, int8_t* values, float* scale, int32_t* correction) {
+    Lanes low = load(x), high = load(x + 16);
+    float peak = highest(maximum(maximum(low, -low), maximum(high, -high)));
+    float inverse = peak > 0.0f ? 127.0f / peak : 0.0f;
+    LanesInt a = round_product(low, inverse), b = round_product(high, inverse);
+    typedef int8_t Bytes __attribute__((vector_size(16)));
+    Bytes bytes_a = __builtin_convertvector(a, Bytes), bytes_b = __builtin_convertvector(b, Bytes);
+    memcpy(values, &bytes_a, 16);
+    memcpy(values + 16, &bytes_b, 16);
+    *scale = peak / 127.0f;
+    *correction = -128 * sum(a + b);
+}
+
+void quantise(const Panel& panel, int columns) {
+    int groups = (columns + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS * 2;
+    for (int t = 0; t < panel.slots; ++t) {
+        for (int g = 0; g < groups; ++g) {
+            int64_t cell = (int64_t)g * panel.slots + t;
+            int first = g * GROUP_COLUMNS;
+            int present = t < panel.count ? columns - first : 0;
+            float padded[GROUP_COLUMNS] = {};
+            const float* x = padded;
+            if (present >= GROUP_COLUMNS) x = panel.rows[t] + first;
+            else if (present > 0) memcpy(padded, panel.rows[t] + first, present * sizeof(float));
+            quantise_group(x, panel.values + cell * GROUP_COLUMNS, panel.scales + cell,
+                           panel.corrections + cell);
+        }
+    }
+}
+
+void rms_norm(const float* x, const float* weight, float eps, int size, float* out) {
+    float scale = 1.0f / sqrtf(dot(x, x, size) / (float)size + eps);
+    int i = 0;
+    for (; i + 16 <= size; i += 16) store(out + i, load(weight + i) * (load(x + i) * scale));
+    for (; i < size; ++i) out[i] = weight[i] * (x[i] * scale);
+}
+
+void silu_multiply(float* gate, const float* up, int size) {
+    for (int i = 0; i < size; i += 16) {
+        float g[16] = {}, u[16] = {};
+        int n = size - i < 16 ? size - i : 16;
+        memcpy(g, gate + i, n * sizeof(float));
+        memcpy(u, up + i, n * sizeof(float));
+        Lanes x = load(g);
+        store(g, x / (1.0f + exponential(-x)) * load(u));
+        memcpy(gate + i, g, n * sizeof(float));
+    }
+}
+
+template <typename T, int HEADS>
+INLINE void score(const AttentionPart& part) {
+    const T* keys = (const T*)part.keys;
+    int64_t stride = (part.end - part.begin + 15) / 16 * 16;
+    for (int64_t s = part.begin; s < part.end; ++s) {
+        const T* key = keys + s * part.key_stride;
+        Lanes total[HEADS] = {};
+        for (int i = 0; i < part.key_width; i += 16) {
+            Lanes k = load(key + i);
+            for (int h = 0; h < HEADS; ++h)
+                total[h] += k * load(part.queries + h * part.query_stride + i);
+        }
+        for (int h = 0; h < HEADS; ++h)
+            part.scores[h * stride + s - part.begin] = sum(total[h]);
+    }
+}
+
+INLINE void soften(float* scores, int64_t count, float* peak, float* total) {
+    int64_t padded = (count + 15) / 16 * 16;
+    for (int64_t i = count; i < padded; ++i) scores[i] = -INFINITY;
+    Lanes tops = load(scores);
+    for (int64_t i = 16; i < padded; i += 16) tops = maximum(tops, load(scores + i));
+    float top = highest(tops);
+    Lanes all = {};
+    for (int64_t i = 0; i < padded; i += 16) {
+        Lanes e = exponential(load(scores + i) - top);
+        store(scores + i, e);
+        if (i + 16 > count)
+            for (int64_t j = count; j < padded; ++j) scores[j] = 0.0f;
+        all += load(scores + i);
+    }
+    *peak = top;
+    *total = sum(all);
+}
+
+// `WIDE` times 16 channels of the mix, whose HEADS * WIDE sums stay in registers.
+template <typename T, int HEADS, int WIDE>
+INLINE void mix_channels(const AttentionPart& part, int first) {
+    const T* values = (const T*)part.values + first;
+    int64_t stride = (part.end - part.begin + 15) / 16 * 16;
+    Lanes total[HEADS][WIDE] = {};
+    for (int64_t s = part.begin; s < part.end; ++s) {
+        const T* value = values + s * part.value_stride;
+        Lanes v[WIDE];
+        for (int i = 0; i < WIDE; ++i) v[i] = load(value + 16 * i);
+        for (int h = 0; h < HEADS; ++h) {
+            float p = part.scores[h * stride + s - part.begin];
+            for (int i = 0; i < WIDE; ++i) total[h][i] += v[i] * p;
+        }
+    }
+    for (int h = 0; h < HEADS; ++h)
+        for (int i = 0; i < WIDE; ++i)
+            store(part.mixed + h * part.value_width + first + 16 * i, total[h][i]);
+}
+
+template <typename T, int HEADS>
+INLINE void mix(const AttentionPart& part) {
+#if defined(__AVX512F__)
+    constexpr int WIDE = HEADS == 1 ? 8 : 4;
+#else
+    constexpr int WIDE = HEADS == 4 ? 1 : 2;
+#endif
+    int i = 0;
+    for (; i + 16 * WIDE <= part.value_width; i += 16 * WIDE) mix_channels<T, HEADS, WIDE>(part, i);
+    for (; i < part.value_width; i += 16) mix_channels<T, HEADS, 1>(part, i);
+}
+
+template <typename T, int HEADS>
+INLINE void attend_heads(const AttentionPart& part) {
+    score<T, HEADS>(part);
+    int64_t stride = (part.end - part.begin + 15) / 16 * 16;
+    for (int h = 0; h < HEADS; ++h)
+        soften(part.scores + h * stride, part.end - part.begin, part.peak + h, part.sum + h);
+    mix<T, HEADS>(part);
+}
+
+template <typename T>
+INLINE void attend_typed(const AttentionPart& part) {
+    if (part.heads == 4) attend_heads<T, 4>(part);
+    else if (part.heads == 2) attend_heads<T, 2>(part);
+    else attend_heads<T, 1>(part);
+}
+
+void attend(const AttentionPart& part) {
+    if (part.cache_is_bfloat16) attend_typed<uint16_t>(part);
+    else attend_typed<float>(part);
+}
+
+uint64_t read(const uint8_t* data, int64_t bytes) {
+    LanesBits a = {}, b = {};
+    for (int64_t i = 0; i + 128 <= bytes; i += 128) {
+        LanesBits x, y;
+        memcpy(&x, data + i, sizeof x);
+        memcpy(&y, data + i + 64, sizeof y);
+        a += x, b += y;
+    }
+    a += b;
+    return a[0] + a[5] + a[10] + a[15];
+}
+
+}  // namespace
+
+#define COMMON_KERNELS \
+    plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, read, \
+        pack_tile

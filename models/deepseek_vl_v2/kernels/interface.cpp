@@ -1,0 +1,160 @@
+// The C interface that Python calls through ctypes. Functions that allocate return 0 on success
+// and -1 when memory runs out; kernels/library.py mirrors these declarations.
+#include <math.h>
+
+#include <new>
+
+#include "decoder.h"
+
+namespace {
+
+template <typename F>
+int guarded(F f) {
+    try {
+        f();
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return -1;
+    }
+}
+
+void embed(const Matrix& table, int token, float* out) {
+    memset(out, 0, table.columns * sizeof(float));
+    int64_t bytes = (int64_t)table.columns * (table.kind == FLOAT32 ? 4 : 2);
+    kernels().add_plain_row(table.kind, table.data + token * bytes, table.columns, 1.0f, out);
+}
+
+}  // namespace
+
+extern "C" {
+
+int dvl2_interface_version() { return 1; }
+
+const char* dvl2_kernel_name() { return kernels().name; }
+
+// Returns 0, or -1 when the processor does not run the kernels of that name.
+int dvl2_use_kernels(const char* name) { return use_kernels(name) ? 0 : -1; }
+
+void dvl2_set_threads(int count) { set_team_size(count); }
+
+int dvl2_threads() { return shared_team().size(); }
+
+void* dvl2_decoder_new(const DecoderShape* shape) { return new (std::nothrow) Decoder(*shape); }
+
+void dvl2_decoder_free(void* decoder) { delete (Decoder*)decoder; }
+
+// Run up to 16 tokens at `position`...: ids, or where `tokens` is null `embeds` [count][hidden].
+// Logits [vocabulary] of the last, or [count][vocabulary] of all.
+int dvl2_decoder_step(void* decoder, const int32_t* tokens, const float* embeds, int count,
+                      int64_t position, int all_logits, float* logits) {
+    Decoder& d = *(Decoder*)decoder;
+    return guarded([&] {
+        shared_team().run([&](Member& member) {
+            const DecoderShape& shape = d.shape;
+            member.alone([&] {
+                float* x = d.states.room((size_t)count * shape.hidden);
+                if (!tokens) memcpy(x, embeds, (size_t)count * shape.hidden * sizeof(float));
+                for (int t = 0; tokens && t < count; ++t)
+                    embed(shape.embedding, tokens[t], x + (int64_t)t * shape.hidden);
+            });
+            float* x = d.states.data();
+            for (int i = 0; i < shape.layers; ++i) {
+                d.project(member, shape.layer[i], x, count, position);
+                d.attend_cached(member, shape.layer[i], count, position);
+                d.finish(member, shape.layer[i], x, d.mixed.data(), count);
+            }
+            int skipped = all_logits ? 0 : count - 1;
+            d.predict(member, x + (int64_t)skipped * shape.hidden, count - skipped, logits);
+        });
+    });
+}
+
+// The part of a layer before attention, for prefill: queries [count][heads * head width], scaled
+// and rotated, and the cache filled.
+int dvl2_decoder_project(void* decoder, int layer, const float* x, int count, int64_t position,
+                         float* queries) {
+    Decoder& d = *(Decoder*)decoder;
+    return guarded([&] {
+        shared_team().run([&](Member& member) {
+            d.project(member, d.shape.layer[layer], x, count, position);
+        });
+        memcpy(queries, d.queries.data(), (size_t)count * d.query_width * sizeof(float));
+    });
+}
+
+// The part of a layer after attention; x [count][hidden] is updated in place.
+int dvl2_decoder_finish(void* decoder, int layer, float* x, const float* attended, int count) {
+    Decoder& d = *(Decoder*)decoder;
+    return guarded([&] {
+        shared_team().run([&](Member& member) {
+            d.finish(member, d.shape.layer[layer], x, attended, count);
+        });
+    });
+}
+
+int dvl2_decoder_logits(void* decoder, const float* x, int count, float* logits) {
+    Decoder& d = *(Decoder*)decoder;
+    return guarded([&] {
+        shared_team().run([&](Member& member) { d.predict(member, x, count, logits); });
+    });
+}
+
+// out [count][rows] = x [count][columns] times the matrix, plus bias [rows] unless it is null.
+int dvl2_linear(const Matrix* matrix, const float* x, int64_t count, const float* bias,
+                float* out) {
+    // Quantised inputs that stay in the second-level cache while every tile passes over them.
+    int64_t step = 786432 / matrix->columns / MAX_PANEL * MAX_PANEL;
+    step = step < 64 ? 64 : step;
+    return guarded([&] {
+        Panels inputs;
+        shared_team().run([&](Member& member) {
+            for (int64_t done = 0; done < count; done += step) {
+                int64_t now = count - done < step ? count - done : step;
+                member.alone([&] {
+                    inputs.over_rows(x + done * matrix->columns, matrix->columns, now,
+                                     matrix->columns);
+                });
+                if (is_packed(*matrix))
+                    member.share(inputs.size(), 1, [&](int64_t p) { inputs.quantise(p); });
+                int tiles = tiles_of(*matrix);
+                member.share(tiles, chunk_of(tiles, member.count()), [&](int64_t tile) {
+                    store_tile(*matrix, tile, inputs, 0, inputs.size(),
+                               out + done * matrix->rows, matrix->rows, false, bias);
+                });
+            }
+        });
+    });
+}
+
+// Round a [rows][columns] weight and pack it; -2 when it holds infinities or NaN. `squares` gets
+// the sums of the squared weights and of the squared rounding errors.
+int dvl2_pack(int kind, const void* weight, int is_bfloat16, int rows, int columns, uint8_t* out,
+              double* squares) {
+    int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    return guarded([&] {
+        std::vector<double> sums(2 * tiles);
+        shared_team().run([&](Member& member) {
+            member.share(tiles, 4, [&](int64_t tile) {
+                kernels().pack_tile(kind, weight, is_bfloat16, rows, columns, tile, out,
+                                    &sums[2 * tile]);
+            });
+        });
+        squares[0] = squares[1] = 0.0;
+        for (int i = 0; i < 2 * tiles; ++i) squares[i % 2] += sums[i];
+    }) ? -1 : isfinite(squares[0]) ? 0 : -2;
+}
+
+// Read memory once with every thread, as a step does; what bandwidth is measured by.
+uint64_t dvl2_read(const uint8_t* data, int64_t bytes) {
+    constexpr int64_t piece = 1 << 18;
+    std::atomic<uint64_t> total{0};
+    shared_team().run([&](Member& member) {
+        member.share((bytes + piece - 1) / piece, 1, [&](int64_t i) {
+            int64_t end = (i + 1) * piece < bytes ? (i + 1) * piece : bytes;
+            total += kernels().read(data + i * piece, end - i * piece);
+        });
+    });
+    return total;
+}
+
+}  // extern "C"

@@ -1,0 +1,103 @@
+// Packed tiles with AVX2. Products of bytes are added up in 16 bits there, so weights and
+// activations go in as magnitude and signed activation: 2 * 127 * 127 still fits.
+#if defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+
+#include "codes.h"
+#include "common_kernels.h"
+
+namespace {
+
+int panel_slots(int count) { return count; }
+
+// Half a line: 8 rows of 4 columns, as signed codes; `high` takes the high nibbles.
+template <int KIND>
+INLINE __m256i codes_of(const uint8_t* half, bool high) {
+    __m256i bytes = _mm256_loadu_si256((const __m256i*)half);
+    if (KIND == INT8) return bytes;
+    const __m256i codes =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)INT4_CODES));
+    if (high) bytes = _mm256_srli_epi16(bytes, 4);
+    return _mm256_shuffle_epi8(codes, _mm256_and_si256(bytes, _mm256_set1_epi8(15)));
+}
+
+// Eight rows of one group times SLOTS vectors.
+template <int KIND, int SLOTS>
+INLINE void half_group(const uint8_t* lines, const int8_t* values, __m256i* total) {
+    const __m256i ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) {
+        const uint8_t* half = lines + 64 * (KIND == INT4 ? j % 4 : j);
+        __m256i weight = codes_of<KIND>(half, j >= 4);
+        __m256i magnitude = _mm256_abs_epi8(weight);
+#pragma GCC unroll 4
+        for (int t = 0; t < SLOTS; ++t) {
+            int32_t four;
+            memcpy(&four, values + t * GROUP_COLUMNS + 4 * j, 4);
+            __m256i x = _mm256_sign_epi8(_mm256_set1_epi32(four), weight);
+            __m256i pairs = _mm256_maddubs_epi16(magnitude, x);
+            total[t] = _mm256_add_epi32(total[t], _mm256_madd_epi16(pairs, ones));
+        }
+    }
+}
+
+template <int KIND, int SLOTS>
+void tile_times_slots(const uint8_t* tile, int blocks, const Panel& panel, int slot, float* out) {
+    constexpr int group_bytes = (KIND == INT4 ? 16 : 32) * TILE_ROWS;
+    __m256 sums[2][SLOTS];
+    for (int half = 0; half < 2; ++half)
+        for (int t = 0; t < SLOTS; ++t) sums[half][t] = _mm256_setzero_ps();
+    for (int b = 0; b < blocks; ++b, tile += SCALE_BYTES + 2 * group_bytes) {
+        if (SLOTS == 1)
+            for (int line = 0; line < SCALE_BYTES + 2 * group_bytes; line += 64)
+                _mm_prefetch((const char*)tile + 4096 + line, _MM_HINT_T0);
+        for (int g = 0; g < 2; ++g) {
+            int64_t cell = (int64_t)(2 * b + g) * panel.slots + slot;
+            const uint8_t* lines = tile + SCALE_BYTES + g * group_bytes;
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half) {
+                __m256i total[SLOTS];
+                for (int t = 0; t < SLOTS; ++t) total[t] = _mm256_setzero_si256();
+                half_group<KIND, SLOTS>(lines + 32 * half, panel.values + cell * GROUP_COLUMNS,
+                                        total);
+                __m128i scales = _mm_loadu_si128((const __m128i*)(tile + 32 * g + 16 * half));
+                __m256 row_scales = _mm256_castsi256_ps(
+                    _mm256_slli_epi32(_mm256_cvtepu16_epi32(scales), 16));
+                for (int t = 0; t < SLOTS; ++t) {
+                    __m256 scale =
+                        _mm256_mul_ps(row_scales, _mm256_set1_ps(panel.scales[cell + t]));
+                    sums[half][t] =
+                        _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[t]), scale, sums[half][t]);
+                }
+            }
+        }
+    }
+    for (int t = 0; t < SLOTS; ++t)
+        for (int half = 0; half < 2; ++half)
+            _mm256_storeu_ps(out + (slot + t) * TILE_ROWS + 8 * half, sums[half][t]);
+}
+
+template <int KIND>
+void tile_of_kind(const uint8_t* tile, int blocks, const Panel& panel, float* out) {
+    int slot = 0;
+    for (; slot + 4 <= panel.slots; slot += 4)
+        tile_times_slots<KIND, 4>(tile, blocks, panel, slot, out);
+    for (; slot + 2 <= panel.slots; slot += 2)
+        tile_times_slots<KIND, 2>(tile, blocks, panel, slot, out);
+    if (slot < panel.slots) tile_times_slots<KIND, 1>(tile, blocks, panel, slot, out);
+}
+
+void packed_tile(int kind, const uint8_t* tile, int blocks, const Panel& panel, float* out) {
+    if (kind == INT4) tile_of_kind<INT4>(tile, blocks, panel, out);
+    else tile_of_kind<INT8>(tile, blocks, panel, out);
+}
+
+const Kernels table = {"avx2", panel_slots, packed_tile, COMMON_KERNELS};
+
+}  // namespace
+
+const Kernels* avx2_kernels() { return &table; }
+#else
+#include "packed.h"
+const Kernels* avx2_kernels() { return nullptr; }
+#endif

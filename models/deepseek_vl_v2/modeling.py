@@ -1,0 +1,279 @@
+"""DeepSeek-VL2: tower, projector and decoder in one model, with the released key names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import MoeCausalLMOutputWithPast
+from transformers.utils.generic import ModelOutput
+from transformers.utils.hub import cached_file
+
+from deepseek_vl_v2.attention import LatentForm, MultiHeadLatentAttention
+from deepseek_vl_v2.configuration import HUB_ARGUMENTS, DeepseekVLV2Config
+from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM
+from deepseek_vl_v2.projector import Projector, assemble_image
+from deepseek_vl_v2.template import IMAGE_TAG
+from deepseek_vl_v2.vision import AttentionPool, VisionTower
+
+# Tiles per call of the tower: enough to fill the matrix units, bounded in memory.
+TILES_PER_BATCH = 16
+
+
+@dataclass
+class ImageFeatures(ModelOutput):
+    """``pooler_output``: the token sequence [n, D] of every image; the name is transformers'."""
+
+    pooler_output: list[Tensor] | None = None
+
+
+class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
+    """Answers prompts that hold images.
+
+    ``config.image_token_id`` marks the positions that image features take; where it is not
+    known, ``images_seq_mask`` must be given.
+    """
+
+    config: DeepseekVLV2Config
+    config_class = DeepseekVLV2Config
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities = ["image", "text"]  # noqa: RUF012
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["DecoderLayer", "VisionBlock"]  # noqa: RUF012
+    _skip_keys_device_placement = ["past_key_values", "cache"]  # noqa: RUF012
+    _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012
+    _supports_sdpa = True
+
+    def __init__(self, config: DeepseekVLV2Config) -> None:
+        super().__init__(config)
+        config.check_supported()
+        width = config.projector.n_embed
+        self.vision = VisionTower(config.vision)
+        self.projector = Projector(config.projector)
+        self.image_newline = nn.Parameter(torch.zeros(width))
+        # The released key is misspelt, and so is this.
+        self.view_seperator = nn.Parameter(torch.zeros(width))
+        self.language = DeepseekVLV2TextForCausalLM(config.language)
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Load a checkpoint in the released format; see transformers for the arguments.
+
+        ``config.image_token_id`` is looked up in the checkpoint's tokenizer.
+        """
+        loaded = super().from_pretrained(name_or_path, *args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if model.config.image_token_id is None:
+            model.config.image_token_id = image_token_id(str(name_or_path), **kwargs)
+        return loaded
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        # The decoder initialises its own modules: it is a PreTrainedModel too.
+        super()._init_weights(module)
+        if module is self:
+            init.normal_(self.image_newline, std=self.image_newline.numel() ** -0.5)
+            init.normal_(self.view_seperator, std=self.view_seperator.numel() ** -0.5)
+        elif isinstance(module, VisionTower):
+            init.normal_(module.pos_embed, std=0.02)
+        elif isinstance(module, AttentionPool):
+            init.normal_(module.latent, std=0.02)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token embeddings of the decoder."""
+        return self.language.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embeddings of the decoder."""
+        self.language.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The output head of the decoder."""
+        return self.language.lm_head  # type: ignore[no-any-return]
+
+    def set_latent_form(self, form: LatentForm) -> None:
+        """Fix the form in which MLA is computed; "auto" takes the cheaper one call by call."""
+        for module in self.modules():
+            if isinstance(module, MultiHeadLatentAttention):
+                module.form = form
+
+    def encode_tiles(self, tiles: Tensor) -> Tensor:
+        """Normalised tiles [N, 3, S, S] -> tokens [N, h * h, D]. Equal tiles are computed once.
+
+        An image that fits one tile has two equal ones, its thumbnail and its local view.
+        """
+        first, index = _unique_tiles(tiles)
+        parts = [
+            self.projector(self.vision(tiles[chunk])) for chunk in first.split(TILES_PER_BATCH)
+        ]
+        return torch.cat(parts)[index]
+
+    def get_image_features(
+        self, pixel_values: Tensor, images_spatial_crop: Tensor, **_: Any
+    ) -> ImageFeatures:
+        """Tokens of every image of a batch, ready to take the places of the image tokens.
+
+        Args:
+            pixel_values: [B, tiles, 3, S, S] in [-1, 1], rows padded with unused tiles.
+            images_spatial_crop: [B, images, 2], (columns, rows) of local tiles; zero rows pad.
+
+        Returns:
+            ``pooler_output``, a list of [tokens, D], one per image, in order of rows and images.
+        """
+        grids = images_spatial_crop.tolist()
+        used = [[(c, r) for c, r in row if c and r] for row in grids]
+        counts = [sum(1 + columns * rows for columns, rows in row) for row in used]
+        if not any(counts):
+            return ImageFeatures(pooler_output=[])
+        tiles = torch.cat([row[:n] for row, n in zip(pixel_values, counts, strict=True)])
+        tokens = self.encode_tiles(tiles)
+        images, start = [], 0
+        for columns, rows in (grid for row in used for grid in row):
+            end = start + 1 + columns * rows
+            images.append(self.assemble(tokens[start:end], columns, rows))
+            start = end
+        return ImageFeatures(pooler_output=images)
+
+    def assemble(self, tokens: Tensor, columns: int, rows: int) -> Tensor:
+        """One image's tile tokens [1 + columns * rows, h * h, D] -> its token sequence [n, D]."""
+        return assemble_image(
+            tokens,
+            columns,
+            rows,
+            self.image_newline,
+            self.view_seperator,
+            global_first=self.config.global_view_pos == "head",
+        )
+
+    def embed(
+        self,
+        input_ids: Tensor,
+        image_features: Sequence[Tensor] | None = None,
+        images_seq_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Embed tokens [B, T] -> [B, T, H], image features taking the image positions in order.
+
+        Raises:
+            ValueError: the number of features and of image positions differ.
+        """
+        embeds: Tensor = self.get_input_embeddings()(input_ids)
+        if not image_features:
+            return embeds
+        features = torch.cat([part.reshape(-1, part.shape[-1]) for part in image_features])
+        images_seq_mask = self._image_positions(input_ids, images_seq_mask)
+        places = int(images_seq_mask.sum())
+        if places != len(features):
+            raise ValueError(
+                f"the prompt has {places} image positions and the images {len(features)} tokens"
+            )
+        return embeds.masked_scatter(images_seq_mask[..., None], features.to(embeds.dtype))
+
+    def _image_positions(self, input_ids: Tensor, images_seq_mask: Tensor | None) -> Tensor:
+        ahead = input_ids.shape[1] - (0 if images_seq_mask is None else images_seq_mask.shape[1])
+        if images_seq_mask is not None and ahead >= 0:
+            # Tokens after the prompt are guesses of assisted decoding, and never images.
+            return nn.functional.pad(images_seq_mask.bool(), (0, ahead))
+        if self.config.image_token_id is None:
+            raise ValueError("config.image_token_id is unknown: pass images_seq_mask")
+        # A chunk of the prompt, which the mask of the whole prompt does not fit.
+        return input_ids == self.config.image_token_id
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        images_seq_mask: Tensor | None = None,
+        images_spatial_crop: Tensor | None = None,
+        mm_encoder_outputs: Mapping[str, ImageFeatures] | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_hidden_states: bool = False,
+        logits_to_keep: int | Tensor = 0,
+        **_: Any,
+    ) -> MoeCausalLMOutputWithPast:
+        """Logits, and with ``labels`` the loss; see the decoder for the shared arguments.
+
+        Images come as ``pixel_values`` with ``images_spatial_crop`` (see
+        ``get_image_features``) or already encoded as ``mm_encoder_outputs["image"]``.
+        """
+        if inputs_embeds is None and input_ids is not None:
+            features = self._features(pixel_values, images_spatial_crop, mm_encoder_outputs)
+            inputs_embeds = self.embed(input_ids, features, images_seq_mask)
+        return self.language(  # type: ignore[no-any-return]
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            output_hidden_states=output_hidden_states,
+            logits_to_keep=logits_to_keep,
+        )
+
+    def _features(
+        self,
+        pixel_values: Tensor | None,
+        images_spatial_crop: Tensor | None,
+        mm_encoder_outputs: Mapping[str, ImageFeatures] | None,
+    ) -> Sequence[Tensor]:
+        encoded = (mm_encoder_outputs or {}).get("image")
+        if encoded is None and pixel_values is not None and images_spatial_crop is not None:
+            encoded = self.get_image_features(pixel_values, images_spatial_crop)
+        return (encoded and encoded.pooler_output) or ()
+
+    def prepare_inputs_for_generation(  # type: ignore[override]
+        self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Images belong to the first forward only; later ones read the cache."""
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(  # type: ignore[misc]
+            input_ids,  # type: ignore[arg-type]
+            is_first_iteration=is_first_iteration,
+            **kwargs,
+        )
+        if not is_first_iteration and kwargs.get("use_cache", True):
+            for name in ("pixel_values", "images_seq_mask", "images_spatial_crop"):
+                inputs.pop(name, None)
+        return inputs
+
+
+def image_token_id(name_or_path: str, **kwargs: Any) -> int | None:
+    """The id of ``<image>`` in a checkpoint's ``tokenizer.json``, or None without one."""
+    hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
+    path = cached_file(
+        name_or_path, "tokenizer.json", _raise_exceptions_for_missing_entries=False, **hub
+    )
+    if path is None:
+        return None
+    added = json.loads(Path(path).read_text(encoding="utf-8")).get("added_tokens", [])
+    return next((int(token["id"]) for token in added if token["content"] == IMAGE_TAG), None)
+
+
+def _unique_tiles(tiles: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of the distinct tiles, and for every tile which of them it equals."""
+    first: list[int] = []
+    index: list[int] = []
+    by_sum: dict[float, list[int]] = {}
+    for number, key in enumerate(tiles.flatten(1).double().sum(1).tolist()):
+        candidates = by_sum.setdefault(key, [])
+        match = next((i for i in candidates if torch.equal(tiles[first[i]], tiles[number])), None)
+        if match is None:
+            match = len(first)
+            first.append(number)
+            candidates.append(match)
+        index.append(match)
+    device = tiles.device
+    return torch.tensor(first, device=device), torch.tensor(index, device=device)

@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from dvl2_cli.benchmarking import random_copy
+from dvl2_cli.store.checkpoint import check_checkpoint
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoints" / "mla"
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    config = json.loads((GOLDEN / "config.json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(random_copy, "released_config", lambda shape: config)
+    random_copy.write_random_copy("tiny", tmp_path / "copy", companions=GOLDEN)
+    return tmp_path / "copy"
+
+
+def test_the_copy_is_a_sound_checkpoint(copy: Path) -> None:
+    info = check_checkpoint(copy)
+    assert info.quant_method == "dvl2"
+    files = sum(path.stat().st_size for path in copy.glob("*.safetensors"))
+    assert files == pytest.approx(info.nbytes, rel=0.2)
+
+
+def test_the_copy_runs_with_finite_and_varied_logits(copy: Path) -> None:
+    import torch
+
+    from deepseek_vl_v2.quantized_loading import load_quantized
+
+    model = load_quantized(copy)
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([[1, 2, 3]])).logits
+    assert torch.isfinite(logits).all()
+    assert logits.std() > 0.01
+
+
+def test_the_same_seed_gives_the_same_files(copy: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    random_copy.write_random_copy("tiny", again, companions=GOLDEN)
+    for path in copy.glob("*.safetensors"):
+        assert path.read_bytes() == (again / path.name).read_bytes()

@@ -1,0 +1,73 @@
+"""``dvl2`` with the fake engine, for tests that need a process of their own.
+
+    python tests/commands/fake_cli.py ANSWERS.json ocr page.png …
+
+ANSWERS.json has {"answer": text or {substring of the prompt: text}, "finish_reason": …,
+"delay": seconds before each answer, "pace": seconds before each token, "log": file that
+gets a line for each request}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from dvl2_cli.engine import opening
+from dvl2_cli.engine.events import Event, Token
+from dvl2_cli.engine.request import Request
+from tests.fakes import FakeEngine
+
+
+class PacedEngine(FakeEngine):
+    pace = 0.0
+
+    def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Event]:
+        for event in super().stream(request, cancel):
+            if isinstance(event, Token):
+                time.sleep(self.pace)
+            yield event
+
+
+def engine_from(script: dict[str, Any]) -> FakeEngine:
+    def answer(request: Request) -> str:
+        if "log" in script:
+            with Path(script["log"]).open("a", encoding="utf-8") as log:
+                log.write(request.messages[-1].content.replace("\n", " ") + "\n")
+        time.sleep(script.get("delay", 0))
+        answers = script["answer"]
+        if isinstance(answers, str):
+            if "{size}" not in answers:
+                return answers
+            size = request.messages[-1].images[-1].size
+            return answers.replace("{size}", f"{size[0]}x{size[1]}")
+        content = request.messages[-1].content
+        return str(next((text for key, text in answers.items() if key in content), "nothing"))
+
+    kind = PacedEngine if script.get("pace") else FakeEngine
+    PacedEngine.pace = script.get("pace", 0.0)
+    return kind(
+        answer,
+        finish_reason=script.get("finish_reason", "stop"),
+        mean_probability=script.get("mean_probability", 0.9),
+        is_nano=script.get("is_nano", False),
+    )
+
+
+def main() -> None:
+    script = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    opening.open_engine = lambda common: engine_from(script)
+    sys.argv[1:2] = []
+    from dvl2_cli.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Every test runs with the user's folders elsewhere, and on one torch thread."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported: two test processes on two cores must not fight for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home: no settings, sessions, models or daemon of the user are seen or touched."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("DVL2_")]:
+        monkeypatch.delenv(name)
+    for variable, folder in (
+        ("HOME", "."),
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_DATA_HOME", "data"),
+        ("XDG_CACHE_HOME", "cache"),
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_RUNTIME_DIR", "run"),
+        ("HF_HOME", "hf"),
+    ):
+        path = home / folder
+        path.mkdir(exist_ok=True, mode=0o700)
+        monkeypatch.setenv(variable, str(path))
+    return home

@@ -1,0 +1,67 @@
+"""Prompt lookup changes the number of forwards, never an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dvl2_cli.engine.local.lookup import MOST_DRAFTED, LookupReader
+
+VOCABULARY = 12
+
+
+class HashDecoder:
+    """Logits that depend on everything in the cache, so that a wrong cache shows."""
+
+    def __init__(self, prompt: Sequence[int]) -> None:
+        self.cache = list(prompt)
+        self.forwards = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.cache)
+
+    def prefill(self, inputs_embeds: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def step_many(self, token_ids: Sequence[int]) -> Tensor:
+        self.forwards += 1
+        rows = []
+        for token in token_ids:
+            self.cache.append(token)
+            generator = torch.Generator().manual_seed(hash(tuple(self.cache)) % (2**31))
+            rows.append(torch.rand(VOCABULARY, generator=generator))
+        return torch.stack(rows)
+
+    def crop(self, length: int) -> None:
+        del self.cache[length:]
+
+
+tokens = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=40)
+
+
+@given(tokens, tokens, tokens)
+def test_logits_are_those_of_single_steps(
+    prompt: list[int], block: list[int], tail: list[int]
+) -> None:
+    answer = block + block + block + tail
+    plain, drafted = HashDecoder(prompt), HashDecoder(prompt)
+    reader = LookupReader(drafted, prompt)
+    for token in answer:
+        assert torch.equal(reader.step(token), plain.step_many([token])[0])
+    reader.close()
+    assert drafted.cache == plain.cache
+    assert drafted.forwards <= plain.forwards
+
+
+def test_repetition_takes_fewer_forwards() -> None:
+    block = list(range(VOCABULARY))
+    decoder = HashDecoder(block)
+    reader = LookupReader(decoder, block)
+    for token in block * 10:
+        reader.step(token)
+    assert decoder.forwards < 120 / MOST_DRAFTED + 10

@@ -1,0 +1,80 @@
+"""``dvl2 eval`` as a command, answering from a script."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dvl2_cli.commands.eval import app
+from dvl2_cli.engine import opening
+from dvl2_cli.errors import InputError, UsageError
+from dvl2_cli.evaluation import nano_suite
+from dvl2_cli.evaluation.report import HEADINGS
+from tests.fakes import FakeEngine
+from tests.rendering.fonts_here import need_all
+
+DATA = Path(__file__).parents[2] / "examples" / "pictures" / "data.jsonl"
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine("yes")
+    monkeypatch.setattr(opening, "open_engine", lambda common: fake)
+    return fake
+
+
+def test_own_data_as_json_lines(engine: FakeEngine, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    arguments = [str(DATA), "--json", "-q", "--answers", str(answers)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["group"] for row in rows} == {"data/text", "data/answers", "data/boxes"}
+    assert all(0 <= row["low"] <= row["mean"] <= row["high"] for row in rows)
+    kept = [json.loads(line) for line in answers.read_text().splitlines()]
+    assert len(kept) == sum(row["n"] for row in rows) == len(engine.requests)
+    # "yes" answers one question of the scene, the bus.
+    assert sum(row["score"] for row in kept if row["metric"] == "anls") == 1
+    assert engine.closed
+
+
+def test_the_suite_as_a_table_with_plots(engine: FakeEngine, tmp_path: Path) -> None:
+    need_all()
+    arguments = ["--suite", "nano", "--only", "vqa", "-n", "6", "-q", "--plot", str(tmp_path / "p")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert tuple(lines[0]) == HEADINGS
+    assert lines[1][:4] == ["vqa", "accuracy", "6", "0.000"]
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {"scores.png", "gallery.png"}
+
+
+def test_other_fonts_than_the_suites_are_refused(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nano_suite, "missing_packages", lambda split: ["fonts-lato"])
+    result = CliRunner().invoke(app, ["--suite", "nano"])
+    assert isinstance(result.exception, InputError)
+    assert "apt-get install fonts-lato" in str(result.exception.hint)
+    assert not engine.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "either DATA.jsonl or --suite"),
+        ([str(DATA), "--suite", "nano"], "either"),
+        (["--suite", "docvqa"], "no suite 'docvqa'"),
+        (["--suite", "nano", "--only", "speech"], "no part 'speech'"),
+        ([str(DATA), "--only", "vqa"], "--only"),
+        ([str(DATA), "--plan"], "--plan"),
+    ],
+)
+def test_wrong_use(engine: FakeEngine, arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UsageError)
+    assert message in result.exception.message
+    assert not engine.requests

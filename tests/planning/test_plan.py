@@ -1,0 +1,166 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dvl2_cli.errors import OutOfMemoryError
+from dvl2_cli.planning.accelerators import Accelerator
+from dvl2_cli.planning.choose import outlook
+from dvl2_cli.planning.hardware import Fact, Hardware
+from dvl2_cli.planning.plan import Need, Tier, make_plan
+from dvl2_cli.planning.released import NAMES, released_architecture
+from dvl2_cli.planning.weights import (
+    Part,
+    parameters,
+    predicted_weights,
+    weights_from_headers,
+)
+from dvl2_cli.planning.working_memory import cache_bytes_per_token
+from dvl2_cli.store.checkpoint import check_checkpoint
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoints"
+GB = 10**9
+PAGE = Need(10, 2100, 500)
+ARCHITECTURES = {name: released_architecture(name) for name in NAMES}
+WEIGHTS = {
+    (name, quant): predicted_weights(ARCHITECTURES[name], quant)
+    for name in NAMES
+    for quant in ("none", "int4")
+}
+
+
+def machine(ram: int = 24 * GB, *cards: Accelerator) -> Hardware:
+    said = "test"
+    return Hardware(
+        system=Fact("Linux", said),
+        cpu=Fact("a CPU", said),
+        cores=Fact(2, said),
+        isa=Fact(("avx2",), said),
+        ram_total=Fact(ram, said),
+        ram_available=Fact(ram, said),
+        memory_limit=Fact(None, said),
+        disk_free=Fact(100 * GB, said),
+        accelerators=Fact(cards, said),
+    )
+
+
+def card(memory: int) -> Accelerator:
+    return Accelerator("cuda", "a card", memory, memory, (8, 9))
+
+
+@pytest.mark.parametrize(("name", "billions"), [("tiny", 3.36), ("small", 16.13), ("27b", 27.46)])
+def test_shapes_sum_to_the_published_sizes(name: str, billions: float) -> None:
+    assert parameters(released_architecture(name)) / 1e9 == pytest.approx(billions, abs=0.01)
+
+
+@pytest.mark.parametrize("folder", sorted(GOLDEN.iterdir()), ids=lambda path: path.name)
+def test_prediction_equals_what_a_checkpoint_holds(folder: Path) -> None:
+    info = check_checkpoint(folder)
+    measured = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    predicted = predicted_weights(info.architecture, "none")
+    itemsize = {item.dtype for item in info.tensors.values()}
+    factor = 2 if itemsize == {"F32"} else 1
+    assert {part: size * factor for part, size in predicted.parts.items()} == measured.parts
+
+
+@pytest.mark.parametrize(("name", "ratio"), [("tiny", 1), ("small", 8), ("27b", 17)])
+def test_latent_cache_is_smaller_by_the_aim(name: str, ratio: int) -> None:
+    decoder = released_architecture(name).decoder
+    expanded = cache_bytes_per_token(decoder, expanded=True)
+    assert expanded >= ratio * cache_bytes_per_token(decoder)
+
+
+def test_27b_int4_is_resident_on_a_24_gb_machine() -> None:
+    parts = released_architecture("27b")
+    plan = make_plan(parts, predicted_weights(parts, "int4"), machine(), PAGE)
+    assert plan.resident_experts == 1
+    assert plan.bytes_in(Tier.DISK) == 0
+
+
+@given(st.sampled_from(NAMES), st.integers(1 * GB, 64 * GB), st.sampled_from(["int4", "none"]))
+def test_a_plan_stays_within_the_cap_or_says_what_it_needs(name: str, cap: int, quant: str) -> None:
+    parts, weights = ARCHITECTURES[name], WEIGHTS[name, quant]
+    refusal = None
+    try:
+        plan = make_plan(parts, weights, machine(128 * GB), PAGE, max_memory=cap)
+    except OutOfMemoryError as error:
+        refusal = error
+    if refusal is not None:
+        assert "--max-memory" in refusal.message
+        assert refusal.hint is not None
+        return
+    assert plan.bytes_in(Tier.RAM) <= cap
+    placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, Part))
+    assert placed == weights.total
+
+
+@given(st.sampled_from(NAMES), st.integers(4 * GB, 80 * GB), st.integers(8 * GB, 128 * GB))
+def test_a_gpu_plan_stays_within_card_and_ram(name: str, memory: int, ram: int) -> None:
+    parts, weights = ARCHITECTURES[name], WEIGHTS[name, "none"]
+    hardware = machine(ram, card(memory))
+    try:
+        plan = make_plan(parts, weights, hardware, PAGE, device="cuda")
+    except OutOfMemoryError:
+        return
+    assert plan.bytes_in(Tier.GPU) <= memory
+    assert plan.bytes_in(Tier.RAM) <= ram
+    placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, Part))
+    assert placed == weights.total
+
+
+def test_a_cap_that_cannot_work_names_one_that_does() -> None:
+    parts = released_architecture("small")
+    weights = predicted_weights(parts, "int4")
+    with pytest.raises(OutOfMemoryError) as caught:
+        make_plan(parts, weights, machine(), PAGE, max_memory=GB)
+    assert caught.value.hint is not None
+    named = float(caught.value.hint.split("--max-memory ")[1].split("GB")[0])
+    assert make_plan(parts, weights, machine(), PAGE, max_memory=int(named * GB))
+
+
+def test_a_large_card_gets_bfloat16_and_a_small_one_nf4() -> None:
+    parts = released_architecture("tiny")
+    assert outlook("tiny", parts, machine(64 * GB, card(24 * GB))).quant == "none"
+    small = outlook("27b", released_architecture("27b"), machine(64 * GB, card(24 * GB)))
+    assert (small.quant, small.device) == ("nf4", "cuda")
+
+
+def test_what_cannot_run_says_why() -> None:
+    found = outlook("27b", released_architecture("27b"), machine(1 * GB))
+    assert not found.runs
+    assert "GB" in found.reason
+
+
+def test_more_memory_never_makes_a_plan_worse() -> None:
+    parts = released_architecture("27b")
+    weights = predicted_weights(parts, "int4")
+    shares = [
+        make_plan(parts, weights, machine(ram * GB), PAGE).resident_experts
+        for ram in (8, 12, 16, 24)
+    ]
+    assert shares == sorted(shares)
+
+
+def test_hardware_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        machine().cores = Fact(4, "test")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("quant", ["int4", "int8"])
+@pytest.mark.parametrize("folder", sorted(GOLDEN.iterdir()), ids=lambda path: path.name)
+def test_prediction_equals_what_quantize_writes(folder: Path, quant: str) -> None:
+    from deepseek_vl_v2.quantized_format import PackedKind
+    from dvl2_cli.quantizing.layout import plan_shards
+
+    info = check_checkpoint(folder)
+    shards = plan_shards(info.tensors, info.architecture, PackedKind(quant))
+    written = {target.key: target.nbytes for shard in shards for target in shard.targets}
+    plain = {key for key, item in info.tensors.items() if item.dtype == "F32"}
+    halved = {
+        target.key: target.nbytes // 2 if target.source in plain and not target.kind else size
+        for shard in shards
+        for target, size in ((item, written[item.key]) for item in shard.targets)
+    }
+    assert predicted_weights(info.architecture, quant).parts == weights_from_headers(halved).parts

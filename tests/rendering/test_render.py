@@ -1,0 +1,130 @@
+"""Every kind: determinism, answers that the picture shows, boxes where things are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import numpy as np
+import pytest
+
+from dvl2_cli.errors import UsageError
+from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS, HELD_OUT_TOGETHER
+from dvl2_cli.rendering.render import KINDS, render
+from dvl2_cli.rendering.sample import Sample
+from tests.rendering.fonts_here import need_all
+
+SPLITS = ("train", "test")
+SEEDS = range(3)
+
+
+@pytest.fixture(autouse=True)
+def _fonts() -> None:
+    need_all()
+
+
+def _digest(sample: Sample) -> str:
+    pixels = b"" if sample.image is None else sample.image.tobytes()
+    return hashlib.sha256(pixels + repr(sample.turns).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_sample_and_others_do_not(kind: str) -> None:
+    first = [_digest(render(kind, seed, "train")) for seed in SEEDS]
+    again = [_digest(render(kind, seed, "train")) for seed in SEEDS]
+    other = [_digest(render(kind, seed, "test")) for seed in SEEDS]
+    assert first == again
+    if kind != "chat":
+        assert len(set(first + other)) == len(first) + len(other)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_boxes_lie_in_the_picture_and_answers_are_on_it(kind: str, split: str) -> None:
+    for seed in SEEDS:
+        sample = render(kind, seed, split)  # type: ignore[arg-type]
+        assert sample.turns
+        if sample.image is None:
+            continue
+        assert sample.image.mode == "RGB"
+        width, height = sample.image.size
+        for box in [g.box for g in sample.glyphs] + [t.box for t in sample.things]:
+            assert -2 <= box[0] < box[2] <= width + 2
+            assert -2 <= box[1] <= box[3] <= height + 2
+        read = [turn.answer for turn in sample.turns if turn.task == "ocr"]
+        if read:
+            assert re.sub(r"\s", "", read[0]) == "".join(
+                glyph.char for glyph in sample.glyphs if not glyph.char.isspace()
+            )
+            shown = " ".join(read[0].split())
+            assert all(t.answer in shown for t in sample.turns if t.task == "field")
+
+
+@pytest.mark.parametrize("kind", ["tile", "page", "invoice", "table", "sign"])
+def test_ink_lies_where_the_glyphs_say(kind: str) -> None:
+    # A glyph's box differs from the paper around it more than an empty margin does.
+    for seed in SEEDS:
+        sample = render(kind, seed, "train")
+        assert sample.image is not None
+        grey = np.asarray(sample.image.convert("L"), dtype=np.int16)
+        lively = 0
+        solid = [g for g in sample.glyphs if g.char.isalnum()]
+        for glyph in solid:
+            x0, y0, x1, y1 = (round(value) for value in glyph.box)
+            patch = grey[max(0, y0) : y1 + 1, max(0, x0) : x1 + 1]
+            lively += int(patch.size and patch.max() - patch.min() > 40)
+        assert lively > 0.97 * len(solid)
+
+
+def test_things_of_scenes_are_painted_in_their_boxes() -> None:
+    for seed in range(20):
+        sample = render("scene", seed, "train")
+        assert sample.image is not None
+        pixels = np.asarray(sample.image, dtype=np.int16)
+        for thing in sample.things:
+            x0, y0, x1, y1 = (int(value) for value in thing.box)
+            inside = pixels[y0:y1, x0:x1].reshape(-1, 3)
+            assert inside.std(axis=0).max() > 5 or thing.name in {"square", "rectangle"}
+
+
+def test_training_scenes_hold_nothing_held_out_and_test_scenes_do() -> None:
+    for seed in range(60):
+        looks = {(t.colour, t.name) for t in render("scene", seed, "train").things}
+        names = {name for _, name in looks}
+        assert not looks & (HELD_OUT_SHAPES | HELD_OUT_TINTS)
+        assert not any(pair <= names for pair in HELD_OUT_TOGETHER)
+    seen = 0
+    for seed in range(60):
+        looks = {(t.colour, t.name) for t in render("scene", seed, "test").things}
+        names = {name for _, name in looks}
+        seen += bool(looks & (HELD_OUT_SHAPES | HELD_OUT_TINTS)) or any(
+            pair <= names for pair in HELD_OUT_TOGETHER
+        )
+    # A few lose their object where it found no room.
+    assert seen >= 55
+
+
+def test_located_boxes_are_those_of_the_things() -> None:
+    for seed in range(40):
+        sample = render("scene", seed, "test")
+        assert sample.image is not None
+        width, height = sample.image.size
+        known = {
+            tuple(
+                round(v / side * 999)
+                for v, side in zip(thing.box, (width, height) * 2, strict=True)
+            )
+            for thing in sample.things
+        }
+        for turn in sample.turns:
+            for numbers in re.findall(r"\[(\d+), (\d+), (\d+), (\d+)\]", turn.answer):
+                assert tuple(int(number) for number in numbers) in known
+            if turn.task == "locate-none":
+                assert "<|det|>" not in turn.answer
+            if turn.task == "count":
+                assert turn.answer.isdigit()
+
+
+def test_unknown_kind_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no kind 'poster'"):
+        render("poster", 0, "train")

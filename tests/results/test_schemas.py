@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from dvl2_cli.errors import InputError
+from dvl2_cli.results import (
+    Block,
+    CaptionResult,
+    ChatResult,
+    Envelope,
+    FoundObject,
+    GroundResult,
+    Model,
+    OcrResult,
+    Quality,
+    RejectedBox,
+    Source,
+    Span,
+    Table,
+    UsageTotals,
+    json_line,
+)
+from dvl2_cli.results.schemas import all_schemas
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schemas"
+SOURCE = Source("a.png", "0" * 64, 1, 10, 20, True)
+SHARED: dict[str, Any] = {
+    "source": SOURCE,
+    "model": Model("m", None, "none"),
+    "usage": UsageTotals(1, 2, 3, 0.5),
+    "finish_reason": "stop",
+    "raw": "x",
+    "warnings": ("w",),
+}
+BOX = (1.0, 2.0, 3.0, 4.0)
+EXAMPLES: list[Envelope] = [
+    OcrResult(
+        **SHARED,
+        text="x",
+        tables=(Table("<table></table>", (("a",),)),),
+        blocks=(Block("line", "x", BOX, "rapidocr", 0.5),),
+        fields={"total": None},
+        quality=Quality(loop_detected=True, truncated=True, retries=2, bands=3),
+    ),
+    GroundResult(
+        **SHARED,
+        objects=(FoundObject(0, "q", "l", BOX, BOX),),
+        rejected=(RejectedBox("[1]", "too few"),),
+        drawn="a.boxes.png",
+        crops=("c.png",),
+    ),
+    GroundResult(**SHARED, caption="a car", grounding=(Span((2, 5), "car", BOX),)),
+    CaptionResult(**SHARED, caption="a car", written=("a.txt",)),
+    CaptionResult(skipped="a.txt exists"),
+    ChatResult(**SHARED, answer="hi", sources=(SOURCE,), data={"a": [1]}, session="s"),
+    OcrResult.failure(InputError("no such file: a.png", "Look again."), Source("a.png")),
+    GroundResult.failure(InputError("no"), Source("a.png")),
+    CaptionResult.failure(InputError("no"), Source("a.png")),
+    ChatResult.failure(InputError("no")),
+]
+
+
+@pytest.mark.parametrize("name", all_schemas())
+def test_published_schemas_are_those_of_the_code(name: str) -> None:
+    published = json.loads((PUBLISHED / name).read_text(encoding="utf-8"))
+    assert published == all_schemas()[name]
+    Draft202012Validator.check_schema(published)
+
+
+@pytest.mark.parametrize("result", EXAMPLES, ids=lambda item: type(item).__name__)
+def test_results_follow_their_schema(result: Envelope) -> None:
+    value = json.loads(json_line(result.as_json()))
+    name = value["schema"].replace("/", ".") + ".json"
+    Draft202012Validator(all_schemas()[name]).validate(value)
+
+
+def test_a_failure_without_an_error_breaks_the_schema() -> None:
+    value = OcrResult(status="failed").as_json()
+    validator = Draft202012Validator(all_schemas()["dvl2.ocr.1.json"])
+    assert not validator.is_valid(json.loads(json_line(value)))
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_lines_are_lossless_and_safe(text: str) -> None:
+    line = json_line({"text": text})
+    assert json.loads(line) == {"text": text}
+    assert "\n" not in line
+    line.encode("utf-8")
+    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line)
