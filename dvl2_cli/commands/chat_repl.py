@@ -13,6 +13,7 @@ from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.ui.dropped import dropped_paths
 from dvl2_cli.ui.output import Output
+from dvl2_cli.ui.type_ahead import type_ahead
 
 if TYPE_CHECKING:
     from dvl2_cli.options import CommonOptions
@@ -37,8 +38,9 @@ def converse(wish: ChatWish, common: CommonOptions) -> None:
     chat.show_prompt = wish.show_prompt
     try:
         _ = chat.engine
-        _greet(chat, wish)
-        _Repl(chat, _open_input(chat), steps=wish.steps).run()
+        with type_ahead():
+            _greet(chat, wish)
+            _Repl(chat, _open_input(chat), steps=wish.steps).run()
     finally:
         chat.close()
 

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.network import KINDS, Losses, TrainingNetwork, label_counts
-from dvl2_cli.training.optimizer import build_optimizer, freeze, learning_rate
+from dvl2_cli.training.optimizer import build_optimizers, freeze, learning_rate
 from dvl2_cli.training.progress import Progress, RunLog, StepReport, report_record
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.state import Place, load_moments, save_state, states
@@ -70,17 +70,19 @@ class Trainer:
     def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> Place:
         stage = self.recipe.stages[number]
         freeze(self.network.model, stage)
-        optimizer = build_optimizer(self.network, stage)
-        wrapped, optimizer = self.accelerator.prepare(self.network, optimizer)
+        wrapped, *optimizers = self.accelerator.prepare(
+            self.network, *build_optimizers(self.network, stage)
+        )
+        bare = [optimizer.optimizer for optimizer in optimizers]
         saved = states(self.setting.out)
         if start and saved:
-            load_moments(saved[-1], wrapped, optimizer.optimizer)
+            load_moments(saved[-1], wrapped, bare)
         wrapped.train()
         feed = self._feed(stage, start)
         place = Place(self.recipe.name, number, start, total, self.seconds)
         for step in range(start, stage.steps):
             begun = time.monotonic()
-            sums = self._step(wrapped, optimizer, stage, step, feed)
+            sums = self._step(wrapped, optimizers, stage, step, feed)
             sums.seconds = time.monotonic() - begun
             self.seconds += sums.seconds
             total += 1
@@ -90,7 +92,7 @@ class Trainer:
                 log.write(total, "step", report_record(shown))
                 self.setting.progress.show(shown)
             if total % self.recipe.checkpoint_every == 0 or step + 1 == stage.steps:
-                save_state(self.setting.out, wrapped, optimizer.optimizer, place, main=self.main)
+                save_state(self.setting.out, wrapped, bare, place, main=self.main)
                 self.setting.on_checkpoint(self.network, place)
         self.accelerator.free_memory()
         return place
@@ -114,7 +116,7 @@ class Trainer:
     def _step(
         self,
         network: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizers: list[torch.optim.Optimizer],
         stage: Stage,
         step: int,
         feed: Iterator[MicroBatch],
@@ -126,8 +128,9 @@ class Trainer:
         counts = torch.tensor([label_counts(batch, stage) for batch in mine]).sum(0)
         whole = cast(Tensor, self.accelerator.reduce(counts.to(device))).tolist()
         sums = _Sums(stage, step, dict(zip(KINDS, whole, strict=True)))
-        for group in optimizer.param_groups:
-            group["lr"] = sums.rate
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = sums.rate
         for index, batch in enumerate(mine):
             last = index == len(mine) - 1
             quiet = contextlib.nullcontext() if last else self.accelerator.no_sync(network)
@@ -139,8 +142,9 @@ class Trainer:
         sums.gradient = float(
             self.accelerator.clip_grad_norm_(network.parameters(), self.recipe.clip)
         )
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self._balance(sums, stage)
         sums.gather(self.accelerator)
         return sums

@@ -1,4 +1,10 @@
-"""AdamW as the paper trains with (betas 0.9, 0.95), and the learning rate of every step."""
+"""The optimisers of a stage, and the learning rate of every step.
+
+AdamW with betas 0.9 and 0.95 is what the paper trains with. ``optimizer = "muon"`` gives the
+matrices inside the blocks to Muon (orthogonalised momentum, arXiv 2502.16982, with updates
+scaled as large as AdamW's) and leaves the rest to AdamW: it needs about half as many steps
+when a model starts from nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +29,7 @@ def freeze(model: nn.Module, stage: Stage) -> None:
 
 
 def part_of(name: str) -> str:
-    """ "vision", "projector" or "language" for a parameter of the model.
+    """The part (see recipe.PARTS) that a parameter of the model belongs to.
 
     The separators between rows and views are part of the adaptor.
     """
@@ -31,17 +37,33 @@ def part_of(name: str) -> str:
     return "projector" if first in ("image_newline", "view_seperator") else first
 
 
-def build_optimizer(network: nn.Module, stage: Stage) -> torch.optim.AdamW:
+def build_optimizers(network: nn.Module, stage: Stage) -> list[torch.optim.Optimizer]:
     """Weight decay on matrices only; norms, biases and positions go without."""
     trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    matrices = [p for n, p in trained if p.dim() >= 2 and "pos_embed" not in n]
+    matrices = [(n, p) for n, p in trained if p.dim() >= 2 and "pos_embed" not in n]
     others = [p for n, p in trained if p.dim() < 2 or "pos_embed" in n]
+    rate, decay = stage.learning_rate, stage.weight_decay
+    optimizers: list[torch.optim.Optimizer] = []
+    if stage.optimizer == "muon":
+        inner = [p for n, p in matrices if is_inner(n, p)]
+        matrices = [(n, p) for n, p in matrices if not is_inner(n, p)]
+        optimizers.append(
+            torch.optim.Muon(
+                inner, lr=rate, weight_decay=decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+            )
+        )
     groups = [
-        {"params": matrices, "weight_decay": stage.weight_decay},
+        {"params": [p for _, p in matrices], "weight_decay": decay},
         {"params": others, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=stage.learning_rate, betas=BETAS, fused=True)
+    return [*optimizers, torch.optim.AdamW(groups, lr=rate, betas=BETAS, fused=True)]
+
+
+def is_inner(name: str, parameter: nn.Parameter) -> bool:
+    """Whether Muon takes it: a matrix between two layers, not an embedding or an output."""
+    outer = ("embed_tokens", "lm_head", "patch_embed", "head.", ".gate.weight")
+    return parameter.dim() == 2 and not any(part in name for part in outer)
 
 
 def learning_rate(stage: Stage, step: int) -> float:

@@ -91,7 +91,7 @@ class Progress:
 
     def show(self, report: StepReport) -> None:
         """Take in a step and show it when it is time to."""
-        self._recent = [r for r in self._recent if r.stage == report.stage][-49:] + [report]
+        self._recent = [*[r for r in self._recent if r.stage == report.stage][-49:], report]
         if self.quiet:
             return
         if self.live:

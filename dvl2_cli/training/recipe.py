@@ -18,6 +18,7 @@ from dvl2_cli.errors import InputError, UsageError
 Schedule = Literal["constant", "cosine", "wsd"]
 Tower = Literal["full", "windows"]
 Packing = Literal["pad", "pack"]
+Optimizer = Literal["adamw", "muon"]
 # The parts of the model that a stage may train.
 PARTS = ("vision", "projector", "language")
 
@@ -34,6 +35,7 @@ class Stage:
     name: str
     steps: int
     learning_rate: float
+    optimizer: Optimizer = "adamw"
     train: tuple[str, ...] = PARTS
     schedule: Schedule = "cosine"
     warmup: int = 50
@@ -100,6 +102,7 @@ def check_stage(stage: Stage, where: str) -> None:
     if unknown or not stage.train:
         raise UsageError(f"{where}: train is {list(stage.train)}; parts are {', '.join(PARTS)}")
     choices = {
+        "optimizer": get_args(Optimizer),
         "schedule": get_args(Schedule),
         "tower": get_args(Tower),
         "packing": get_args(Packing),
@@ -146,7 +149,7 @@ def _typed(item: dataclasses.Field[Any], value: Any, where: str) -> Any:
         return float(value)
     if wanted == "int" and type(value) is int:
         return value
-    if wanted in ("str", "Schedule", "Tower", "Packing") and isinstance(value, str):
+    if wanted in ("str", "Optimizer", "Schedule", "Tower", "Packing") and isinstance(value, str):
         return value
     if wanted == "tuple[str, ...]" and isinstance(value, list):
         return tuple(str(part) for part in value)

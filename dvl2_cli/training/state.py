@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,12 @@ class Place:
 
 
 def save_state(
-    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, place: Place, *, main: bool
+    folder: Path,
+    network: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    place: Place,
+    *,
+    main: bool,
 ) -> None:
     """Write a state; every process calls this, ``main`` writes.
 
@@ -50,7 +56,7 @@ def save_state(
         OutputError: the folder cannot be written.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    weights, moments = get_state_dict(network, optimizer, options=options)
+    weights, moments = get_state_dict(network, optimizers, options=options)
     if not main:
         return
     target = folder / f"{PREFIX}{place.total:08}"
@@ -108,15 +114,18 @@ def load_network(state: Path, network: nn.Module) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def load_moments(state: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Load the optimiser's moments by parameter name; one that never moved has none."""
+def load_moments(
+    state: Path, network: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> None:
+    """Load the optimisers' moments by parameter name; one that never moved has none."""
     flat = load_file(state / MOMENTS)
     named = {name.removeprefix("module."): p for name, p in network.named_parameters()}
+    owner = {p: o for o in optimizers for group in o.param_groups for p in group["params"]}
     for key, value in flat.items():
         name, entry = key.rsplit("/", 1)
         parameter = named[name]
         # The step counter of AdamW stays a float on the CPU or beside the parameter.
-        optimizer.state[parameter][entry] = value.to(parameter.device)
+        owner[parameter].state[parameter][entry] = value.to(parameter.device)
 
 
 def _flat_moments(moments: Any) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,8 @@ def test_auto_classes(checkpoint: str) -> None:
     folder = golden.ROOT / "checkpoints" / checkpoint
     assert isinstance(AutoConfig.from_pretrained(folder), DeepseekVLV2Config)
     assert isinstance(AutoProcessor.from_pretrained(folder), DeepseekVLV2Processor)
-    for auto in (AutoModelForCausalLM, AutoModelForImageTextToText):
+    autos: tuple[Any, ...] = (AutoModelForCausalLM, AutoModelForImageTextToText)
+    for auto in autos:
         model, info = auto.from_pretrained(folder, output_loading_info=True)
         assert isinstance(model, DeepseekVLV2ForCausalLM)
         assert not info["missing_keys"]

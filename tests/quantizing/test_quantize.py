@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from safetensors import safe_open
 
 from deepseek_vl_v2.quantized_format import PackedKind, dequantise
 from deepseek_vl_v2.quantized_loading import load_quantized, map_tensors
+from deepseek_vl_v2.quantized_rounding import quantise
 from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.quantizing.conversion import REPORT, file_hash
 from dvl2_cli.quantizing.journal import JOURNAL
@@ -123,9 +125,9 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path)
     name = max(path.name for path in partial.glob("*.safetensors"))
     shards = plan_shards(info.tensors, info.architecture, PackedKind.INT4)
     offset = next(place for shard in shards if shard.name == name for _, place in shard.offsets())
-    with (partial / name).open("r+b") as stream:
-        stream.seek(offset + 100)
-        stream.write(b"\0" * 100)
+    with (partial / name).open("r+b") as damaged:
+        damaged.seek(offset + 100)
+        damaged.write(b"\0" * 100)
     make(tmp_path / "copy")
     for path in (tmp_path / "whole").iterdir():
         if path.name != REPORT:
@@ -141,13 +143,13 @@ def test_what_was_finished_is_not_done_again(
 
     with pytest.raises(CancelledError):
         quantize_model(CHECKPOINTS / "mla", Format.int8, tmp_path / "copy", interrupt)
-    from dvl2_cli.quantizing import conversion
-
     packed = []
-    original = conversion.quantise
-    monkeypatch.setattr(
-        conversion, "quantise", lambda *arguments: packed.append(1) or original(*arguments)
-    )
+
+    def counted(*arguments: Any) -> Any:
+        packed.append(1)
+        return quantise(*arguments)
+
+    monkeypatch.setattr("dvl2_cli.quantizing.conversion.quantise", counted)
     make(tmp_path / "copy", Format.int8)
     everything = len([key for key in map_tensors(tmp_path / "copy").values() if key.dim() == 3])
     assert 0 < len(packed) <= everything - 20
@@ -240,7 +242,7 @@ def test_a_full_disk_is_noticed_before_anything_is_read(
 def test_the_loaded_copy_maps_its_file(tmp_path: Path) -> None:
     make(tmp_path / "copy", name="mha")
     model = load_quantized(tmp_path / "copy")
-    layer = model.get_submodule("language.model.layers.1.mlp.experts.0.up_proj")
+    layer: Any = model.get_submodule("language.model.layers.1.mlp.experts.0.up_proj")
     maps = Path("/proc/self/maps")
     if not maps.exists():
         pytest.skip("needs /proc")
