@@ -12,7 +12,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -136,7 +136,7 @@ class _Writer:
                 pool[pool == 128] = 127  # -128 is not a value of the format
             scale = 1 / (_SPREAD[kind] * math.sqrt(blocks * 64))
             pool[:, :SCALE_BYTES].view(np.uint16)[:] = _bfloat16(scale)
-            self._pools[key] = memoryview(pool.reshape(-1))
+            self._pools[key] = memoryview(cast(Any, pool.reshape(-1)))
         return self._pools[key]
 
     def _write_plain(self, stream: IO[bytes], target: Target) -> None:

@@ -23,8 +23,9 @@ class MicroBatch:
 
     ``tiles`` uint8 [N, 3, S, S], each distinct picture once; ``dense`` int16
     [N, 196, 14] glyph labels and ``things`` float32 [N, 196, 6] object labels, -1 where
-    nothing is known; ``ids``, ``labels`` int64 [B, T] (labels not shifted, -100 not learned); ``positions`` int64
-    [B, T] and ``segments`` int64 [B, T] number the samples of a packed row, 0 is padding.
+    nothing is known; ``ids``, ``labels`` int64 [B, T] (labels not shifted, -100
+    not learned); ``positions`` int64 [B, T] and ``segments`` int64
+    [B, T] number the samples of a packed row, 0 is padding.
     ``segments`` is None for rows that hold one sample each, padded on the right. ``pointers`` int64
     [B, T] is the position in its row that each token is read from, or -1. Without a
     decoder's part, ``ids`` has no rows.

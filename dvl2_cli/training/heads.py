@@ -5,8 +5,6 @@ Like the glyph head they exist while nano is trained and are dropped afterwards.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -77,4 +75,4 @@ class PointerHead(nn.Module):
         known = target >= 0
         picked = scores[known]
         loss = functional.cross_entropy(picked, target[known], reduction="sum")
-        return cast(Tensor, loss), (picked.detach().argmax(-1) == target[known]).sum()
+        return loss, (picked.detach().argmax(-1) == target[known]).sum()

@@ -110,7 +110,7 @@ class TrainingNetwork(nn.Module):
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
         losses.hits["language"] = float((logits.detach().argmax(-1) == targets).sum())
         if batch.pointers is not None and self.pointer_head is not None:
-            image = batch.ids == model.config.image_token_id
+            image = torch.eq(batch.ids, model.config.image_token_id or 0)
             states = out.hidden_states[self.pointer_layer]
             loss, hits = self.pointer_head.loss(states, batch.pointers, image)
             losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)

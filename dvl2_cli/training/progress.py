@@ -44,7 +44,7 @@ class RunLog:
         """``keep_until``: records of later total steps are from before a kill, and go."""
         self.path = folder / LOG
         try:
-            kept = [r for r in read_log(self.path) if int(r.get("total", 0)) <= keep_until]
+            kept = [r for r in read_log(self.path) if int(str(r.get("total", 0))) <= keep_until]
             with self.path.open("w", encoding="utf-8") as stream:
                 stream.writelines(json.dumps(record) + "\n" for record in kept)
             self._stream: IO[str] = self.path.open("a", encoding="utf-8")

@@ -79,7 +79,7 @@ class RenderedBatches(Dataset[MicroBatch]):
     def _conversations(self, kind: str, rng: random.Random) -> MicroBatch:
         samples: list[EncodedSample] = []
         marks: list[Labels] = []
-        objects: list[np.ndarray] = []  # type: ignore[type-arg]
+        objects: list[np.ndarray] = []
         longest = tiles = 0
         while len(samples) < MOST_SAMPLES:
             sample = self._render(kind, rng)
@@ -153,7 +153,7 @@ def image_tokens(image: PlacedImage) -> int:
     return CELLS * (CELLS + 1) + 1 + image.rows * CELLS * (image.columns * CELLS + 1)
 
 
-def _all_things(encoded: EncodedSample, sample: Sample) -> np.ndarray:  # type: ignore[type-arg]
+def _all_things(encoded: EncodedSample, sample: Sample) -> np.ndarray:
     """Object labels of a sample's tiles; -1 everywhere in pictures that are not scenes."""
     labels = np.full((len(encoded.tiles), CELLS * CELLS, FIELDS), -1, np.float32)
     if sample.things and sample.image is not None:

@@ -64,7 +64,9 @@ def save_state(
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file({k: v.contiguous() for k, v in weights.items()}, temporary / NETWORK)
+        save_file(
+            {k: torch.as_tensor(v).contiguous() for k, v in weights.items()}, temporary / NETWORK
+        )
         save_file(_flat_moments(moments), temporary / MOMENTS)
         (temporary / PLACE).write_text(json.dumps(asdict(place)), encoding="utf-8")
         for part in temporary.iterdir():

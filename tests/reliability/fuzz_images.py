@@ -77,7 +77,7 @@ def seeds() -> list[bytes]:
     made = []
     for image, form, options in kinds:
         buffer = io.BytesIO()
-        image.save(buffer, form, **options)  # type: ignore[arg-type]
+        image.save(buffer, form, **options)
         made.append(buffer.getvalue())
     return [*made, *bombs(), b"", b"\0", b"BM", b"%PDF-1.4\n", b"GIF89a"]
 

@@ -15,7 +15,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -135,7 +135,7 @@ def check_reading(text: str) -> None:
     page = to_html(text)
     assert "<script" not in page.lower()
     unsupported({"total": value_of(text), "nested": [{"a": 41.2}]}, text)
-    blocks: Sequence = located_by_model(line_blocks(text)[:20], SIZE, lambda phrase: text)
+    blocks = located_by_model(line_blocks(text)[:20], SIZE, lambda phrase: text)
     result = OcrResult(
         source=Source("a.png", None, None, *SIZE),
         raw=text,
