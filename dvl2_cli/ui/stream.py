@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from dvl2_cli.ui.control import printable
@@ -9,11 +10,13 @@ from dvl2_cli.ui.markdown import markdown, split_settled
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.live import Live
     from rich.segment import Segment
 
     from dvl2_cli.ui.output import Output
 
 _WAITING = "reading"
+_REDRAW_SECONDS = 1 / 12
 
 
 class AnswerView(Protocol):
@@ -55,28 +58,24 @@ class MarkdownView:
     """
 
     def __init__(self, console: Console) -> None:
-        from rich.live import Live
-
         self._console = console
         self._tail = ""
         self._printed = False
-        self._spinner = _spinner()
-        self._live = Live(
-            get_renderable=self._renderable,
-            console=console,
-            transient=True,
-            refresh_per_second=12,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._waiting = True
+        self._drawn = time.monotonic()
+        self._live = _live(console, _spinner(), animated=True)
         self._live.start()
 
     def feed(self, piece: str) -> None:
         """More of the answer."""
         self._tail += printable(piece) if self._tail else printable(piece).lstrip()
+        if self._waiting and self._tail:
+            self._stop_waiting()
         if "\n" in piece:
             settled, self._tail = split_settled(self._tail)
             self._print(settled)
+        if not self._waiting and time.monotonic() - self._drawn > _REDRAW_SECONDS:
+            self._draw()
 
     def close(self) -> None:
         """Print what is left."""
@@ -87,14 +86,24 @@ class MarkdownView:
     def _print(self, text: str) -> None:
         if not text.strip():
             return
+        if self._live.is_started:
+            self._draw()  # what was the tail must not be drawn again below the block
         self._console.print(_Block(text, after_blank=self._printed), end="")
         self._printed = True
 
-    def _renderable(self) -> RenderableType:
-        if self._tail or self._printed:
-            room = max(self._console.height - 2, 1)
-            return _Block(self._tail, after_blank=self._printed, most=room)
-        return self._spinner
+    def _stop_waiting(self) -> None:
+        # Rich draws a moving Live from a second thread, and what is printed meanwhile can then
+        # come out twice: the answer is drawn from this one alone.
+        self._live.stop()
+        self._waiting = False
+        self._live = _live(self._console, "", animated=False)
+        self._live.start()
+
+    def _draw(self) -> None:
+        room = max(self._console.height - 2, 1)
+        tail = _Block(self._tail, after_blank=self._printed, most=room)
+        self._live.update(tail, refresh=True)
+        self._drawn = time.monotonic()
 
 
 class _Block:
@@ -119,6 +128,20 @@ class _Block:
 
 def _is_blank(line: list[Segment]) -> bool:
     return not any(segment.text.strip() for segment in line)
+
+
+def _live(console: Console, shown: RenderableType, *, animated: bool) -> Live:
+    from rich.live import Live
+
+    return Live(
+        shown,
+        console=console,
+        transient=True,
+        auto_refresh=animated,
+        refresh_per_second=12,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def _spinner() -> RenderableType:

@@ -98,6 +98,18 @@ def test_lines_paths_and_slashes(tmp_path: Path, photo: Path) -> None:
     ]
 
 
+def test_what_is_typed_during_an_answer_is_the_next_question(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with chat(tmp_path, answer="word " * 10 + "END", pace=0.03, log=str(log)) as terminal:
+        terminal.wait(PROMPT)
+        terminal.send("one\r")
+        terminal.wait("wo")
+        terminal.send("two\r\x04")
+        terminal.wait("END", count=2)
+        assert terminal.end() == 0
+    assert log.read_text().splitlines() == ["one", "two"]
+
+
 def test_ctrl_c_stops_the_answer_and_keeps_the_session(tmp_path: Path) -> None:
     with chat(tmp_path, answer="word " * 20, pace=0.1) as terminal:
         terminal.wait(PROMPT)
@@ -201,7 +213,9 @@ def test_completion_of_commands_and_paths(tmp_path: Path, photo: Path) -> None:
         terminal.send("/gr")
         terminal.wait("/ground PHRASE")
         terminal.send("\x15")
-        terminal.send(f"/image {photo.parent}/a\t")
+        terminal.send(f"/image {photo.parent}/a")
+        terminal.wait(f"/image {photo.parent}/a")
+        terminal.send("\t")
         terminal.wait(f"/image {photo}")  # in the line itself, not in the menu of candidates
         terminal.send("\r")
         terminal.wait("dvl2: attached")
