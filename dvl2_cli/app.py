@@ -30,14 +30,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rm": ("dvl2_cli.commands.rm", "Delete a model from this machine.", "Models"),
     "ps": ("dvl2_cli.commands.ps", "Show the warm model server, if one runs.", "Models"),
     "quantize": ("dvl2_cli.commands.quantize", "Make a quantised local copy.", "Models"),
-    "doctor": ("dvl2_cli.commands.doctor", "Say what this machine can run and why.", "Models"),
     "serve": ("dvl2_cli.commands.serve", "Keep a model warm on a socket.", "Models"),
     "bench": ("dvl2_cli.commands.bench", "Measure speed and memory.", "Measure"),
     "eval": ("dvl2_cli.commands.eval", "Measure the quality of answers.", "Measure"),
     "render": ("dvl2_cli.commands.render", "Render training and test pictures.", "Train"),
     "train": ("dvl2_cli.commands.train", "Train or fine-tune a model.", "Train"),
     "config": ("dvl2_cli.commands.config", "Read and change the settings.", "Settings"),
-    "help": ("dvl2_cli.commands.help", "Read about a topic.", "Settings"),
 }
 
 

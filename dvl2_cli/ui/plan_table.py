@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from dvl2_cli.planning.report import PlanReport
+    from dvl2_cli.engine.plan_report import PlanReport
 
 
 def render_plan(report: PlanReport, console: Console) -> None:

@@ -50,7 +50,7 @@ def test_logits_are_those_of_single_steps(
 ) -> None:
     answer = block + block + block + tail
     plain, drafted = HashDecoder(prompt), HashDecoder(prompt)
-    reader = LookupReader(drafted, prompt)
+    reader = LookupReader(drafted, prompt, 4096)
     for token in answer:
         assert torch.equal(reader.step(token), plain.step_many([token])[0])
     reader.close()
@@ -61,7 +61,17 @@ def test_logits_are_those_of_single_steps(
 def test_repetition_takes_fewer_forwards() -> None:
     block = list(range(VOCABULARY))
     decoder = HashDecoder(block)
-    reader = LookupReader(decoder, block)
+    reader = LookupReader(decoder, block, 4096)
     for token in block * 10:
         reader.step(token)
     assert decoder.forwards < 120 / MOST_DRAFTED + 10
+
+
+def test_no_draft_reaches_past_the_context() -> None:
+    block = list(range(VOCABULARY))
+    decoder, context_length = HashDecoder(block), 50
+    reader = LookupReader(decoder, block, context_length)
+    for token in (block * 4)[: context_length - VOCABULARY]:
+        reader.step(token)
+        assert decoder.length <= context_length
+    assert decoder.length == context_length

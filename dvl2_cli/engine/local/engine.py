@@ -133,7 +133,7 @@ class LocalEngine:
         cancel: threading.Event,
     ) -> Iterator[Token | FinishReason]:
         """Tokens one by one, then why the answer ended."""
-        reader = LookupReader(self._loaded.decoder, prompt.ids)
+        reader = LookupReader(self._loaded.decoder, prompt.ids, self.info.context_length)
         try:
             yield from self._write_with(reader, request, prompt, logits, answer, cancel)
         finally:

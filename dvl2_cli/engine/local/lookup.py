@@ -27,10 +27,12 @@ class LookupReader:
     Args:
         decoder: holds the prompt; after ``close`` it holds the prompt and the tokens stepped.
         prompt: ids of the prompt, in which drafts are looked up too.
+        context_length: positions that the decoder has; no draft reaches past them.
     """
 
-    def __init__(self, decoder: Decoder, prompt: Sequence[int]) -> None:
+    def __init__(self, decoder: Decoder, prompt: Sequence[int], context_length: int) -> None:
         self._decoder = decoder
+        self._context_length = context_length
         self._tokens: list[int] = []
         # Where the tokens after an n-gram's last occurrence start; the latest is not in yet.
         self._after: dict[tuple[int, ...], int] = {}
@@ -70,7 +72,8 @@ class LookupReader:
             self._accepted += 0.01
             return []
         start = self._after.get(tuple(self._tokens[-NGRAM:]))
-        return [] if start is None else self._tokens[start : start + MOST_DRAFTED]
+        most = min(MOST_DRAFTED, self._context_length - self._length)
+        return [] if start is None else self._tokens[start : start + most]
 
     def _remember(self, token_id: int) -> None:
         if len(self._tokens) >= NGRAM:

@@ -28,5 +28,5 @@ def _explained() -> OutOfMemoryError:
     return OutOfMemoryError(
         "the machine ran out of memory",
         "Use a smaller quantisation (--quant int4), fewer tiles (--tiles 1) or a smaller model; "
-        "dvl2 doctor shows what fits.",
+        "--plan shows what a prompt takes.",
     )

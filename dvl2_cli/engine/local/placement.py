@@ -37,7 +37,7 @@ def choose_device(wish: str) -> Device:
     if not available[wish.split(":")[0]]:
         raise UsageError(
             f"--device is {wish}, but torch finds no such device",
-            "Use --device cpu, or install a torch build for the device; see dvl2 doctor.",
+            "Use --device cpu, or install a torch build for the device.",
         )
     return Device(wish, "as asked")
 
