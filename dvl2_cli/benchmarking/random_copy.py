@@ -88,11 +88,18 @@ def write_random_copy(
         table = {"quant_method": QUANT_METHOD, "format": quant, "format_version": FORMAT_VERSION}
         text = json.dumps({**config, "quantization_config": table}, indent=1)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-        for name in _COMPANIONS if companions is not None else ():
-            shutil.copy(companions / name, folder)  # type: ignore[operator]
+        _copy_companions(companions, folder)
     except OSError as error:
         raise output_error(folder, error) from error
     return total
+
+
+def _copy_companions(source: Path | None, folder: Path) -> None:
+    if source is None:
+        return
+    for name in _COMPANIONS:
+        if (source / name).is_file():
+            shutil.copy(source / name, folder)
 
 
 def _headers(parts: Architecture, folder: Path) -> dict[str, TensorHeader]:

@@ -115,7 +115,7 @@ class QuantizedHead(QuantizedLinear):
     def forward(self, states: Tensor) -> Tensor:
         """[..., hidden] -> [..., vocabulary] fp32."""
         flat = states.reshape(-1, self.in_features)
-        logits = packed_product(self.weight, self.out_features, flat, None)
+        logits = packed_product(self.weight, self.out_features, flat.float(), None)
         top = logits.amax(dim=1)
         spread = logits.double().std(dim=1, correction=0)
         floor = (logits.double().mean(dim=1) + HEAD_DEVIATIONS * spread).float()
@@ -127,24 +127,25 @@ class QuantizedHead(QuantizedLinear):
 
 
 def packed_product(packed: Tensor, rows: int, flat: Tensor, bias: Tensor | None) -> Tensor:
-    """[N, columns] any float dtype -> [N, rows] fp32."""
+    """[N, columns] -> [N, rows] in bfloat16 where the input is, else in fp32."""
     columns = flat.shape[1]
     native = kernels.load_library() if flat.device.type == "cpu" else None
+    half = flat.dtype is torch.bfloat16
+    wide_bias = None if bias is None else bias.float().contiguous()
     if native is None:
         weight = dequantise(packed, rows, columns, torch.float32)
-        wide_bias = None if bias is None else bias.float()
-        return functional.linear(rounded_activations(flat), weight, wide_bias)
-    wide = flat.float().contiguous()
-    out = torch.empty(flat.shape[0], rows)
-    bias32 = None if bias is None else bias.float().contiguous()
+        out = functional.linear(rounded_activations(flat), weight, wide_bias)
+        return out.to(flat.dtype) if half else out
+    states = flat.contiguous() if half else flat.float().contiguous()
+    out = torch.empty(flat.shape[0], rows, dtype=states.dtype)
+    pointer = ctypes.POINTER(ctypes.c_float)
     kernels.check(
         native.dvl2_linear(
             ctypes.byref(packed_matrix(packed, rows, columns)),
-            wide.data_ptr(),
-            wide.shape[0],
-            None
-            if bias32 is None
-            else ctypes.cast(bias32.data_ptr(), ctypes.POINTER(ctypes.c_float)),
+            states.data_ptr(),
+            half,
+            states.shape[0],
+            None if wide_bias is None else ctypes.cast(wide_bias.data_ptr(), pointer),
             out.data_ptr(),
         )
     )

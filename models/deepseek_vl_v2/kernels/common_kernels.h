@@ -206,6 +206,19 @@ void attend(const AttentionPart& part) {
     else attend_typed<float>(part);
 }
 
+void store_half(const float* x, const float* bias, int size, uint16_t* out) {
+    int i = 0;
+    for (; i + 16 <= size; i += 16) {
+        Lanes sums = bias ? load(x + i) + load(bias + i) : load(x + i);
+        LanesBits bits;
+        memcpy(&bits, &sums, sizeof bits);
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+        LanesHalf half = __builtin_convertvector(bits, LanesHalf);
+        memcpy(out + i, &half, sizeof half);
+    }
+    for (; i < size; ++i) out[i] = nearest_bfloat16(bias ? x[i] + bias[i] : x[i]);
+}
+
 uint64_t read(const uint8_t* data, int64_t bytes) {
     LanesBits a = {}, b = {};
     for (int64_t i = 0; i + 128 <= bytes; i += 128) {
@@ -221,5 +234,5 @@ uint64_t read(const uint8_t* data, int64_t bytes) {
 }  // namespace
 
 #define COMMON_KERNELS \
-    plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, read, \
-        pack_tile
+    plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, \
+        store_half, read, pack_tile

@@ -24,11 +24,18 @@ void embed(const Matrix& table, int token, float* out) {
     kernels().add_plain_row(table.kind, table.data + token * bytes, table.columns, 1.0f, out);
 }
 
+void widen(const uint16_t* halves, int64_t count, float* out) {
+    for (int64_t i = 0; i < count; ++i) {
+        uint32_t bits = (uint32_t)halves[i] << 16;
+        memcpy(out + i, &bits, sizeof bits);
+    }
+}
+
 }  // namespace
 
 extern "C" {
 
-int dvl2_interface_version() { return 1; }
+int dvl2_interface_version() { return 2; }
 
 const char* dvl2_kernel_name() { return kernels().name; }
 
@@ -99,27 +106,38 @@ int dvl2_decoder_logits(void* decoder, const float* x, int count, float* logits)
     });
 }
 
-// out [count][rows] = x [count][columns] times the matrix, plus bias [rows] unless it is null.
-int dvl2_linear(const Matrix* matrix, const float* x, int64_t count, const float* bias,
-                float* out) {
+// out [count][rows] = x [count][columns] times the matrix, plus bias [rows] unless it is null. x and
+// out are floats, or both bfloat16.
+int dvl2_linear(const Matrix* matrix, const void* x, int is_bfloat16, int64_t count,
+                const float* bias, void* out) {
+    int columns = matrix->columns, rows = matrix->rows, tiles = tiles_of(*matrix);
     // Quantised inputs that stay in the second-level cache while every tile passes over them.
-    int64_t step = 786432 / matrix->columns / MAX_PANEL * MAX_PANEL;
-    step = step < 64 ? 64 : step;
+    int64_t step = 786432 / columns / MAX_PANEL * MAX_PANEL;
+    step = step < 64 ? 64 : step > count ? count : step;
     return guarded([&] {
         Panels inputs;
+        Buffer<float> wide;
+        if (is_bfloat16) wide.room((size_t)step * columns);
         shared_team().run([&](Member& member) {
             for (int64_t done = 0; done < count; done += step) {
                 int64_t now = count - done < step ? count - done : step;
-                member.alone([&] {
-                    inputs.over_rows(x + done * matrix->columns, matrix->columns, now,
-                                     matrix->columns);
+                const uint16_t* halves = (const uint16_t*)x + done * columns;
+                const float* floats = is_bfloat16 ? wide.data() : (const float*)x + done * columns;
+                member.alone([&] { inputs.over_rows(floats, columns, now, columns); });
+                member.share(inputs.size(), 1, [&](int64_t p) {
+                    int64_t first = p * MAX_PANEL * columns;
+                    if (is_bfloat16)
+                        widen(halves + first, (int64_t)inputs[p].count * columns,
+                              wide.data() + first);
+                    if (is_packed(*matrix)) inputs.quantise(p);
                 });
-                if (is_packed(*matrix))
-                    member.share(inputs.size(), 1, [&](int64_t p) { inputs.quantise(p); });
-                int tiles = tiles_of(*matrix);
                 member.share(tiles, chunk_of(tiles, member.count()), [&](int64_t tile) {
-                    store_tile(*matrix, tile, inputs, 0, inputs.size(),
-                               out + done * matrix->rows, matrix->rows, false, bias);
+                    if (is_bfloat16)
+                        store_half_tile(*matrix, tile, inputs, (uint16_t*)out + done * rows, rows,
+                                        bias);
+                    else
+                        store_tile(*matrix, tile, inputs, 0, inputs.size(),
+                                   (float*)out + done * rows, rows, false, bias);
                 });
             }
         });

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deepseek_vl_v2.kernels.structures import DecoderShape, Matrix
 
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 LIBRARY_NAME = "libdvl2_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # Set to "0" to run the pure torch fallback although the kernels were built.
 SWITCH = "DVL2_KERNELS"
@@ -94,7 +94,10 @@ def _declare(library: ctypes.CDLL) -> None:
         ),
         "dvl2_decoder_finish": (c_int, [c_void_p, c_int, c_void_p, c_void_p, c_int]),
         "dvl2_decoder_logits": (c_int, [c_void_p, c_void_p, c_int, c_void_p]),
-        "dvl2_linear": (c_int, [POINTER(Matrix), c_void_p, c_int64, POINTER(c_float), c_void_p]),
+        "dvl2_linear": (
+            c_int,
+            [POINTER(Matrix), c_void_p, c_int, c_int64, POINTER(c_float), c_void_p],
+        ),
         "dvl2_pack": (
             c_int,
             [c_int, c_void_p, c_int, c_int, c_int, c_void_p, POINTER(c_double)],

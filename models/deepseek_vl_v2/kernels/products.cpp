@@ -133,6 +133,20 @@ void store_tile(const Matrix& m, int tile, Panels& panels, int first, int last, 
     }
 }
 
+void store_half_tile(const Matrix& m, int tile, Panels& panels, uint16_t* out, int64_t stride,
+                     const float* bias) {
+    float product[MAX_PANEL * TILE_ROWS];
+    int row = tile * TILE_ROWS;
+    int count = m.rows - row < TILE_ROWS ? m.rows - row : TILE_ROWS;
+    for (int p = 0; p < panels.size(); ++p) {
+        const Panel& panel = panels[p];
+        tile_product(m, tile, panel, product);
+        for (int t = 0; t < panel.count; ++t)
+            kernels().store_half(product + t * TILE_ROWS, bias ? bias + row : nullptr, count,
+                                 out + panel.output[t] * stride + row);
+    }
+}
+
 void gate_tile(const Matrix& gate, const Matrix& up, int tile, Panels& panels, int first, int last,
                float* out, int64_t stride) {
     float a[MAX_PANEL * TILE_ROWS], b[MAX_PANEL * TILE_ROWS];

@@ -76,6 +76,10 @@ void tile_product(const Matrix& m, int tile, const Panel& panel, float* out);
 void store_tile(const Matrix& m, int tile, Panels& panels, int first, int last, float* out,
                 int64_t stride, bool add, const float* bias);
 
+// One tile times all panels, plus `bias` unless it is null, rounded to bfloat16.
+void store_half_tile(const Matrix& m, int tile, Panels& panels, uint16_t* out, int64_t stride,
+                     const float* bias);
+
 // silu(gate x) * (up x) of one tile, to output rows of `stride` floats.
 void gate_tile(const Matrix& gate, const Matrix& up, int tile, Panels& panels, int first, int last,
                float* out, int64_t stride);
