@@ -33,7 +33,7 @@ def check_plain(
     expected = expected_tensors(parts)
     remedy = fetch_again(folder)
     _compare_keys(folder, tensors, expected, remedy, problems)
-    for key in expected.keys() & tensors.keys():
+    for key in (key for key in expected if key in tensors):
         _check_tensor(key, tensors[key], expected[key], remedy, problems)
 
 
@@ -90,7 +90,7 @@ def _check_own(
     if EXACT_ROWS in tensors:
         expected[EXACT_ROWS] = (parts.decoder.vocab_size, parts.decoder.hidden_size)
     _compare_keys(folder, tensors, expected, _CONVERT, problems)
-    for key in expected.keys() & tensors.keys():
+    for key in (key for key in expected if key in tensors):
         tensor, shape = tensors[key], expected[key]
         kind = packed_kind(tensor)
         if kind is None:
