@@ -14,6 +14,9 @@ from torch import Tensor
 from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 
+# Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
+LENGTH_STEP = 128
+
 Pixels = npt.NDArray[np.uint8]
 Message = Mapping[str, object]
 
@@ -64,6 +67,11 @@ def encode_sample(
     return EncodedSample(encoded.ids, labels, pixels, tuple(placed))
 
 
+def rounded_up(length: int) -> int:
+    """The next multiple of LENGTH_STEP."""
+    return -(-length // LENGTH_STEP) * LENGTH_STEP
+
+
 def collate(
     samples: Sequence[EncodedSample],
     pad_id: int,
@@ -71,7 +79,7 @@ def collate(
     things: Tensor | None = None,
 ) -> MicroBatch:
     """One sample a row, padded on the right: causal attention then never sees padding."""
-    length = max(len(sample.ids) for sample in samples)
+    length = rounded_up(max(len(sample.ids) for sample in samples))
     ids = torch.full((len(samples), length), pad_id)
     labels = torch.full((len(samples), length), -100)
     for row, sample in enumerate(samples):
@@ -93,7 +101,7 @@ def pack(
     rows: Sequence[Sequence[EncodedSample]], pad_id: int, dense: Tensor | None = None
 ) -> MicroBatch:
     """Several samples a row; each counts its positions from 0 and sees only itself."""
-    length = max(sum(len(sample.ids) for sample in row) for row in rows)
+    length = rounded_up(max(sum(len(sample.ids) for sample in row) for row in rows))
     ids = torch.full((len(rows), length), pad_id)
     labels = torch.full((len(rows), length), -100)
     positions = torch.zeros((len(rows), length), dtype=torch.long)

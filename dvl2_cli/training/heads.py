@@ -1,6 +1,6 @@
-"""The auxiliary heads: object labels per visual token, and the reading finger.
+"""The auxiliary head of scenes: object labels per visual token.
 
-Like the glyph head they exist while nano is trained and are dropped afterwards.
+Like the glyph head it exists while nano is trained and is dropped afterwards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ HIDDEN = 192
 # Most cells of a scene are background.
 BACKGROUND_WEIGHT = 0.3
 BOX_WEIGHT = 4.0
-POINTER_WIDTH = 64
 
 
 class ThingHead(nn.Module):
@@ -38,10 +37,10 @@ class ThingHead(nn.Module):
         guess = self.names(hidden).float()
         weight = torch.where(covered, 1.0, BACKGROUND_WEIGHT)
         loss = (functional.cross_entropy(guess, names, reduction="none") * weight).sum()
-        shade = self.shades(hidden[covered]).float()
+        shade = self.shades(hidden)[covered].float()
         loss = loss + functional.cross_entropy(shade, shades[covered], reduction="sum")
         box = functional.l1_loss(
-            self.box(hidden[covered]).float(), labels[covered, 2:], reduction="sum"
+            self.box(hidden)[covered].float(), labels[covered, 2:], reduction="sum"
         )
         right = ((guess.argmax(-1) == names) & covered).sum()
         return loss + BOX_WEIGHT * box, right
@@ -51,28 +50,3 @@ def known_cells(labels: Tensor) -> int:
     """What the summed loss is to be divided by for a mean."""
     names = labels[..., 0]
     return int((names > 0).sum() + BACKGROUND_WEIGHT * (names == 0).sum())
-
-
-class PointerHead(nn.Module):
-    """From the decoder's middle, which position of its row the next token is read from."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, POINTER_WIDTH)
-        self.key = nn.Linear(width, POINTER_WIDTH)
-
-    def loss(self, states: Tensor, pointers: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed cross-entropy of [B, T, D] states, and how many point at the right cell.
-
-        ``pointers`` [B, T] as in MicroBatch; ``image`` bool [B, T] are image positions.
-        """
-        states = self.norm(states)
-        scores = self.query(states[:, :-1]) @ self.key(states).transpose(1, 2)
-        scores = scores.float() * POINTER_WIDTH**-0.5
-        scores = scores.masked_fill(~image[:, None], -1e4)
-        target = pointers[:, 1:]
-        known = target >= 0
-        picked = scores[known]
-        loss = functional.cross_entropy(picked, target[known], reduction="sum")
-        return loss, (picked.detach().argmax(-1) == target[known]).sum()

@@ -15,7 +15,8 @@ from torch.nn import functional
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.dense_head import DenseHead, label_weight
-from dvl2_cli.training.heads import PointerHead, ThingHead, known_cells
+from dvl2_cli.training.finger import finger_layer, finger_loss
+from dvl2_cli.training.heads import ThingHead, known_cells
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
 
@@ -42,16 +43,14 @@ class TrainingNetwork(nn.Module):
     def __init__(self, model: DeepseekVLV2ForCausalLM, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        width, hidden = model.config.projector.n_embed, model.config.language.hidden_size
+        width = model.config.projector.n_embed
 
         def wanted(name: str) -> bool:
             return any(getattr(stage, f"{name}_loss") for stage in recipe.stages)
 
         self.head = DenseHead(width) if wanted("dense") else None
         self.thing_head = ThingHead(width) if wanted("thing") else None
-        self.pointer_head = PointerHead(hidden) if wanted("pointer") else None
-        layers = model.config.language.num_hidden_layers
-        self.pointer_layer = (layers + 1) // 2
+        self.finger_layer = finger_layer(model) if wanted("pointer") else None
 
     def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
         """Losses of a micro-batch."""
@@ -102,18 +101,20 @@ class TrainingNetwork(nn.Module):
             position_ids=batch.positions,
             attention_mask=None if batch.segments is None else packed_mask(batch.segments),
             use_cache=False,
-            output_hidden_states=self.pointer_head is not None,
+            output_hidden_states=batch.pointers is not None,
         )
         learned = batch.labels[:, 1:] != -100
-        logits = model.language.lm_head(out.last_hidden_state[:, :-1][learned]).float()
+        # Every position, so that the product's shape recurs; see encode.LENGTH_STEP.
+        logits = model.language.lm_head(out.last_hidden_state)[:, :-1][learned].float()
         targets = batch.labels[:, 1:][learned]
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
         losses.hits["language"] = float((logits.detach().argmax(-1) == targets).sum())
-        if batch.pointers is not None and self.pointer_head is not None:
-            image = torch.eq(batch.ids, model.config.image_token_id or 0)
-            states = out.hidden_states[self.pointer_layer]
-            loss, hits = self.pointer_head.loss(states, batch.pointers, image)
-            losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)
+        if batch.pointers is not None and self.finger_layer is not None:
+            states = out.hidden_states[self.finger_layer]
+            losses.sums["pointer"], hits = finger_loss(
+                model, states, batch.positions, batch.pointers
+            )
+            losses.hits["pointer"] = float(hits)
         if stage.balance_loss:
             losses.balance = model.language.model.balance_loss()
 

@@ -1,9 +1,9 @@
 """Where in the picture each answer token is to be found: the decoder's reading finger.
 
 A transcript's character points at the cell of its glyph, an object's name and box at the
-cell of the box's centre. An auxiliary head learns the cell of the next token from the
-decoder's middle, which teaches the decoder to follow lines long before it would find out
-from the characters alone. The head is dropped afterwards.
+cell of the box's centre. One attention head is taught to look at the cell of the next token
+(see finger), so the decoder follows lines long before it would find out from the characters
+alone.
 """
 
 from __future__ import annotations

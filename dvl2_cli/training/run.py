@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ class RunOptions:
 
 def train(recipe: Recipe, options: RunOptions) -> None:
     """Train to the end of the recipe, going on from the last state in ``options.out``."""
+    # Sequences and experts come in many lengths; all of their compiled kernels are kept.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
     if options.threads:
         torch.set_num_threads(options.threads)
     accelerator = Accelerator(

@@ -146,6 +146,21 @@ class MultiHeadLatentAttention(nn.Module):
             mixed = self._expanded(q_nope, q_rope, latent, k_rope, mask)
         return self.o_proj(_merge_heads(mixed))  # type: ignore[no-any-return]
 
+    def head_scores(self, hidden: Tensor, tables: Tables, head: int) -> Tensor:
+        """Attention scores of one head before mask and softmax: [B, T, H] -> [B, T, T].
+
+        ``hidden`` is the layer's input after its norm; what training supervises to teach
+        the decoder where to look.
+        """
+        batch, length, _ = hidden.shape
+        query = self._query(hidden).view(batch, length, self.heads, -1)[:, None, :, head]
+        q_nope, q_rope = query.split([self.nope, self.rope], dim=-1)
+        latent, k_rope = self.kv_a_proj_with_mqa(hidden).split([self.rank, self.rope], dim=-1)
+        k_nope = self.kv_b_proj(self.kv_a_layernorm(latent))[:, head, None, :, : self.nope]
+        query = torch.cat([q_nope, rotate(deinterleave(q_rope), *tables)], dim=-1)
+        key = torch.cat([k_nope, rotate(deinterleave(k_rope[:, None]), *tables)], dim=-1)
+        return ((query * self.scale) @ key.transpose(-1, -2))[:, 0]
+
     def _query(self, hidden: Tensor) -> Tensor:
         if hasattr(self, "q_proj"):
             return self.q_proj(hidden)  # type: ignore[no-any-return]

