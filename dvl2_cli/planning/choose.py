@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import Need, Plan, make_plan
-from dvl2_cli.planning.weights import predicted_weights
+from dvl2_cli.planning.weights import Weights, predicted_weights
 from dvl2_cli.store.architecture import Architecture
 
 # A page of a document: a thumbnail and nine tiles, a question, and an answer of some length.
@@ -16,6 +16,8 @@ PAGE = Need(tiles=10, prompt_tokens=2100, answer_tokens=1024)
 # smallest copy is the fastest (benchmarks/README.md).
 _ON_CUDA = ("none", "int8", "nf4")
 _ON_CPU = ("int4", "int8", "none")
+# dvl2's packed formats, which only its CPU kernels multiply.
+_FOR_CPU_ONLY = ("int4", "int8")
 # bfloat16 is native from compute capability 8.0 (Ampere) on.
 _NATIVE_BF16 = (8, 0)
 
@@ -31,13 +33,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Whether one model runs on this machine: the best plan, or why there is none."""
+    """Whether one model runs on this machine: the best plan, or why there is none.
+
+    ``remedy`` is what would make it run, or None where it does.
+    """
 
     model: str
     quant: str
     device: str
     plan: Plan | None
     reason: str
+    remedy: str | None = None
 
     @property
     def runs(self) -> bool:
@@ -67,13 +73,13 @@ def outlook(
     """The best way to run a model here: the first copy that fits whole, else the least split."""
     device = choose_device(hardware).chosen
     best: Outlook | None = None
-    refusal: OutOfMemoryError | None = None
+    refused: list[tuple[int, str, OutOfMemoryError]] = []
     for quant in _ON_CPU if device == "cpu" else _ON_CUDA:
         weights = predicted_weights(parts, quant)
         try:
             plan = make_plan(parts, weights, hardware, need, device=device, max_memory=max_memory)
         except OutOfMemoryError as error:
-            refusal = error
+            refused.append((weights.total, quant, error))
             continue
         found = Outlook(name, quant, device, plan, _why(plan, quant, hardware))
         if plan.resident_experts == 1:
@@ -82,8 +88,32 @@ def outlook(
             best = found
     if best is not None:
         return best
-    reason = refusal.message if refusal is not None else "nothing was tried"
-    return Outlook(name, "none", device, None, reason)
+    # What the smallest copy lacks is the least that has to be found.
+    _, quant, error = min(refused, key=lambda item: item[0])
+    return _cannot_run(name, quant, device, error)
+
+
+def outlook_of_copy(
+    name: str,
+    parts: Architecture,
+    weights: Weights,
+    quant: str,
+    hardware: Hardware,
+    *,
+    need: Need = PAGE,
+    max_memory: int | None = None,
+) -> Outlook:
+    """Whether a copy that is on this machine runs here, from its own ``weights``."""
+    device = "cpu" if quant in _FOR_CPU_ONLY else choose_device(hardware).chosen
+    try:
+        plan = make_plan(parts, weights, hardware, need, device=device, max_memory=max_memory)
+    except OutOfMemoryError as error:
+        return _cannot_run(name, quant, device, error)
+    return Outlook(name, quant, device, plan, _why(plan, quant, hardware))
+
+
+def _cannot_run(name: str, quant: str, device: str, error: OutOfMemoryError) -> Outlook:
+    return Outlook(name, quant, device, None, error.message, error.hint)
 
 
 def _why(plan: Plan, quant: str, hardware: Hardware) -> str:

@@ -22,6 +22,11 @@ _ISA_FLAGS = (
     *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx_vnni"),
     *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16"),
 )
+# Limit and use, by the version of the control groups.
+_MEMORY_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    2: ("memory.max", "memory.current"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Hardware:
 
     ``ram_available`` is what can be taken now without swapping: the kernel's estimate, and
     no more than what a container's limit leaves. ``memory_limit`` is that limit or None.
+    ``core_limit`` is how many cores' time a control group allows, or None.
     """
 
     system: Fact[str]
@@ -49,6 +55,7 @@ class Hardware:
     memory_limit: Fact[int | None]
     disk_free: Fact[int]
     accelerators: Fact[tuple[Accelerator, ...]]
+    core_limit: Fact[float | None] = Fact(None, "no control group limit")
 
     @property
     def usable_ram(self) -> int:
@@ -81,6 +88,7 @@ def probe(disk: Path | None = None, *, root: Path = Path("/")) -> Hardware:
         memory_limit=limit,
         disk_free=_disk_free(disk or Path.cwd()),
         accelerators=Fact(*find_accelerators()),
+        core_limit=_cgroup_cores(root),
     )
 
 
@@ -134,7 +142,8 @@ def _cgroup_memory(root: Path) -> tuple[Fact[int | None], int]:
     """The tightest memory limit of this process's control groups, and the bytes it counts."""
     tightest: Fact[int | None] = Fact(None, "no control group limit")
     used = 0
-    for folder, limit_name, used_name in _cgroup_folders(root):
+    for folder, version in _cgroup_folders(root, "memory"):
+        limit_name, used_name = _MEMORY_FILES[version]
         limit = _read_int(folder / limit_name)
         # Version 1 writes "no limit" as the largest page-aligned 63-bit number.
         if limit is None or limit >= 1 << 60:
@@ -146,35 +155,58 @@ def _cgroup_memory(root: Path) -> tuple[Fact[int | None], int]:
     return tightest, used
 
 
-def _cgroup_folders(root: Path) -> list[tuple[Path, str, str]]:
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
+def _cgroup_cores(root: Path) -> Fact[float | None]:
+    """The tightest limit on processor time of this process's control groups, in cores."""
+    found: Fact[float | None] = Fact(None, "no control group limit")
+    for folder, version in _cgroup_folders(root, "cpu"):
+        if version == 2:
+            name = "cpu.max"
+            quota, _, period = _read_text(folder / name).partition(" ")
+        else:
+            name = "cpu.cfs_quota_us"
+            quota = _read_text(folder / name)
+            period = _read_text(folder / "cpu.cfs_period_us")
+        # "max" and -1 stand for no limit.
+        if not quota.isdecimal() or not period.isdecimal() or period == "0":
+            continue
+        cores = int(quota) / int(period)
+        if found.value is None or cores < found.value:
+            found = Fact(cores, str(folder / name))
+    return found
+
+
+def _cgroup_folders(root: Path, controller: str) -> list[tuple[Path, int]]:
+    """Where the limits of ``controller`` on this process lie, and the groups' version."""
+    found: list[tuple[Path, int]] = []
+    for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            names = ("memory.max", "memory.current")
-            bases = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
-        elif "memory" in controllers.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-            bases = [root / "sys/fs/cgroup/memory"]
+            version, bases = 2, [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
+        elif controller in controllers.split(","):
+            version, bases = (
+                1,
+                [root / "sys/fs/cgroup" / name for name in (controller, controllers)],
+            )
         else:
             continue
         relative = Path(path.lstrip("/"))
         # Inside a container the path may name the host's view; the mount's root then counts.
         for base in bases:
-            found += [(base / part, *names) for part in (relative, *relative.parents)]
+            found += [(base / part, version) for part in (relative, *relative.parents)]
     return found
 
 
 def _read_int(path: Path) -> int | None:
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
+    text = _read_text(path)
     return int(text) if text.isdecimal() else None
+
+
+def _read_text(path: Path) -> str:
+    """The file's text, stripped; empty where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _stat(path: Path, *keys: str) -> int:

@@ -6,8 +6,9 @@ the remedy; one that can names, for each part, the tier that it lies in and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
@@ -76,6 +77,19 @@ class Plan:
     def bytes_in(self, tier: Tier) -> int:
         """Bytes that the plan puts in ``tier``."""
         return sum(item.nbytes for item in self.placements if item.tier is tier)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as plain data, totals included; sizes in bytes."""
+        return {
+            "device": self.device,
+            "cap": self.cap,
+            "by_tier": {tier.value: self.bytes_in(tier) for tier in Tier},
+            "placements": [asdict(item) for item in self.placements],
+            "read_per_token": self.read_per_token,
+            "cache_per_token": self.cache_per_token,
+            "cache_per_token_expanded": self.cache_per_token_expanded,
+            "resident_experts": self.resident_experts,
+        }
 
 
 def make_plan(

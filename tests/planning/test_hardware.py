@@ -63,3 +63,28 @@ def test_instruction_sets_are_read_from_the_first_processor(tmp_path: Path) -> N
     hardware = probe(tmp_path, root=tmp_path)
     assert hardware.cpu.value == "A CPU"
     assert hardware.isa.value == ("avx2", "avx512_vnni")
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "cores"),
+    [
+        ("0::/box", {"sys/fs/cgroup/box/cpu.max": "150000 100000"}, 1.5),
+        ("0::/box", {"sys/fs/cgroup/box/cpu.max": "max 100000"}, None),
+        (
+            "4:cpu,cpuacct:/box",
+            {
+                "sys/fs/cgroup/cpu,cpuacct/box/cpu.cfs_quota_us": "50000",
+                "sys/fs/cgroup/cpu,cpuacct/box/cpu.cfs_period_us": "100000",
+            },
+            0.5,
+        ),
+        ("4:cpu:/", {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1"}, None),
+    ],
+)
+def test_a_control_group_may_limit_the_cores(
+    tmp_path: Path, line: str, files: dict[str, str], cores: float | None
+) -> None:
+    write(tmp_path / "proc/self/cgroup", line + "\n")
+    for name, text in files.items():
+        write(tmp_path / name, text + "\n")
+    assert probe(tmp_path, root=tmp_path).core_limit.value == cores

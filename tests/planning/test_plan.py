@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
-from dvl2_cli.planning.choose import outlook
+from dvl2_cli.planning.choose import outlook, outlook_of_copy
 from dvl2_cli.planning.hardware import Fact, Hardware
 from dvl2_cli.planning.plan import Need, Tier, make_plan
 from dvl2_cli.planning.released import NAMES, released_architecture
@@ -130,7 +130,20 @@ def test_a_large_card_gets_bfloat16_and_a_small_one_nf4() -> None:
 def test_what_cannot_run_says_why() -> None:
     found = outlook("27b", released_architecture("27b"), machine(1 * GB))
     assert not found.runs
+    # Of all copies the smallest is the least that has to fit.
+    assert found.quant == "int4"
     assert "GB" in found.reason
+    assert found.remedy is not None
+
+
+def test_a_copy_that_is_here_is_judged_by_its_own_weights() -> None:
+    parts = released_architecture("tiny")
+    weights = predicted_weights(parts, "int4")
+    fits = outlook_of_copy("tiny", parts, weights, "int4", machine(8 * GB, card(80 * GB)))
+    assert (fits.runs, fits.device) == (True, "cpu")  # packed weights run on the CPU alone
+    refused = outlook_of_copy("tiny", parts, weights, "int4", machine(1 * GB))
+    assert (refused.runs, refused.plan) == (False, None)
+    assert refused.remedy is not None
 
 
 def test_more_memory_never_makes_a_plan_worse() -> None:
