@@ -23,7 +23,7 @@ def train(
 
     Launch it with torchrun or accelerate launch to use several processes.
     """
-    from dvl2_cli.training.recipe import load_recipe
+    from dvl2_cli.training.recipe_file import load_recipe
     from dvl2_cli.training.run import RunOptions
     from dvl2_cli.training.run import train as run
 

@@ -40,14 +40,7 @@ def encode_sample(
     Raises:
         PromptError: see ``deepseek_vl_v2.template``.
     """
-    grids = [processor.grid(image.size, images=len(images)) for image in images]
-    encoded = template.encode_conversation(
-        messages,
-        [grid.tokens(processor.tile_tokens) for grid in grids],
-        processor.tokens,
-        mask_prompt=True,
-        for_generation=False,
-    )
+    grids, encoded = encode_text(processor, messages, [image.size for image in images])
     labels = encoded.labels(processor.ignore_id)
     # Upstream keeps BOS as a label; nothing can predict it.
     labels[0] = processor.ignore_id
@@ -65,6 +58,27 @@ def encode_sample(
     size = processor.tile_size
     pixels = np.stack(tiles) if tiles else np.zeros((0, 3, size, size), np.uint8)
     return EncodedSample(encoded.ids, labels, pixels, tuple(placed))
+
+
+def encode_text(
+    processor: DeepseekVLV2Processor,
+    messages: Sequence[Message],
+    sizes: Sequence[tuple[int, int]],
+) -> tuple[list[tiling.TileGrid], template.EncodedPrompt]:
+    """The grid of every picture, given its width and height, and the ids of a conversation.
+
+    Raises:
+        PromptError: see ``deepseek_vl_v2.template``.
+    """
+    grids = [processor.grid(size, images=len(sizes)) for size in sizes]
+    encoded = template.encode_conversation(
+        messages,
+        [grid.tokens(processor.tile_tokens) for grid in grids],
+        processor.tokens,
+        mask_prompt=True,
+        for_generation=False,
+    )
+    return grids, encoded
 
 
 def rounded_up(length: int) -> int:

@@ -1,4 +1,4 @@
-"""A recipe: the model to start from and the stages that it goes through, read from TOML.
+"""A recipe: the model to start from and the stages that it goes through.
 
 The paper's three stages are three ``[[stage]]`` tables: stage 1 trains ``vision`` and
 ``projector``, stage 2 everything on mixed data, stage 3 answers of conversations. Nano adds
@@ -7,13 +7,10 @@ a stage before them, with ``tower = "windows"`` and only the dense loss.
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from dvl2_cli.errors import InputError, UsageError
+from dvl2_cli.errors import UsageError
 
 Schedule = Literal["constant", "cosine", "wsd"]
 Tower = Literal["full", "windows"]
@@ -27,14 +24,17 @@ PARTS = ("vision", "projector", "language")
 class Stage:
     """One stage; weights of losses, learning rate and data are constant but for the schedule.
 
-    ``mix`` maps kinds of rendered pictures to their share, and is empty for a dataset.
+    ``mix`` maps kinds of rendered pictures to their share; ``data`` is a JSON Lines file of
+    conversations instead, read ``epochs`` times where ``steps`` is 0.
     ``tokens`` bounds a micro-batch (text and image tokens, padding included) and ``tiles``
     the pictures' tiles; ``micro_batches`` of them, over all processes, make a step.
     """
 
     name: str
-    steps: int
     learning_rate: float
+    steps: int = 0
+    epochs: int = 0
+    data: str = ""
     optimizer: Optimizer = "adamw"
     train: tuple[str, ...] = PARTS
     schedule: Schedule = "cosine"
@@ -57,38 +57,58 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """Train low-rank additions (arXiv 2106.09685) to the decoder's projections, nothing else.
+
+    There is no dropout: a resumed run would draw other values than one that was not stopped.
+    """
+
+    rank: int
+    alpha: float = 0.0  # 0: twice the rank
+    experts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """Stages in order. ``base`` is a checkpoint, or "fresh-nano" for nano's architecture."""
+    """Stages in order. ``base`` is a model, or "fresh-nano" for nano's architecture.
+
+    ``data`` is for the stages that name no data of their own. The answers of ``held_out``
+    are measured every ``evaluate_every`` steps, or with every checkpoint.
+    """
 
     name: str
     base: str
     stages: tuple[Stage, ...]
+    data: str = ""
+    held_out: str = ""
+    lora: Lora | None = None
     seed: int = 0
     checkpoint_every: int = 200
     evaluate_every: int = 0
     clip: float = 1.0
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
+def check_recipe(recipe: Recipe, where: str) -> Recipe:
+    """Refuse stages that cannot be run; returns the recipe.
 
     Raises:
-        InputError: the file cannot be read or is not TOML.
-        UsageError: naming the key that is missing, unknown or of the wrong kind.
+        UsageError: naming the stage, the key and what it may be.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
-    stages = table.pop("stage", None)
-    if not isinstance(stages, list) or not stages:
-        raise UsageError(f"{path}: no [[stage]] table", hint="A recipe has at least one stage.")
-    parsed = tuple(
-        _build(Stage, stage, f"{path}: stage {number}") for number, stage in enumerate(stages, 1)
-    )
-    recipe: Recipe = _build(Recipe, {**table, "stages": parsed}, str(path))
+    for number, stage in enumerate(recipe.stages, 1):
+        place = f"{where}: stage {number}"
+        check_stage(stage, place)
+        if bool(stage.mix) == bool(stage.data):
+            raise UsageError(f"{place}: give either mix or data")
+        if stage.data and (
+            stage.dense_loss or stage.thing_loss or stage.pointer_loss or stage.tower != "full"
+        ):
+            raise UsageError(f"{place}: with data, only language_loss can be trained")
+        if recipe.lora is not None and "language" not in stage.train:
+            raise UsageError(f"{place}: with lora, train must hold language")
+    if recipe.lora is not None and (recipe.lora.rank < 1 or recipe.lora.alpha < 0):
+        raise UsageError(f"{where}: the rank of lora must be at least 1, alpha not negative")
+    if recipe.checkpoint_every < 1:
+        raise UsageError(f"{where}: checkpoint_every must be at least 1")
     return recipe
 
 
@@ -110,7 +130,9 @@ def check_stage(stage: Stage, where: str) -> None:
     for key, allowed in choices.items():
         if getattr(stage, key) not in allowed:
             raise UsageError(f"{where}: {key} is not one of {', '.join(allowed)}")
-    for key in ("steps", "micro_batches", "tokens", "tiles"):
+    if (stage.steps < 1) == (stage.epochs < 1) or (stage.epochs and not stage.data):
+        raise UsageError(f"{where}: give steps, or with data epochs, of at least 1")
+    for key in ("micro_batches", "tokens", "tiles"):
         if getattr(stage, key) < 1:
             raise UsageError(f"{where}: {key} must be at least 1")
     for key in ("learning_rate", "warmup", "decay", "final", "weight_decay"):
@@ -120,41 +142,3 @@ def check_stage(stage: Stage, where: str) -> None:
         stage.mix and not sum(stage.mix.values())
     ):
         raise UsageError(f"{where}: shares of mix must be positive")
-
-
-def _build(kind: Any, values: Any, where: str) -> Any:
-    if not isinstance(values, dict):
-        raise UsageError(f"{where} is not a table")
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    for key in values:
-        if key not in known:
-            raise UsageError(f"{where}: unknown key {key}", hint=f"Keys: {', '.join(known)}")
-    for item in known.values():
-        required = (
-            item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-        )
-        if required and item.name not in values:
-            raise UsageError(f"{where}: missing key {item.name}")
-    cleaned = {key: _typed(known[key], value, where) for key, value in values.items()}
-    built = kind(**cleaned)
-    if isinstance(built, Stage):
-        check_stage(built, where)
-    return built
-
-
-def _typed(item: dataclasses.Field[Any], value: Any, where: str) -> Any:
-    """``value`` in the field's type; a whole number does for a float, nothing else converts."""
-    wanted = str(item.type)
-    if wanted == "float" and type(value) in (int, float):
-        return float(value)
-    if wanted == "int" and type(value) is int:
-        return value
-    if wanted in ("str", "Optimizer", "Schedule", "Tower", "Packing") and isinstance(value, str):
-        return value
-    if wanted == "tuple[str, ...]" and isinstance(value, list):
-        return tuple(str(part) for part in value)
-    if wanted.startswith("tuple[Stage") and isinstance(value, tuple):
-        return value
-    if wanted.startswith("dict") and isinstance(value, dict):
-        return {str(key): float(share) for key, share in value.items()}
-    raise UsageError(f"{where}: {item.name} must be {wanted}, not {value!r}")
