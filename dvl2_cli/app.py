@@ -6,6 +6,8 @@ answer without importing any command's dependencies.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -15,7 +17,9 @@ import typer
 from typer.core import TyperGroup
 
 from dvl2_cli import __version__
-from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.errors import Dvl2Error, OutputError
+
+_STREAM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 # name -> (module, one-line help, panel); the module has a `typer.Typer` called `app`.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -36,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "render": ("dvl2_cli.commands.render", "Render training and test pictures.", "Train"),
     "train": ("dvl2_cli.commands.train", "Train or fine-tune a model.", "Train"),
     "config": ("dvl2_cli.commands.config", "Read and change the settings.", "Settings"),
+    "doctor": ("dvl2_cli.commands.doctor", "Check this installation and machine.", "Settings"),
 }
 
 
@@ -100,17 +105,19 @@ def root(
 
 def report(error: Dvl2Error) -> None:
     """Write an error to stderr as one line, with the remedy on a second."""
-    from dvl2_cli.ui.control import printable
+    from dvl2_cli.ui.control import one_line
 
-    print(f"dvl2: {printable(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"  {printable(error.hint)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # stderr may be full or closed: the exit code is left
+        print(f"dvl2: {one_line(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"  {one_line(error.hint)}", file=sys.stderr)
 
 
 def main() -> None:
     """Run the command line; the process exits with the codes of the README."""
     # huggingface_hub would report the installed packages and ask its hub who is calling.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    _open_closed_streams()
     try:
         app()
     except Dvl2Error as error:
@@ -120,12 +127,37 @@ def main() -> None:
         print("dvl2: cancelled", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        _silence_closed_pipe()
+        _detach_stdout()
+        sys.exit(0)
+    except OSError as error:
+        # Files have their own errors, with their names: this one is of a stream.
+        if error.filename is not None or error.errno not in _STREAM_ERRORS:
+            raise
+        _detach_stdout()
+        report(OutputError(f"cannot write to stdout: {error.strerror}"))
+        sys.exit(OutputError.exit_code)
 
 
-def _silence_closed_pipe() -> None:
-    # The reader is gone: point stdout at nothing so that the interpreter's own
+def _open_closed_streams() -> None:
+    """Replace streams that the caller closed, which Python gives as None.
+
+    stdin is empty then, stderr takes everything, and writing to stdout fails.
+    """
+    for number, name, flags, mode in (
+        (0, "stdin", os.O_RDONLY, "r"),
+        (1, "stdout", os.O_RDONLY, "w"),
+        (2, "stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _detach_stdout() -> None:
+    # Nobody takes what stdout holds: point it at nothing, so that the interpreter's own
     # flush at exit stays silent too.
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
-    sys.exit(0)

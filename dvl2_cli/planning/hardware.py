@@ -183,10 +183,8 @@ def _cgroup_folders(root: Path, controller: str) -> list[tuple[Path, int]]:
         if controllers == "":
             version, bases = 2, [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
         elif controller in controllers.split(","):
-            version, bases = (
-                1,
-                [root / "sys/fs/cgroup" / name for name in (controller, controllers)],
-            )
+            version = 1
+            bases = [root / "sys/fs/cgroup" / name for name in (controller, controllers)]
         else:
             continue
         relative = Path(path.lstrip("/"))

@@ -1,0 +1,1 @@
+"""Looking the whole installation over: a fault in one part stops no other part's checks."""

@@ -1,0 +1,134 @@
+"""Tiny, Small, VL2 and every copy on this machine: what would go where, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvl2_cli.doctor.check import Check, Status, from_error
+from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.planning.choose import Outlook, outlook, outlook_of_copy
+from dvl2_cli.planning.hardware import Hardware
+from dvl2_cli.planning.plan import Tier
+from dvl2_cli.planning.released import released_architecture
+from dvl2_cli.planning.size import format_size
+from dvl2_cli.planning.weights import predicted_weights, weights_from_headers
+from dvl2_cli.store.checkpoint import check_checkpoint
+from dvl2_cli.store.inventory import Copy, all_copies
+from dvl2_cli.store.names import RELEASED
+from dvl2_cli.store.resolve import PLAIN
+
+GROUP = "models"
+# The name to pull it by, the name of its dimensions, and what its authors call it.
+_RELEASED = (("tiny", "tiny", "Tiny"), ("small", "small", "Small"), ("base", "27b", "VL2"))
+_TIERS = {Tier.GPU: "GPU memory", Tier.RAM: "RAM", Tier.DISK: "its file on disk"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """One model: ``folder`` where its copy lies, None for one that is not on this machine."""
+
+    outlook: Outlook | None
+    folder: Path | None
+    check: Check
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; sizes in bytes."""
+        found = self.outlook
+        return {
+            "model": self.check.name,
+            "folder": None if self.folder is None else str(self.folder),
+            "runs": found is not None and found.runs,
+            "quant": None if found is None else found.quant,
+            "device": None if found is None else found.device,
+            "reason": self.check.found if found is None else found.reason,
+            "remedy": self.check.remedy,
+            "memory": found.plan.as_json() if found is not None and found.plan else None,
+        }
+
+
+def model_reports(hardware: Hardware) -> Iterator[ModelReport]:
+    """The copies that are here, then the released models of which none is."""
+    copies = all_copies()
+    for copy in copies:
+        yield _of_copy(copy, hardware)
+    named = _chosen_folder([copy.folder for copy in copies])
+    if named is not None:
+        yield _of_folder(str(named), "none", named, hardware)
+    here = {copy.id for copy in copies}
+    for name, shape, title in _RELEASED:
+        if RELEASED[name] not in here:
+            yield _of_released(name, shape, title, hardware)
+
+
+def _chosen_folder(known: list[Path]) -> Path | None:
+    """The folder that the settings choose, where it is not one of ``known``."""
+    from dvl2_cli.settings import load_settings
+    from dvl2_cli.store.resolve import resolve, wish_from
+
+    try:
+        folder = resolve(wish_from(load_settings()), remember=False).folder
+    except Dvl2Error:
+        return None  # the check of the choice says so
+    return None if folder in known else folder
+
+
+def chosen_check() -> Iterator[Check]:
+    """Which model a command without --model takes, and why."""
+    from dvl2_cli.settings import load_settings
+    from dvl2_cli.store.resolve import resolve, wish_from
+
+    resolved = resolve(wish_from(load_settings()), remember=False)
+    yield Check(GROUP, "chosen", Status.OK, f"{resolved.id}, {resolved.quant}", resolved.reason)
+
+
+def _of_copy(copy: Copy, hardware: Hardware) -> ModelReport:
+    name = copy.name if copy.quant == PLAIN else f"{copy.name} {copy.quant}"
+    if copy.state == "incomplete":
+        remedy = f"Go on with: dvl2 pull {copy.name}, or dvl2 rm {copy.name}"
+        found = f"a pull that was stopped, {format_size(copy.size)} so far"
+        return ModelReport(
+            None, copy.folder, Check(GROUP, name, Status.WARNING, found, remedy=remedy)
+        )
+    return _of_folder(name, copy.quant, copy.folder, hardware)
+
+
+def _of_folder(name: str, quant: str, folder: Path, hardware: Hardware) -> ModelReport:
+    try:
+        info = check_checkpoint(folder)
+    except Dvl2Error as error:
+        return ModelReport(None, folder, from_error(GROUP, name, error))
+    weights = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    found = outlook_of_copy(name, info.architecture, weights, quant, hardware)
+    return ModelReport(found, folder, _judged(name, found, "runs"))
+
+
+def _of_released(name: str, shape: str, title: str, hardware: Hardware) -> ModelReport:
+    parts = released_architecture(shape)
+    found = outlook(name, parts, hardware)
+    check = _judged(title, found, "not here; would run")
+    if found.runs:
+        original = predicted_weights(parts, PLAIN).total
+        copied = 0 if found.quant == PLAIN else predicted_weights(parts, found.quant).total
+        free = hardware.disk_free.value
+        remedy, status = f"dvl2 pull {name}", Status.OK
+        if original + copied > free:
+            status = Status.WARNING
+            remedy = (
+                f"Free {format_size(original + copied - free)} of disk for the download and its "
+                f"copy, or set DVL2_MODELS to a larger disk; then: dvl2 pull {name}"
+            )
+        check = Check(GROUP, title, status, check.found, check.reason, remedy)
+    return ModelReport(found, None, check)
+
+
+def _judged(title: str, found: Outlook, verb: str) -> Check:
+    if found.plan is None:
+        text = f"does not fit, not even as {found.quant} on {found.device}"
+        return Check(GROUP, title, Status.WARNING, text, found.reason, found.remedy)
+    sizes = [(tier, found.plan.bytes_in(tier)) for tier in Tier]
+    where = ", ".join(f"{format_size(size)} in {_TIERS[tier]}" for tier, size in sizes if size)
+    kind = "as it is" if found.quant == PLAIN else f"as {found.quant}"
+    return Check(GROUP, title, Status.OK, f"{verb} {kind} on {found.device}: {where}", found.reason)
