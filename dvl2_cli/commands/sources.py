@@ -56,9 +56,13 @@ def _first(found: Iterator[Source | Unreadable]) -> Iterator[Source | Unreadable
 
 
 def _stands_for_many(argument: str, head: list[Source | Unreadable]) -> bool:
-    from pathlib import Path
+    import os
+
+    from dvl2_cli.inputs.sources import expanded, is_folder
 
     if argument == "-":
         return not (head and getattr(head[0], "head", None) is not None)
-    path = Path(argument).expanduser()
-    return path.is_dir() or (not path.exists() and any(char in argument for char in "*?["))
+    path = expanded(argument)
+    if is_folder(path):
+        return True
+    return any(char in argument for char in "*?[") and not os.path.lexists(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -113,11 +114,14 @@ def _bytes_of(source: Source, reading: Reading, stdin: BinaryIO | None) -> bytes
 def _from_file(path: Path, reading: Reading) -> Iterator[Picture | Unreadable]:
     name = str(path)
     try:
-        if path.is_dir():
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
             raise InputError(f"{name} is a folder")
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+            raise InputError(f"{name} is a device or a socket, not a file")
         with path.open("rb") as stream:
             head = stream.peek(1024)[:1024]
-            if is_pdf(head) and path.is_file():
+            if is_pdf(head) and stat.S_ISREG(kind):
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 data = b""
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -58,13 +59,23 @@ def _from_name(name: str, recursive: bool) -> Iterator[Source | Unreadable]:
     if is_url(name) or is_data_url(name):
         yield Source(name)
         return
-    path = Path(name).expanduser()
-    if path.is_dir():
-        yield from _from_folder(path, recursive)
+    path = expanded(name)
+    if is_folder(path):
+        yield from _from_folder(Path(path), recursive)
     elif _GLOB_CHARACTERS.intersection(name) and not os.path.lexists(path):
-        yield from _from_glob(str(path), name)
+        yield from _from_glob(path, name)
     else:
-        yield Source(str(path))
+        yield Source(str(Path(path)))
+
+
+def expanded(name: str) -> str:
+    """``name`` with the user's folder for ``~``; as it is where there is no such user."""
+    return os.path.expanduser(name)  # noqa: PTH111  pathlib raises for an unknown user
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is such a folder; False where that cannot be found out."""
+    return os.path.isdir(path)  # noqa: PTH112  pathlib raises for long names and closed folders
 
 
 def _from_folder(folder: Path, recursive: bool) -> Iterator[Source | Unreadable]:
@@ -85,29 +96,60 @@ def list_folder(folder: Path, *, recursive: bool) -> Iterator[str | Unreadable]:
     from dvl2_cli.inputs.decode import picture_suffixes
 
     suffixes = picture_suffixes()
+    waiting = [str(folder)]
+    while waiting:
+        where = waiting.pop()
+        listing = _listing(where)
+        if isinstance(listing, Unreadable):
+            yield listing
+            continue
+        folders = []
+        for name, kind in listing:
+            path = os.path.join(where, name)  # noqa: PTH118  Path is slow for 10,000 names
+            if kind == "folder":
+                folders.append(path)
+            elif os.path.splitext(name)[1].lower() in suffixes:  # noqa: PTH122
+                yield path if kind == "file" else _no_file(path)
+        if recursive:
+            waiting += reversed(folders)
+
+
+def _listing(folder: str) -> list[tuple[str, str]] | Unreadable:
+    """Names in ``folder`` in order, hidden ones left out, and what each of them is.
+
+    "file" is also what a reader has to explain: links that lead to folders or nowhere.
+    """
     try:
         with os.scandir(folder) as entries:
-            listing = sorted(
-                (entry.name, entry.is_dir(follow_symlinks=False))
-                for entry in entries
-                if not entry.name.startswith(".")
+            return sorted(
+                (entry.name, _kind(entry)) for entry in entries if not entry.name.startswith(".")
             )
     except OSError as error:
         reason = error.strerror or str(error)
-        yield Unreadable(str(folder), None, InputError(f"cannot list {folder}: {reason}"))
-        return
-    for name, is_folder in listing:
-        if not is_folder and os.path.splitext(name)[1].lower() in suffixes:  # noqa: PTH122
-            yield str(folder / name)
-    if recursive:
-        for name, is_folder in listing:
-            if is_folder:
-                yield from list_folder(folder / name, recursive=True)
+        return Unreadable(folder, None, InputError(f"cannot list {folder}: {reason}"))
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    if entry.is_file(follow_symlinks=False):
+        return "file"
+    try:
+        mode = entry.stat().st_mode
+    except OSError:
+        return "file"
+    return "file" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "special"
+
+
+def _no_file(path: str) -> Unreadable:
+    """What a listing gives for a pipe or a device: opening one could wait for ever."""
+    error = InputError(f"{path} is a pipe or a device, not a file", "Name it to read from it.")
+    return Unreadable(path, None, error)
 
 
 def _from_glob(pattern: str, name: str) -> Iterator[Source | Unreadable]:
     matches = sorted(match for match in glob.iglob(pattern, recursive=True))  # noqa: PTH207
-    files = [match for match in matches if not Path(match).is_dir()]
+    files = [match for match in matches if not is_folder(match)]
     if not files:
         yield Unreadable(name, None, InputError(f"no file matches {name}"))
     for match in files:

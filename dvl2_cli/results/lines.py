@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 # Valid inside a JSON string, but unfit for a terminal (DEL, C1, bidirectional marks), for
 # line readers (U+2028/9) or for UTF-8 (surrogates, from file names that are not UTF-8).
-_ESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 
 
 def json_line(value: dict[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from dvl2_cli.ui.control import printable
+from dvl2_cli.ui.control import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -110,5 +111,7 @@ def _is_tty(stream: object) -> bool:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(printable(text).replace("\n", "\\n") + "\n")
-    sys.stderr.flush()
+    # Messages that nobody can take, as on a closed pipe, must not stop the work.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(one_line(text) + "\n")
+        sys.stderr.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
 
 
 def printable(text: str) -> str:
@@ -14,3 +14,8 @@ def printable(text: str) -> str:
     and server messages cannot move the cursor, recolour or reorder what is on screen.
     """
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+
+
+def one_line(text: str) -> str:
+    r"""As `printable`, and with a newline shown as ``\\n``: a name cannot forge a message."""
+    return printable(text).replace("\n", "\\n")

@@ -167,8 +167,10 @@ def test_limits_come_before_decoding(tmp_path: Path) -> None:
     )
     assert picture.width * picture.height <= 10_000
     assert "rendered at" in picture.notes[0]
+    large = tmp_path / "a.png"
+    large.write_bytes(png() + bytes(1000))
     with pytest.raises(InputError, match="over 0 MiB"):
-        list(load_pictures("/dev/zero", reading=Reading(limits=Limits(file_bytes=1000))))
+        list(load_pictures(large, reading=Reading(limits=Limits(file_bytes=1000))))
 
 
 @pytest.mark.parametrize("text", ["", "0", "3-1", "a", "1-2-3", "-4", "1;2"])
