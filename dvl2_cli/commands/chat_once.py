@@ -41,6 +41,7 @@ def answer_once(wish: ChatWish, common: CommonOptions) -> None:
                 raise
             result = replace(once.partial, status="failed", error=error, model=run.model)
         if result is None:
+            run.finish()
             return
         run.count(result, code=5 if result.finish_reason == "loop" else 0)
         if common.json:

@@ -88,6 +88,7 @@ class GroundTask:
     output: Path | None = None
     fail_empty: bool = False
     _writer: FilesOf | None = None
+    _drawing_folder: Path | None = None
     _results: list[GroundResult] = field(default_factory=list)
     _names: UniqueNames = field(default_factory=UniqueNames)
 
@@ -105,7 +106,9 @@ class GroundTask:
         chosen = PageRanges.parse(pages) if pages else None
         reading = Reading(chosen, dpi, offline=common.offline)
         inputs = Inputs([image], reading, recursive=recursive)
-        self._prepare(inputs.several)
+        self._check(inputs.several)
+        if not common.plan:
+            self._make_folders()
         examples = self._example(reading)
         with Run(
             common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
@@ -122,25 +125,28 @@ class GroundTask:
                 self._report(run, self._result(run, found, examples))
                 if run.interrupts.stop:
                     break
-            self._write(run)
+            if not common.plan:
+                self._write(run)
             run.finish()
 
-    def _prepare(self, several: bool) -> None:
+    def _check(self, several: bool) -> None:
         """Find out what cannot work before anything is asked."""
         if self.form is not None and self.form not in _LINE_FORMATS:
             self._writer = ground_writer(self.form)
         if self.output is not None and self._writer is None:
             raise UsageError("-o goes with -f coco, yolo, voc, labelstudio, labelme or csv")
-        if self.output is not None:
-            make_folder(self.output)
-        if self.crop_dir is not None:
-            make_folder(self.crop_dir)
-        if self.draw not in (None, _AUTOMATIC):
-            target = Path(str(self.draw))
-            if several or str(self.draw).endswith("/") or target.is_dir():
-                make_folder(target)
-            else:
-                check_picture_name(target)
+        if self.draw in (None, _AUTOMATIC):
+            return
+        target = Path(str(self.draw))
+        if several or str(self.draw).endswith("/") or target.is_dir():
+            self._drawing_folder = target
+        else:
+            check_picture_name(target)
+
+    def _make_folders(self) -> None:
+        for folder in (self.output, self.crop_dir, self._drawing_folder):
+            if folder is not None:
+                make_folder(folder)
 
     def _example(self, reading: Reading) -> list[Picture]:
         if self.wanted.example is None:

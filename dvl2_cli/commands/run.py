@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from dvl2_cli.engine.engine import Engine
+    from dvl2_cli.engine.plan_report import Planner
     from dvl2_cli.options import CommonOptions
 
 
@@ -51,6 +52,7 @@ class Run:
         self.tiles = tiles_of(settings)
         self._show_prompt = show_prompt
         self._engine: Engine | None = None
+        self._planner: Planner | None = None
         self._codes: list[int] = []
         self._usable = 0
 
@@ -148,21 +150,28 @@ class Run:
             self._usable += 1
 
     def plan(self, request: Request, subject: str) -> None:
-        """Show what a request takes of the context, without answering it."""
-        cost = self.engine.cost(request)
-        tiles = ", ".join(f"{columns}x{rows} tiles + thumbnail" for columns, rows in cost.tiles)
-        room = cost.context_length - cost.prompt_tokens
-        verdict = f"leaves {room} for the answer" if room > 0 else f"{1 - room} too many"
-        self.output.line(
-            f"{subject}: {cost.prompt_tokens} of {cost.context_length} tokens "
-            f"({cost.image_tokens} of the image: {tiles}), {verdict}"
-        )
+        """Take a request into the plan that ``finish`` shows; no model is loaded."""
+        if self._planner is None:
+            from dvl2_cli.engine.plan_report import Planner
+
+            self._planner = Planner(self.common)
+        refusal = self._planner.add(request, subject)
+        if refusal is None:
+            self._usable += 1
+            return
+        self.console.error(f"{subject}: {refusal.message}", refusal.hint)
+        self._codes.append(refusal.exit_code)
 
     def finish(self) -> None:
         """End the command with the exit code that the results call for.
 
         Where everything failed for one reason the code is that reason's, else 1.
+
+        Raises:
+            OutOfMemoryError: what was planned does not fit.
         """
+        if self._planner is not None:
+            self._planner.show()
         if self.interrupts.stop:
             raise CancelledError("cancelled")
         if not self._codes:

@@ -58,7 +58,7 @@ def open_local_engine(
     """Load the model into this process; see ``open_engine``."""
     from dvl2_cli.store.resolve import announce, resolve, wish_from
 
-    device_wish = _checked_device(settings.device)
+    device_wish = checked_device(settings.device)
     resolved = resolve(wish_from(settings, revision))
     if not quiet:
         announce(resolved)
@@ -115,7 +115,12 @@ def tiles_of(settings: Settings) -> int | Literal["auto"] | None:
     return int(settings.tiles)
 
 
-def _checked_device(device: str) -> str:
+def checked_device(device: str) -> str:
+    """``device`` if it is the name of one.
+
+    Raises:
+        UsageError: it is none.
+    """
     if device.split(":")[0] not in DEVICES:
         raise UsageError(f"--device is {device!r}", f"Use one of {', '.join(DEVICES)}, or cuda:N.")
     return device

@@ -1,28 +1,27 @@
 """``--plan``: what a command would take, before it loads anything.
 
-Commands call ``show_plan(common, requests, subjects)``; it reads the model folder's JSON,
-headers and tokenizer, never a weight.
+A command adds its requests to a ``Planner`` one by one and shows the report at its end. The
+model folder's JSON, headers and tokenizer are read, never a weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.request import Request
-from dvl2_cli.errors import OutOfMemoryError
+from dvl2_cli.errors import ContextOverflowError, OutOfMemoryError, UsageError
 from dvl2_cli.planning.choose import Choice, choose_device
 from dvl2_cli.planning.hardware import Hardware, probe
-from dvl2_cli.planning.plan import Need, Plan, Tier, make_plan
+from dvl2_cli.planning.plan import Need, Plan, make_plan
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import Weights, weights_from_headers
 
 if TYPE_CHECKING:
+    from deepseek_vl_v2.processing import DeepseekVLV2Processor
     from dvl2_cli.options import CommonOptions
-    from dvl2_cli.settings import Settings
-    from dvl2_cli.store.checkpoint import CheckpointInfo
     from dvl2_cli.store.resolve import Resolved
 
 
@@ -53,10 +52,11 @@ class PlanReport:
     weights: Weights
     plan: Plan | None
     refusal: OutOfMemoryError | None
-    ram_available: int
+    hardware: Hardware
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain data; sizes in bytes."""
+        cards = self.hardware.accelerators.value
         return {
             "schema": "dvl2.plan/1",
             "model": {"id": self.model, "quant": self.quant},
@@ -64,113 +64,141 @@ class PlanReport:
             "prompts": [asdict(prompt) | {"room": prompt.room} for prompt in self.prompts],
             "weights": {part.name.lower(): size for part, size in self.weights.parts.items()},
             "weights_source": self.weights.source,
-            "memory": _memory_json(self.plan),
-            "ram_available": self.ram_available,
+            "memory": None if self.plan is None else self.plan.as_json(),
+            "ram_available": self.hardware.ram_available.value,
+            "disk_free": self.hardware.disk_free.value,
+            "accelerators": [
+                {"kind": c.kind, "name": c.name, "free": c.memory_free, "total": c.memory_total}
+                for c in cards
+            ],
             "error": None if self.refusal is None else self.refusal.as_json(),
         }
 
 
-def show_plan(
-    common: CommonOptions, requests: Sequence[Request], subjects: Sequence[str] | None = None
-) -> None:
-    """Write the plan of ``requests`` to stdout: a table, or with ``--json`` one line.
-
-    Args:
-        common: the command's shared options.
-        requests: as they would be asked; each is planned on its own, memory for the largest.
-        subjects: a name for each request, as the file it is about.
+class Planner:
+    """The plan of a command's requests; keeps counts only, however many pictures there are.
 
     Raises:
         ModelError: the model is missing or broken.
-        OutOfMemoryError: after the plan is shown, where the run cannot fit.
+        UsageError: a setting is wrong, or the answers would come from a server.
     """
-    from dvl2_cli.ui.console import Console
-    from dvl2_cli.ui.output import Output
-    from dvl2_cli.ui.plan_table import render_plan
 
-    report = plan_report(common, requests, subjects)
-    if common.json:
-        Output().json(report.as_json())
-    else:
-        render_plan(report, Console(common).rich_out())
-    if report.refusal is not None:
-        raise report.refusal
+    def __init__(self, common: CommonOptions) -> None:
+        from dvl2_cli.engine.opening import effective_settings
+        from dvl2_cli.store.checkpoint import check_checkpoint
+        from dvl2_cli.store.resolve import resolve, wish_from
 
+        settings = effective_settings(common)
+        if settings.server is not None:
+            raise UsageError(
+                "--plan is for a model on this machine, and a server would answer",
+                f"Only the server knows what it takes ({settings.source('server')}).",
+            )
+        self._common = common
+        self._cap = None if settings.max_memory is None else parse_size(settings.max_memory)
+        self._resolved = resolve(wish_from(settings, common.revision), remember=False)
+        self._info = check_checkpoint(self._resolved.folder)
+        self._hardware = probe(self._resolved.folder)
+        self._device = _checked_device(self._hardware, settings.device)
+        self._prompts: list[PromptPlan] = []
+        self._largest = Need()
 
-def plan_report(
-    common: CommonOptions, requests: Sequence[Request], subjects: Sequence[str] | None = None
-) -> PlanReport:
-    """The plan of ``requests`` as data; see ``show_plan``."""
-    from dvl2_cli.engine.opening import effective_settings
-    from dvl2_cli.store.checkpoint import check_checkpoint
-    from dvl2_cli.store.resolve import resolve, wish_from
+    def add(self, request: Request, subject: str) -> ContextOverflowError | None:
+        """Count one request; memory is planned for the largest of all.
 
-    settings = effective_settings(common)
-    hardware = probe()
-    device = choose_device(hardware, settings.device)
-    resolved = resolve(wish_from(settings, common.revision), remember=False)
-    info = check_checkpoint(resolved.folder)
-    names = subjects or [f"request {index + 1}" for index in range(len(requests))]
-    costs = [_cost(info, request) for request in requests]
-    prompts = tuple(
-        PromptPlan(name, c.prompt_tokens, c.image_tokens, c.context_length, c.tiles)
-        for name, c in zip(names, costs, strict=True)
-    )
-    weights = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
-    plan, refusal = _try_plan(info, weights, hardware, prompts, requests, device, settings)
-    return PlanReport(
-        model=resolved.id,
-        quant=resolved.quant,
-        choices=(_model_choice(resolved), _quant_choice(resolved), device),
-        prompts=prompts,
-        weights=weights,
-        plan=plan,
-        refusal=refusal,
-        ram_available=hardware.ram_available.value,
-    )
+        Args:
+            request: as it would be asked.
+            subject: what it is about, as a file's name.
 
+        Returns:
+            Why the request would be refused, or None.
+        """
+        from dvl2_cli.engine.local.prompt import context_overflow
 
-def _try_plan(
-    info: CheckpointInfo,
-    weights: Weights,
-    hardware: Hardware,
-    prompts: Sequence[PromptPlan],
-    requests: Sequence[Request],
-    device: Choice,
-    settings: Settings,
-) -> tuple[Plan | None, OutOfMemoryError | None]:
-    cap = None if settings.max_memory is None else parse_size(settings.max_memory)
-    try:
-        need = _largest(prompts, requests)
-        plan = make_plan(
-            info.architecture, weights, hardware, need, device=device.chosen, max_memory=cap
+        cost = self._cost(request)
+        prompt = PromptPlan(
+            subject, cost.prompt_tokens, cost.image_tokens, cost.context_length, cost.tiles
         )
-    except OutOfMemoryError as error:
-        return None, error
-    return plan, None
+        self._prompts.append(prompt)
+        answer = max(0, min(request.sampling.max_new_tokens, prompt.room))
+        self._largest = Need(
+            max(self._largest.tiles, sum(1 + columns * rows for columns, rows in cost.tiles)),
+            max(self._largest.prompt_tokens, cost.prompt_tokens),
+            max(self._largest.answer_tokens, answer),
+        )
+        return None if prompt.room > 0 else context_overflow(cost)
+
+    def report(self) -> PlanReport:
+        """The plan of everything that was added."""
+        tensors = self._info.tensors.items()
+        weights = weights_from_headers({key: item.nbytes for key, item in tensors})
+        plan, refusal = self._fit(weights)
+        resolved = self._resolved
+        return PlanReport(
+            model=resolved.id,
+            quant=resolved.quant,
+            choices=(_model_choice(resolved), _quant_choice(resolved), self._device),
+            prompts=tuple(self._prompts),
+            weights=weights,
+            plan=plan,
+            refusal=refusal,
+            hardware=self._hardware,
+        )
+
+    def show(self) -> None:
+        """Write the report to stdout: tables, or with ``--json`` one line.
+
+        Raises:
+            OutOfMemoryError: after the report is shown, where the run cannot fit.
+        """
+        from dvl2_cli.ui.console import Console
+        from dvl2_cli.ui.output import Output
+        from dvl2_cli.ui.plan_table import render_plan
+
+        report = self.report()
+        if self._common.json:
+            Output().json(report.as_json())
+        else:
+            render_plan(report, Console(self._common).rich_out())
+        if report.refusal is not None:
+            raise report.refusal
+
+    @functools.cached_property
+    def _processor(self) -> DeepseekVLV2Processor:
+        # Torch and transformers are imported for their tokenizer; no weight is.
+        from deepseek_vl_v2.processing import DeepseekVLV2Processor
+
+        return DeepseekVLV2Processor.from_pretrained(self._info.folder, local_files_only=True)
+
+    def _cost(self, request: Request) -> PromptCost:
+        from dvl2_cli.engine.local.prompt import build_prompt
+
+        context = self._info.architecture.decoder.context_length
+        return build_prompt(request, self._processor, context, hashed=False).cost
+
+    def _fit(self, weights: Weights) -> tuple[Plan | None, OutOfMemoryError | None]:
+        parts, device = self._info.architecture, self._device.chosen
+        try:
+            plan = make_plan(
+                parts, weights, self._hardware, self._largest, device=device, max_memory=self._cap
+            )
+        except OutOfMemoryError as error:
+            return None, error
+        return plan, None
 
 
-def _largest(prompts: Sequence[PromptPlan], requests: Sequence[Request]) -> Need:
-    tiles = [sum(1 + columns * rows for columns, rows in prompt.tiles) for prompt in prompts]
-    answers = [
-        max(0, min(request.sampling.max_new_tokens, prompt.room))
-        for prompt, request in zip(prompts, requests, strict=True)
-    ]
-    return Need(
-        tiles=max(tiles, default=0),
-        prompt_tokens=max((prompt.prompt_tokens for prompt in prompts), default=0),
-        answer_tokens=max(answers, default=0),
-    )
+def _checked_device(hardware: Hardware, wish: str) -> Choice:
+    """The device, refused where its memory cannot be known."""
+    from dvl2_cli.engine.opening import checked_device
 
-
-def _cost(info: CheckpointInfo, request: Request) -> PromptCost:
-    # Torch and transformers are imported for their tokenizer; no weight is.
-    from deepseek_vl_v2.processing import DeepseekVLV2Processor
-    from dvl2_cli.engine.local.prompt import build_prompt
-
-    processor = DeepseekVLV2Processor.from_pretrained(info.folder, local_files_only=True)
-    context = info.architecture.decoder.context_length
-    return build_prompt(request, processor, context, hashed=False).cost
+    found = hardware.accelerators
+    kind = checked_device(wish).split(":")[0]
+    if kind in ("cuda", "mps") and all(card.kind != kind for card in found.value):
+        raise UsageError(
+            f"--device is {wish}, but no such device is there ({found.source})",
+            "Use --device cpu, or see: dvl2 doctor",
+        )
+    return choose_device(hardware, wish)
 
 
 def _model_choice(resolved: Resolved) -> Choice:
@@ -182,18 +210,3 @@ def _quant_choice(resolved: Resolved) -> Choice:
     if resolved.quant != "none":
         reason = "the copy that is here and reads fewest bytes for each token"
     return Choice("quant", resolved.quant, reason)
-
-
-def _memory_json(plan: Plan | None) -> dict[str, Any] | None:
-    if plan is None:
-        return None
-    return {
-        "device": plan.device,
-        "cap": plan.cap,
-        "by_tier": {tier.value: plan.bytes_in(tier) for tier in Tier},
-        "placements": [asdict(item) for item in plan.placements],
-        "read_per_token": plan.read_per_token,
-        "cache_per_token": plan.cache_per_token,
-        "cache_per_token_expanded": plan.cache_per_token_expanded,
-        "resident_experts": plan.resident_experts,
-    }

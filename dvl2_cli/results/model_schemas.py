@@ -2,93 +2,165 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dvl2_cli.results.schema_parts import (
+    BOOLEAN,
+    BYTES,
+    COUNT,
+    COUNT_OR_NULL,
+    NUMBER,
+    SECONDS,
+    SHARE,
+    STRING,
+    TEXT_OR_NULL,
+    Schema,
+    choice,
+    document,
+    list_of,
+    object_of,
+    or_null,
+)
 
-Schema = dict[str, Any]
-
-_STRING: Schema = {"type": "string"}
-_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
-_BYTES: Schema = {"type": "integer", "minimum": 0}
-_COUNT_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0}
 _TIME: Schema = {"type": ["number", "null"], "description": "Seconds since 1970."}
 _HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-
-
-def _object(**properties: Schema) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _document(command: str, /, **members: Schema) -> Schema:
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"One line of dvl2 {command} --json",
-        **_object(schema={"const": f"dvl2.{command}/1"}, **members),
-    }
+_QUANTS = ("int4", "int8", "nf4")
 
 
 def _ls() -> Schema:
-    return _document(
+    return document(
         "ls",
-        name=_STRING,
-        id=_STRING,
-        quant=_STRING,
-        revision=_TEXT_OR_NULL,
-        state={"enum": ["bundled", "pulled", "incomplete"]},
-        size=_BYTES,
-        folder=_STRING,
+        "One line of dvl2 ls --json",
+        name=STRING,
+        id=STRING,
+        quant=STRING,
+        revision=TEXT_OR_NULL,
+        state=choice("bundled", "pulled", "incomplete"),
+        size=BYTES,
+        folder=STRING,
         pulled_at=_TIME,
         used_at=_TIME,
-        default={"type": "boolean"},
+        default=BOOLEAN,
     )
 
 
 def _show() -> Schema:
-    part = _object(
-        name=_STRING, tensors=_BYTES, parameters=_BYTES, nbytes=_BYTES, formats=_list(_STRING)
+    part = object_of(
+        name=STRING, tensors=COUNT, parameters=COUNT, nbytes=BYTES, formats=list_of(STRING)
     )
-    return _document(
+    return document(
         "show",
-        id=_STRING,
-        revision=_TEXT_OR_NULL,
-        quant=_STRING,
-        folder=_STRING,
-        reason=_STRING,
-        licence=_TEXT_OR_NULL,
+        "One line of dvl2 show --json",
+        id=STRING,
+        revision=TEXT_OR_NULL,
+        quant=STRING,
+        folder=STRING,
+        reason=STRING,
+        licence=TEXT_OR_NULL,
         architecture={"type": ["object", "null"]},
-        parameters=_COUNT_OR_NULL,
-        active_parameters=_COUNT_OR_NULL,
-        context_length=_COUNT_OR_NULL,
-        parts=_list(part),
-        files=_list(_object(name=_STRING, size=_BYTES)),
-        problems=_list(_object(message=_STRING, hint=_STRING)),
+        parameters=COUNT_OR_NULL,
+        active_parameters=COUNT_OR_NULL,
+        context_length=COUNT_OR_NULL,
+        parts=list_of(part),
+        files=list_of(object_of(name=STRING, size=BYTES)),
+        problems=list_of(object_of(message=STRING, hint=STRING)),
     )
 
 
 def _pull() -> Schema:
-    return _document(
+    return document(
         "pull",
-        id=_STRING,
-        revision=_STRING,
-        licence=_TEXT_OR_NULL,
-        folder=_STRING,
-        files=_list(_object(name=_STRING, size=_BYTES, sha256=_HASH)),
-        copy={"anyOf": [_object(quant=_STRING, folder=_STRING), {"type": "null"}]},
+        "One line of dvl2 pull --json",
+        id=STRING,
+        revision=STRING,
+        licence=TEXT_OR_NULL,
+        folder=STRING,
+        files=list_of(object_of(name=STRING, size=BYTES, sha256=_HASH)),
+        copy=or_null(object_of(quant=STRING, folder=STRING)),
+    )
+
+
+def _pull_plan() -> Schema:
+    return document(
+        "pull-plan",
+        "One line of dvl2 pull --dry-run --json",
+        id=STRING,
+        revision=STRING,
+        folder=STRING,
+        files=list_of(object_of(name=STRING, size=BYTES)),
+        size=BYTES,
+        present=BYTES,
+        copy=BYTES,
+        free=BYTES,
     )
 
 
 def _rm() -> Schema:
-    return _document("rm", id=_STRING, quant=_STRING, revision=_TEXT_OR_NULL, size=_BYTES)
+    return document(
+        "rm",
+        "One line of dvl2 rm --json",
+        id=STRING,
+        quant=STRING,
+        revision=TEXT_OR_NULL,
+        size=BYTES,
+    )
+
+
+def _quantize() -> Schema:
+    error = object_of(name=STRING, kind=STRING, relative_error=NUMBER, weights=COUNT)
+    return document(
+        "quantize",
+        "One line of dvl2 quantize --json",
+        folder=STRING,
+        quant=choice(*_QUANTS),
+        made=BOOLEAN,
+        errors=list_of(error),
+        agreement=or_null(object_of(kl=NUMBER, top1=SHARE, positions=COUNT)),
+    )
+
+
+def _ps() -> Schema:
+    info = object_of(
+        id=STRING,
+        revision=TEXT_OR_NULL,
+        quant=STRING,
+        device=STRING,
+        context_length=COUNT,
+        is_nano=BOOLEAN,
+        reason=STRING,
+    )
+    server = object_of(
+        socket=STRING,
+        info=info,
+        key={"type": "object"},
+        version=STRING,
+        pid=COUNT,
+        requests=COUNT,
+        uptime_seconds=SECONDS,
+        idle_seconds=SECONDS,
+        stops_after_seconds=SECONDS,
+        resident_bytes=BYTES,
+    )
+    return document("ps", "One line of dvl2 ps --json", servers=list_of(server))
+
+
+def _serve() -> Schema:
+    return document(
+        "serve",
+        "The line of dvl2 serve --json, written when the model is warm",
+        address=STRING,
+        pid=COUNT,
+        model=object_of(id=STRING, revision=TEXT_OR_NULL, quant=STRING, device=STRING),
+    )
 
 
 def model_schemas() -> dict[str, Schema]:
-    """Command name to schema document."""
-    return {"ls": _ls(), "show": _show(), "pull": _pull(), "rm": _rm()}
+    """Name, as in ``dvl2.NAME/1``, to schema document."""
+    return {
+        "ls": _ls(),
+        "show": _show(),
+        "pull": _pull(),
+        "pull-plan": _pull_plan(),
+        "rm": _rm(),
+        "quantize": _quantize(),
+        "ps": _ps(),
+        "serve": _serve(),
+    }

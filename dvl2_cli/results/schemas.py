@@ -9,130 +9,113 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from dvl2_cli.results.model_schemas import model_schemas
-
-Schema = dict[str, Any]
-
-_STRING: Schema = {"type": "string"}
-_BOOLEAN: Schema = {"type": "boolean"}
-_NUMBER: Schema = {"type": "number"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_BOX: Schema = {"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}
-_SCORE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
-
-
-def _object(**properties: Schema) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _choice(*values: str | None) -> Schema:
-    return {"enum": list(values)}
-
-
-_SOURCE = _object(
-    path=_STRING,
-    sha256=_or_null({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
-    page=_or_null({"type": "integer", "minimum": 1}),
-    width=_or_null({"type": "integer", "minimum": 1}),
-    height=_or_null({"type": "integer", "minimum": 1}),
-    orientation_applied=_BOOLEAN,
+from dvl2_cli.results.record_schemas import record_schemas
+from dvl2_cli.results.report_schemas import report_schemas
+from dvl2_cli.results.schema_parts import (
+    BOOLEAN,
+    COUNT,
+    ERROR,
+    NUMBER,
+    SECONDS,
+    STRING,
+    Schema,
+    choice,
+    headed,
+    list_of,
+    named,
+    object_of,
+    or_null,
 )
-_SPAN = _object(
-    span={"type": "array", "items": _COUNT, "minItems": 2, "maxItems": 2}, text=_STRING, box=_BOX
+
+_BOX: Schema = {"type": "array", "items": NUMBER, "minItems": 4, "maxItems": 4}
+_SCORE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+_SOURCE = object_of(
+    path=STRING,
+    sha256=or_null({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+    page=or_null({"type": "integer", "minimum": 1}),
+    width=or_null({"type": "integer", "minimum": 1}),
+    height=or_null({"type": "integer", "minimum": 1}),
+    orientation_applied=BOOLEAN,
+)
+_SPAN = object_of(
+    span={"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}, text=STRING, box=_BOX
 )
 
 
 def _envelope(name: str, optional: Schema | None = None, **members: Schema) -> Schema:
     shared = {
-        "schema": {"const": f"dvl2.{name}/1"},
-        "status": _choice("ok", "partial", "failed"),
-        "error": _or_null(_object(code=_STRING, message=_STRING, hint=_or_null(_STRING))),
-        "warnings": _list(_STRING),
-        "source": _or_null(_SOURCE),
-        "model": _or_null(_object(id=_STRING, revision=_or_null(_STRING), quant=_STRING)),
-        "usage": _or_null(
-            _object(
-                prompt_tokens=_COUNT,
-                image_tokens=_COUNT,
-                completion_tokens=_COUNT,
-                seconds={"type": "number", "minimum": 0},
+        "schema": named(name),
+        "status": choice("ok", "partial", "failed"),
+        "error": or_null(ERROR),
+        "warnings": list_of(STRING),
+        "source": or_null(_SOURCE),
+        "model": or_null(object_of(id=STRING, revision=or_null(STRING), quant=STRING)),
+        "usage": or_null(
+            object_of(
+                prompt_tokens=COUNT,
+                image_tokens=COUNT,
+                completion_tokens=COUNT,
+                seconds=SECONDS,
             )
         ),
-        "finish_reason": _choice("stop", "length", "loop", "cancelled", None),
-        "raw": _or_null(_STRING),
+        "finish_reason": choice("stop", "length", "loop", "cancelled", None),
+        "raw": or_null(STRING),
     }
-    document = _object(**shared, **members)
+    document = object_of(**shared, **members)
     document["properties"] |= optional or {}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"One line of dvl2 {name} --json",
-        **document,
-        "if": {"properties": {"status": {"const": "failed"}}},
-        "then": {"properties": {"error": {"type": "object"}}},
-    }
+    document["if"] = {"properties": {"status": {"const": "failed"}}}
+    document["then"] = {"properties": {"error": {"type": "object"}}}
+    return headed(f"One line of dvl2 {name} --json", document)
 
 
 def _ground() -> Schema:
     return _envelope(
         "ground",
-        coordinates=_object(
-            unit=_choice("pixel"), origin=_choice("top-left"), format=_choice("xyxy")
+        coordinates=object_of(
+            unit=choice("pixel"), origin=choice("top-left"), format=choice("xyxy")
         ),
-        objects=_list(
-            _object(
-                id=_COUNT,
-                query=_or_null(_STRING),
-                label=_STRING,
+        objects=list_of(
+            object_of(
+                id=COUNT,
+                query=or_null(STRING),
+                label=STRING,
                 box=_BOX,
                 box_999=_BOX,
                 score=_SCORE,
             )
         ),
-        rejected=_list(_object(text=_STRING, reason=_STRING)),
-        drawn=_or_null(_STRING),
-        optional={"crops": _list(_STRING), "caption": _STRING, "grounding": _list(_SPAN)},
+        rejected=list_of(object_of(text=STRING, reason=STRING)),
+        drawn=or_null(STRING),
+        optional={"crops": list_of(STRING), "caption": STRING, "grounding": list_of(_SPAN)},
     )
 
 
 def _ocr() -> Schema:
     return _envelope(
         "ocr",
-        text=_STRING,
-        markdown=_STRING,
-        tables=_list(_object(html=_STRING, rows=_list(_list(_STRING)), box=_or_null(_BOX))),
-        blocks=_list(
-            _object(
-                type=_choice(
+        text=STRING,
+        markdown=STRING,
+        tables=list_of(object_of(html=STRING, rows=list_of(list_of(STRING)), box=or_null(_BOX))),
+        blocks=list_of(
+            object_of(
+                type=choice(
                     "heading", "paragraph", "list", "table", "code", "formula", "line", "word"
                 ),
-                text=_STRING,
-                box=_or_null(_BOX),
-                box_source=_choice("model", "rapidocr", None),
+                text=STRING,
+                box=or_null(_BOX),
+                box_source=choice("model", "rapidocr", None),
                 score=_SCORE,
             )
         ),
-        fields=_or_null({"type": "object"}),
-        quality=_object(
-            loop_detected=_BOOLEAN,
-            degenerate=_BOOLEAN,
-            truncated=_BOOLEAN,
-            retries=_COUNT,
-            bands=_COUNT,
+        fields=or_null({"type": "object"}),
+        quality=object_of(
+            loop_detected=BOOLEAN,
+            degenerate=BOOLEAN,
+            truncated=BOOLEAN,
+            retries=COUNT,
+            bands=COUNT,
         ),
     )
 
@@ -140,30 +123,30 @@ def _ocr() -> Schema:
 def _caption() -> Schema:
     return _envelope(
         "caption",
-        caption=_or_null(_STRING),
-        length=_choice("short", "normal", "long"),
-        grounding=_list(_SPAN),
-        written=_list(_STRING),
-        skipped=_or_null(_STRING),
+        caption=or_null(STRING),
+        length=choice("short", "normal", "long"),
+        grounding=list_of(_SPAN),
+        written=list_of(STRING),
+        skipped=or_null(STRING),
     )
 
 
 def _chat() -> Schema:
     return _envelope(
         "chat",
-        answer=_STRING,
-        sources=_list(_SOURCE),
-        code=_or_null(_STRING),
-        language=_or_null(_STRING),
+        answer=STRING,
+        sources=list_of(_SOURCE),
+        code=or_null(STRING),
+        language=or_null(STRING),
         data=True,  # type: ignore[arg-type]  # any JSON value
-        session=_or_null(_STRING),
+        session=or_null(STRING),
     )
 
 
 def all_schemas() -> dict[str, Schema]:
     """File name under docs/schemas -> schema document."""
     documents = {"ocr": _ocr(), "ground": _ground(), "caption": _caption(), "chat": _chat()}
-    documents |= model_schemas()
+    documents |= model_schemas() | report_schemas() | record_schemas()
     return {f"dvl2.{name}.1.json": document for name, document in documents.items()}
 
 

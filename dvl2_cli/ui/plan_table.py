@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dvl2_cli.engine.plan_report import PlanReport
+    from dvl2_cli.planning.hardware import Hardware
 
 
 def render_plan(report: PlanReport, console: Console) -> None:
     """Write prompts, choices and placements to ``console``."""
     for choice in report.choices:
-        console.print(f"{choice.what:7} {printable(choice.chosen)} ({printable(choice.reason)})")
+        text = f"{choice.what:7} {printable(choice.chosen)} ({printable(choice.reason)})"
+        console.print(text, markup=False)
     if report.prompts:
         console.print(_prompts(report))
     if report.plan is not None:
         console.print(_placements(report.plan))
-        console.print(_totals(report.plan, report.ram_available))
+        console.print(_totals(report.plan, report.hardware), markup=False)
 
 
 def _prompts(report: PlanReport) -> Table:
@@ -48,14 +50,20 @@ def _placements(plan: Plan) -> Table:
     return table
 
 
-def _totals(plan: Plan, available: int) -> str:
+def _totals(plan: Plan, hardware: Hardware) -> str:
     tiers = [(tier, plan.bytes_in(tier)) for tier in Tier]
     shown = ", ".join(f"{tier.value} {format_size(size)}" for tier, size in tiers if size)
     cap = "" if plan.cap is None else f", cap {format_size(plan.cap)}"
     smaller = plan.cache_per_token_expanded / plan.cache_per_token
     kept = f" ({smaller:.1f} times less than every head's)" if smaller > 1 else ""
+    cards = "".join(
+        f", {format_size(card.memory_free)} on {printable(card.name)}"
+        for card in hardware.accelerators.value
+    )
     return (
-        f"in all: {shown}; {format_size(available)} of RAM free{cap}\n"
+        f"in all: {shown}{cap}\n"
+        f"free: {format_size(hardware.ram_available.value)} of RAM{cards}, "
+        f"{format_size(hardware.disk_free.value)} of disk\n"
         f"each token reads {format_size(plan.read_per_token)} of weights "
         f"and adds {format_size(plan.cache_per_token)} to the cache{kept}"
     )

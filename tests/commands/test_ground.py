@@ -130,13 +130,6 @@ def test_usage_errors(cli: Cli, scene: Path, arguments: tuple[str, ...]) -> None
     assert engine.requests == []
 
 
-def test_the_plan_runs_nothing(cli: Cli, scene: Path) -> None:
-    engine = FakeEngine(CAR)
-    done = cli("ground", scene, "car", "--plan", engine=engine)
-    assert "of 4096 tokens (421 of the image: 1x1 tiles + thumbnail)" in done.out
-    assert engine.requests == []
-
-
 def test_prompts_are_shown_on_stderr(cli: Cli, scene: Path) -> None:
     done = cli("ground", scene, "red car", "--show-prompt", engine=FakeEngine(CAR))
     assert "prompt: <image>\\n<|ref|>red car<|/ref|>." in done.err

@@ -35,10 +35,9 @@ from dvl2_cli.engine.local.features import ImageFeatures
 from dvl2_cli.engine.local.loading import LoadedModel
 from dvl2_cli.engine.local.lookup import LookupReader
 from dvl2_cli.engine.local.memory import reported_out_of_memory
-from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix
+from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix, context_overflow
 from dvl2_cli.engine.local.sampling import Sampler
 from dvl2_cli.engine.request import Request
-from dvl2_cli.errors import ContextOverflowError
 
 
 class LocalEngine:
@@ -59,7 +58,7 @@ class LocalEngine:
         """Answer a request; see ``Engine.stream``."""
         prompt = self._prompt(request)
         if len(prompt.ids) >= self.info.context_length:
-            raise _overflow(prompt.cost)
+            raise context_overflow(prompt.cost)
         with reported_out_of_memory():
             yield from self._run(request, prompt, cancel or threading.Event())
 
@@ -193,11 +192,3 @@ class LocalEngine:
             for picture, key in zip(prompt.pictures, prompt.feature_keys, strict=True)
         ]
         return Confidence(answer.mean_probability, max(distances), statistics.threshold)
-
-
-def _overflow(cost: PromptCost) -> ContextOverflowError:
-    return ContextOverflowError(
-        f"the prompt takes {cost.prompt_tokens} tokens ({cost.image_tokens} of them for images), "
-        f"the model's context is {cost.context_length}",
-        "Ask about fewer or smaller images, lower --tiles, or shorten the text.",
-    )

@@ -13,7 +13,7 @@ from deepseek_vl_v2.tiling import TileGrid
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.local.features import FeatureKey, picture_digest
 from dvl2_cli.engine.request import Request
-from dvl2_cli.errors import UsageError
+from dvl2_cli.errors import ContextOverflowError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,15 @@ def common_prefix(old: list[object], new: list[object]) -> int:
         if left != right:
             return index
     return min(len(old), len(new))
+
+
+def context_overflow(cost: PromptCost) -> ContextOverflowError:
+    """The refusal of a prompt that leaves no room for an answer."""
+    return ContextOverflowError(
+        f"the prompt takes {cost.prompt_tokens} tokens ({cost.image_tokens} of them for images), "
+        f"the model's context is {cost.context_length}",
+        "Ask about fewer or smaller images, lower --tiles, or shorten the text.",
+    )
 
 
 def _check_not_empty(request: Request) -> None:
