@@ -179,6 +179,7 @@ class Conversation:
             interrupts.begin()
             for event in self.engine.stream(request, interrupts.cancel):
                 if isinstance(event, Started):
+                    self.console.started(event)
                     self.tokens = event.cost.prompt_tokens or None
                 elif isinstance(event, Token) and view is not None:
                     view.feed(event.text)

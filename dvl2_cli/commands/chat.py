@@ -17,9 +17,9 @@ _LONGEST_PROMPT = 2**20
 
 
 def _presets(incomplete: str) -> list[str]:
-    from dvl2_cli.prompts import PRESETS
+    from dvl2_cli.chatting.question import preset_names
 
-    return [name for name in ("vqa", *PRESETS) if name.startswith(incomplete)]
+    return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 @app.command()

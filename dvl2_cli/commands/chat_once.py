@@ -71,7 +71,7 @@ class _Once:
         sources = tuple(Source.of(picture) for picture in session.pending)
         self.partial = ChatResult(source=sources[0] if sources else None, sources=sources)
         question = question_of(
-            wish.preset, wish.prompt, steps=wish.steps, pictures=len(session.pending)
+            wish.preset, wish.prompt, steps=wish.steps, pictures=len(session.pictures())
         )
         request = self._request(session, question)
         if self.common.plan:
@@ -80,14 +80,16 @@ class _Once:
         notes = [note for picture in session.pending for note in picture.notes]
         self._show_pictures(session)
         answer = self._ask(request)
+        endings = _endings(answer, run)
         result = replace(
             self.partial,
+            status="partial" if endings else "ok",
             model=run.model,
             usage=UsageTotals().plus(answer.usage),
             finish_reason=answer.finish_reason,
             raw=answer.raw,
             answer=(last_answer(answer.text) if wish.steps else None) or answer.text,
-            warnings=(*notes, *run.doubts(answer), *_endings(answer, self.run)),
+            warnings=(*notes, *run.doubts(answer), *endings),
         )
         self.partial = result
         result = self._data(result, answer)
@@ -114,10 +116,7 @@ class _Once:
             return self.run.ask(request)
         _ = self.run.engine  # opened before the spinner: loading writes to stderr
         view = self._view()
-        try:
-            return self.run.ask(request, view.feed)
-        finally:
-            view.close()
+        return self.run.ask(request, view.feed, view.close)
 
     def _view(self) -> AnswerView:
         if self.run.console.colour and self.settings.markdown:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dvl2_cli.engine.events import Finished, Token
+from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import CancelledError, ContextOverflowError, Dvl2Error, ModelError, UsageError
 from dvl2_cli.prompts import with_images
@@ -105,15 +105,32 @@ class Run:
             tiles=self.tiles,
         )
 
-    def ask(self, request: Request, on_text: Callable[[str], None] | None = None) -> Finished:
-        """The whole answer; ``on_text`` sees it as it comes."""
+    def ask(
+        self,
+        request: Request,
+        on_text: Callable[[str], None] | None = None,
+        on_end: Callable[[], None] | None = None,
+    ) -> Finished:
+        """The whole answer; ``on_text`` sees it as it comes, ``on_end`` is called at any end."""
         engine = self.engine
         self.interrupts.begin()
+        try:
+            answer = self._stream(engine, request, on_text)
+        finally:
+            if on_end is not None:
+                on_end()
+        self.console.stats(answer.usage)
+        return answer
+
+    def _stream(
+        self, engine: Engine, request: Request, on_text: Callable[[str], None] | None
+    ) -> Finished:
         for event in engine.stream(request, self.interrupts.cancel):
-            if isinstance(event, Token) and on_text is not None:
+            if isinstance(event, Started):
+                self.console.started(event)
+            elif isinstance(event, Token) and on_text is not None:
                 on_text(event.text)
-            if isinstance(event, Finished):
-                self.console.stats(event.usage)
+            elif isinstance(event, Finished):
                 return event
         raise RuntimeError("the engine ended without a Finished event")
 

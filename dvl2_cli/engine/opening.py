@@ -5,6 +5,7 @@ torch is only imported when the model is to run in this process.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.engine import Engine, ModelInfo
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.console import Console
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -39,17 +41,38 @@ def open_engine(common: CommonOptions) -> Engine:
         ModelError: the model is missing or not what it should be.
         OutOfMemoryError: the model does not fit.
     """
+    from dvl2_cli.ui.console import Console
+
     settings = effective_settings(common)
+    console = Console(common)
+    for name in sorted(settings.sources):
+        console.detail(f"{name} is {getattr(settings, name)} (from {settings.source(name)})")
+    engine = _open_elsewhere(settings, common.revision, console)
+    if engine is not None:
+        console.note(f"model {engine.info.id} ({engine.info.reason})")
+        return engine
+    before = time.monotonic()
+    engine = open_local_engine(settings, common.revision, quiet=common.quiet)
+    info = engine.info
+    console.detail(
+        f"{info.quant} weights on {info.device} ({info.reason}), context of "
+        f"{info.context_length} tokens, opened in {time.monotonic() - before:.1f} s"
+    )
+    return engine
+
+
+def _open_elsewhere(settings: Settings, revision: str | None, console: Console) -> Engine | None:
+    """The server or the warm model; None where neither is to answer."""
     if settings.server is not None:
         from dvl2_cli.engine.remote.openai import open_server
 
         return open_server(settings)
     from dvl2_cli.engine.remote.daemon import connect_running
+    from dvl2_cli.engine.remote.places import explicit_socket
 
-    daemon = connect_running(settings, common.revision)
-    if daemon is not None:
-        return daemon
-    return open_local_engine(settings, common.revision, quiet=common.quiet)
+    # Who names a socket expects it to be used; else it is a detail.
+    explain = console.detail if explicit_socket() is None else console.note
+    return connect_running(settings, revision, explain)
 
 
 def open_local_engine(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
     from dvl2_cli.engine.engine import ModelInfo
-    from dvl2_cli.engine.events import Usage
+    from dvl2_cli.engine.events import Started, Usage
     from dvl2_cli.options import CommonOptions
 
 NANO_NOTICE = (
@@ -76,6 +76,17 @@ class Console:
         self.note_once(f"model {info.id} ({info.reason}), {info.quant} on {info.device}")
         if info.is_nano:
             self.note_once(NANO_NOTICE)
+
+    def started(self, event: Started) -> None:
+        """What the prompt of an answer takes; only with --verbose."""
+        cost = event.cost
+        if not (self.verbose and cost.prompt_tokens):
+            return  # a server counts only when it is through
+        tiles = ", ".join(f"{columns}x{rows} tiles + thumbnail" for columns, rows in cost.tiles)
+        self.detail(
+            f"prompt of {cost.prompt_tokens} tokens of {cost.context_length}, "
+            f"{cost.image_tokens} of images ({tiles or 'none'}), {event.reused_tokens} reused"
+        )
 
     def stats(self, usage: Usage, what: str = "") -> None:
         """Timing of one answer; only with --stats."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,13 @@ from dvl2_cli.engine.remote.codec import (
     decode_info,
     encode_request,
 )
-from dvl2_cli.engine.remote.places import any_socket, explicit_socket, socket_path, wanted_key
+from dvl2_cli.engine.remote.places import (
+    ModelKey,
+    any_socket,
+    explicit_socket,
+    socket_path,
+    wanted_key,
+)
 from dvl2_cli.engine.remote.wire import ClosedError, WireError, receive_frame, send_frame
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
+_UNTOLD = object()  # equals no value of a key
 
 
 class DaemonEngine:
@@ -112,11 +119,13 @@ class DaemonEngine:
         return message
 
 
-def connect_running(settings: Settings, revision: str | None = None) -> DaemonEngine | None:
+def connect_running(
+    settings: Settings, revision: str | None = None, explain: Callable[[str], None] = lambda _: None
+) -> DaemonEngine | None:
     """The warm engine that has the model of ``settings`` loaded; None where none runs.
 
     Asked is the socket that DVL2_SOCKET names, else the model's own in the runtime folder. A
-    warm model with any other setting is not used.
+    warm model with any other setting is not used; ``explain`` is then told why.
 
     Raises:
         ModelError: the settings' model is not on this machine.
@@ -127,10 +136,25 @@ def connect_running(settings: Settings, revision: str | None = None) -> DaemonEn
     key = wanted_key(settings, revision)
     path = path or socket_path(key)
     status = daemon_status(path)
-    if status is None or status.get("key") != asdict(key):
+    if status is None:
+        explain(f"no model is kept warm at {path}")
+        return None
+    others = _differences(status.get("key"), key)
+    if others:
+        explain(f"the warm model at {path} differs in {', '.join(others)}: not used")
         return None
     info = decode_info(status.get("info"))
-    return DaemonEngine(path, replace(info, reason=f"{info.reason}, kept warm"))
+    return DaemonEngine(path, replace(info, reason=f"{info.reason}; kept warm"))
+
+
+def _differences(running: object, wanted: ModelKey) -> list[str]:
+    """The members in which the key that a server told is not the wanted one."""
+    told = running if isinstance(running, dict) else {}
+    return [
+        name.replace("_", " ")
+        for name, value in asdict(wanted).items()
+        if told.get(name, _UNTOLD) != value
+    ]
 
 
 def daemon_status(path: Path) -> dict[str, Any] | None:
