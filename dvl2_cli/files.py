@@ -51,7 +51,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
     temporary: str | None = None
     lock: int | None = None
     try:
-        if _is_no_file(path):
+        if is_no_file(path):
             with path.open(mode, **text_arguments) as stream:  # type: ignore[call-overload]
                 yield stream
             return
@@ -73,7 +73,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
             os.close(lock)
 
 
-def _is_no_file(path: Path) -> bool:
+def is_no_file(path: Path) -> bool:
     """Whether ``path`` is a pipe, a device or a name for one, which a rename would destroy."""
     try:
         kind = path.stat().st_mode

@@ -1,1 +1,1 @@
-"""Captions of many pictures: wording, sidecar files, the journal that survives a kill."""
+"""Captions of many pictures: wording, sidecar files, tables."""

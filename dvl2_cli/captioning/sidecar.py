@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,7 +51,7 @@ class Sidecars:
         Raises:
             OutputError: it exists and the policy is "error".
         """
-        if not target.exists():
+        if not _exists(target):
             return False
         if self.existing == "error":
             raise OutputError(f"{target} exists", "Choose --existing skip or overwrite.")
@@ -62,11 +63,15 @@ class Sidecars:
         Raises:
             OutputError: what it holds now has to be kept and cannot be read.
         """
-        if self.existing not in ("append", "prepend") or not target.exists():
+        if self.existing not in ("append", "prepend") or not _exists(target):
             return caption + "\n"
         old = _read(target).strip("\n")
         pieces = (old, caption) if self.existing == "append" else (caption, old)
         return "\n".join(piece for piece in pieces if piece) + "\n"
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  pathlib raises for names that are too long
 
 
 def _read(path: Path) -> str:

@@ -48,7 +48,8 @@ class CaptionTable:
         trace: TracebackType | None,
     ) -> None:
         if error is None and self._rows is not None:
-            self._rows.finish()
+            # Last in, first out: what fails here is met by the file's own clean-up.
+            self._stack.callback(self._rows.finish)
         self._stack.__exit__(kind, error, trace)
 
     def add(self, result: CaptionResult) -> None:

@@ -13,6 +13,7 @@ from dvl2_cli import prompts
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import UsageError
 from dvl2_cli.results.caption import CaptionLength
+from dvl2_cli.writers.names import encodable
 
 _PRESETS: dict[CaptionLength, str] = {
     "short": "describe-short",
@@ -91,7 +92,7 @@ class Wording:
             "width": str(size[0]),
             "height": str(size[1]),
         }
-        return self.prefix + filled(self.template, values)
+        return encodable(self.prefix + filled(self.template, values))
 
     def fingerprint(self, **more: object) -> str:
         """A hash of everything that decides the caption of a given picture."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -30,7 +31,8 @@ def xmp_path(picture: str) -> Path:
     """The sidecar of ``picture``: ``photo.jpg.xmp`` if there is one, else ``photo.xmp``."""
     path = Path(picture)
     doubled = path.with_name(path.name + ".xmp")
-    return doubled if doubled.exists() else path.with_suffix(".xmp")
+    exists = os.path.exists(doubled)  # noqa: PTH110  pathlib raises for names that are too long
+    return doubled if exists else path.with_suffix(".xmp")
 
 
 def with_description(target: Path, caption: str) -> str:
@@ -42,7 +44,7 @@ def with_description(target: Path, caption: str) -> str:
     for prefix, uri in _NAMESPACES.items():
         if prefix != "xml":
             Xml.register_namespace(prefix, uri)
-    root = _existing(target) if target.exists() else _empty()
+    root = _existing(target) if os.path.exists(target) else _empty()  # noqa: PTH110
     rdf = root if root.tag == _name("rdf:RDF") else root.find(_name("rdf:RDF"))
     if rdf is None:
         raise OutputError(f"{target} is no XMP: it has no rdf:RDF", "Move it away first.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dvl2_cli.captioning.journal import Journal
 from dvl2_cli.captioning.wording import Wording
 from dvl2_cli.commands.run import Run, is_fatal
 from dvl2_cli.engine.events import Finished
@@ -13,6 +12,7 @@ from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.grounding.locating import caption_spans
 from dvl2_cli.grounding.parse import parse_grounding
 from dvl2_cli.inputs.picture import Picture
+from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Model, Source, Span, UsageTotals
 
 _ENDS = {
@@ -66,11 +66,13 @@ class Answerer:
         self, picture: Picture, on_text: Callable[[str], None] | None
     ) -> dict[str, Any] | Dvl2Error:
         try:
-            return self._keep(picture, self._run.ask(self._request(picture), on_text))
+            answer = self._run.ask(self._request(picture), on_text)
         except Dvl2Error as error:
             if is_fatal(error):
                 raise
             return error
+        # A journal that cannot be written ends the run: no picture is at fault.
+        return self._keep(picture, answer)
 
     def _request(self, picture: Picture) -> Any:
         return self._run.request(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
-from dvl2_cli.captioning.journal import Journal
 from dvl2_cli.captioning.sidecar import Sidecars
 from dvl2_cli.captioning.xmp import with_description, xmp_path
-from dvl2_cli.errors import Dvl2Error, InputError
+from dvl2_cli.errors import Dvl2Error, InputError, OutputError
 from dvl2_cli.inputs.picture import Picture
+from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
 from dvl2_cli.writers.folder import write_text
 
 
 class CaptionFiles:
-    """Text sidecars and XMP; each file is written once per run, even if the run is killed."""
+    """Text sidecars and XMP; each file is written once per run, even if the run is killed.
+
+    A file takes the caption of one picture: ``a.jpg`` and ``a.png`` cannot share ``a.txt``.
+    """
 
     def __init__(self, sidecars: Sidecars | None, xmp: bool, journal: Journal | None) -> None:
         self._sidecars = sidecars
@@ -39,9 +43,10 @@ class CaptionFiles:
             OutputError: a sidecar exists and must not.
         """
         targets = self.targets(source)
-        if targets and not Path(source.path).exists() and not _is_missing(source):
+        is_there = os.path.exists(source.path)  # noqa: PTH110  pathlib raises for long names
+        if targets and not is_there and not _is_missing(source):
             raise InputError(f"{source.path} is no file, so nothing can be written beside it")
-        if self._sidecars is None or self._was_written(targets[0]):
+        if self._sidecars is None or self._was_written(targets[0], _owner(source)):
             return None
         return f"{targets[0]} exists" if self._sidecars.skips(targets[0]) else None
 
@@ -52,27 +57,38 @@ class CaptionFiles:
         if result.finish_reason == "cancelled":
             return result
         written: list[str] = []
+        source = Source.of(picture)
         try:
-            for target in self.targets(Source.of(picture)):
-                self._write(target, result.caption)
+            for target in self.targets(source):
+                self._write(target, result.caption, _owner(source))
                 written.append(str(target))
         except Dvl2Error as error:
             return dataclasses.replace(result, status="failed", error=error, written=tuple(written))
         return dataclasses.replace(result, written=tuple(written))
 
-    def _write(self, target: Path, caption: str) -> None:
-        if self._was_written(target):
+    def _write(self, target: Path, caption: str, owner: str) -> None:
+        if self._was_written(target, owner):
             return
+        other = self._journal.writer_of(target) if self._journal is not None else None
+        if other not in (None, owner):
+            raise OutputError(
+                f"{target} has the caption of {other}", "Rename one of the two pictures."
+            )
         if self._sidecars is not None and target.suffix == self._sidecars.suffix:
             text = self._sidecars.text_for(target, caption)
         else:
             text = with_description(target, caption)
         if self._journal is not None:
-            self._journal.about_to_write(target, text)
+            self._journal.about_to_write(target, text, owner)
         write_text(target, text)
 
-    def _was_written(self, target: Path) -> bool:
-        return self._journal is not None and self._journal.already_written(target)
+    def _was_written(self, target: Path, owner: str) -> bool:
+        return self._journal is not None and self._journal.already_written(target, owner)
+
+
+def _owner(source: Source) -> str:
+    """The picture that a file's caption is of, as messages name it."""
+    return source.path if source.page is None else f"{source.path} page {source.page}"
 
 
 def _is_missing(source: Source) -> bool:

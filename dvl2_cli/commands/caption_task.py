@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -11,17 +10,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli.captioning.journal import Journal
 from dvl2_cli.captioning.sidecar import Sidecars
 from dvl2_cli.captioning.tables import CaptionTable, check_table_format
 from dvl2_cli.captioning.wording import Wording
 from dvl2_cli.commands.caption_answers import Answerer
 from dvl2_cli.commands.caption_files import CaptionFiles
+from dvl2_cli.commands.resuming import entered, model_identity, state_journal
 from dvl2_cli.commands.run import Run, is_fatal
 from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.errors import CancelledError, Dvl2Error, UsageError
+from dvl2_cli.files import is_no_file
 from dvl2_cli.inputs.load import Reading
 from dvl2_cli.inputs.picture import Picture, Unreadable
+from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
 from dvl2_cli.ui.progress import Progress
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
@@ -99,9 +100,7 @@ class CaptionTask:
                 return
             journal = None
             if inputs.several and not self.dry_run:
-                journal = stack.enter_context(self._journal(paths, run))
-                if journal.resumed:
-                    run.console.note(f"going on after {journal.resumed} captions of a killed run")
+                journal = self._journal(paths, run, stack)
             files = CaptionFiles(self.sidecars, self.xmp, journal)
             self._work(run, inputs, files, Answerer(run, self.wording, journal))
             if journal is not None:
@@ -128,19 +127,21 @@ class CaptionTask:
             pretty = run.output.is_tty and (not inputs.several or self.sidecars is not None)
             self.form = "text" if pretty else "ndjson"
 
-    def _journal(self, paths: Sequence[str], run: Run) -> Journal:
-        common = run.common
-        model = (common.model, common.quant, common.revision, common.adapter, common.server)
+    def _journal(self, paths: Sequence[str], run: Run, stack: ExitStack) -> Journal | None:
         fingerprint = self.wording.fingerprint(
-            model=model, sampling=run.sampling, tiles=run.tiles, sidecars=self.sidecars
+            model=model_identity(run.common),
+            sampling=run.sampling,
+            tiles=run.tiles,
+            sidecars=self.sidecars,
         )
-        if self.output is not None:
-            return Journal(self.output.with_name(f".{self.output.name}.journal"), fingerprint)
-        from platformdirs import user_state_path
-
-        name = repr((str(Path.cwd()), list(paths), self.sidecars, self.xmp))
-        digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:24]
-        return Journal(user_state_path("dvl2") / "captions" / f"{digest}.journal", fingerprint)
+        if self.output is None:
+            name = (str(Path.cwd()), list(paths), self.sidecars, self.xmp)
+            return entered(state_journal("captions", name, fingerprint), stack, run)
+        if is_no_file(self.output):
+            return None
+        # Beside the table: where the one cannot be written, neither can the other.
+        path = self.output.with_name(f".{self.output.name}.journal")
+        return entered(Journal(path, fingerprint), stack, run, needed=True)
 
     def _work(self, run: Run, inputs: Inputs, files: CaptionFiles, answerer: Answerer) -> None:
         tally = Tally()
@@ -202,7 +203,8 @@ class CaptionTask:
             return CaptionResult(
                 source=source, length=self.wording.length, skipped=f"equal to {self._seen[key]}"
             )
-        self._seen[key] = found.path
+        if self.dedupe:
+            self._seen[key] = found.path
         if self.dry_run:
             targets = tuple(str(path) for path in files.targets(source))
             return CaptionResult(

@@ -105,10 +105,10 @@ class Documents:
         self._write(self._writer.head(path))
 
     def _finish_document(self) -> None:
-        if self._path is not None:
-            self._write(self._writer.foot())
-        if self._open is not None:
-            self._open.close()
+        # Left by the file's own clean-up too if the foot cannot be written.
+        with self._open or contextlib.nullcontext():
+            if self._path is not None:
+                self._write(self._writer.foot())
         self._path, self._open, self._stream = None, None, None
 
     def _write(self, text: str) -> None:

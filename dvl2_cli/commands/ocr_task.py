@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from dvl2_cli import prompts
 from dvl2_cli.commands.documents import Documents
+from dvl2_cli.commands.resuming import (
+    KeptAnswers,
+    entered,
+    fingerprint,
+    model_identity,
+    state_journal,
+)
 from dvl2_cli.commands.run import Run, is_fatal
 from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.engine.events import Finished
@@ -18,6 +26,7 @@ from dvl2_cli.grounding.grammar import objects_grammar
 from dvl2_cli.inputs.load import Reading
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
+from dvl2_cli.journal import Journal, JournalInUseError
 from dvl2_cli.reading.evidence import unsupported, value_of
 from dvl2_cli.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
 from dvl2_cli.reading.markdown import blocks_of, tables_of, to_text
@@ -50,6 +59,7 @@ class OcrTask:
     schema: str | None = None
     _names: list[str] = field(default_factory=list)
     _schema: AnswerSchema | None = None
+    _answers: KeptAnswers = field(init=False)
 
     def run(
         self,
@@ -65,10 +75,17 @@ class OcrTask:
         self._check()
         chosen = PageRanges.parse(pages) if pages else None
         inputs = Inputs(files, Reading(chosen, dpi, offline=common.offline), recursive=recursive)
-        with Run(
-            common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
-        ) as run:
-            documents = Documents(self._writer(run, inputs.several), self.output, run)
+        with (
+            Run(
+                common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
+            ) as run,
+            contextlib.ExitStack() as stack,
+        ):
+            # A plan makes no folder and takes up no run.
+            folder = None if common.plan else self.output
+            documents = Documents(self._writer(run, inputs.several), folder, run)
+            journal = None if common.plan else self._journal(files, run, stack)
+            self._answers = KeptAnswers(run, journal)
             with documents:
                 for found in inputs:
                     if common.plan:
@@ -80,7 +97,17 @@ class OcrTask:
                     run.count(result, code=5 if unusable else 0)
                     if run.interrupts.stop:
                         break
+            if journal is not None and not run.interrupts.stop:
+                journal.complete()
             run.finish()
+
+    def _journal(self, files: list[str], run: Run, stack: contextlib.ExitStack) -> Journal | None:
+        """The answers of a killed run; None where they cannot be kept or another run has them."""
+        name = (str(Path.cwd()), files)
+        journal = state_journal("ocr", name, fingerprint(model_identity(run.common)))
+        with contextlib.suppress(JournalInUseError):
+            return entered(journal, stack, run)
+        return None
 
     def _check(self) -> None:
         """Refuse what cannot work before any page is read."""
@@ -132,7 +159,8 @@ class OcrTask:
 
     def _reader(self, run: Run) -> PageReader:
         def ask(image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
-            return run.ask(run.request(self._question(), [image], sampling=sampling), on_text)
+            request = run.request(self._question(), [image], sampling=sampling)
+            return self._answers.ask(request, on_text)
 
         return PageReader(ask, run.sampling, run.console.note)
 
@@ -157,7 +185,7 @@ class OcrTask:
             status="partial" if troubled else "ok",
             warnings=tuple(warnings),
             source=Source.of(picture),
-            model=run.model,
+            model=self._answers.model,
             usage=usage,
             finish_reason=read.finish_reason,
             raw=read.raw,
@@ -183,7 +211,7 @@ class OcrTask:
         def locate(phrase: str) -> str:
             constraint = Constraint("lark", objects_grammar(1))
             request = run.request(prompts.locate(phrase), [picture.image], constraint=constraint)
-            answer = run.ask(request)
+            answer = self._answers.ask(request)
             spent[0] = spent[0].plus(answer.usage)
             return answer.raw
 
@@ -201,7 +229,7 @@ class OcrTask:
         fields: dict[str, Any] = {}
         for name in self._names:
             question = prompts.extract_field(name)
-            answer = run.ask(run.request(question, [picture.image], sampling=sampling))
+            answer = self._answers.ask(run.request(question, [picture.image], sampling=sampling))
             usage = usage.plus(answer.usage)
             fields[name] = value_of(answer.text)
         return fields, usage, []
@@ -212,7 +240,7 @@ class OcrTask:
         names = ", ".join(schema.document.get("properties", {})) or "data"
         constraint = Constraint("json_schema", schema.text)
         question = f"Extract as JSON: {names}."
-        answer = run.ask(run.request(question, [picture.image], constraint=constraint))
+        answer = self._answers.ask(run.request(question, [picture.image], constraint=constraint))
         usage = usage.plus(answer.usage)
         try:
             value = schema.parse(answer.text)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dvl2_cli.captioning.journal import Journal
 from dvl2_cli.errors import OutputError
+from dvl2_cli.journal import Journal
 
 
 def test_answers_survive_a_run_that_was_not_completed(tmp_path: Path) -> None:
@@ -50,12 +50,12 @@ def test_a_sidecar_is_written_again_only_if_the_kill_came_before_the_rename(
     target = tmp_path / "a.txt"
     target.write_text("old\n", encoding="utf-8")
     with Journal(tmp_path / "j", "s") as journal:
-        journal.about_to_write(target, "old\nnew\n")
+        journal.about_to_write(target, "old\nnew\n", "a.png")
     with Journal(tmp_path / "j", "s") as journal:
-        assert not journal.already_written(target)
+        assert not journal.already_written(target, "a.png")
     target.write_text("old\nnew\n", encoding="utf-8")
     with Journal(tmp_path / "j", "s") as journal:
-        assert journal.already_written(target)
+        assert journal.already_written(target, "a.png")
 
 
 def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
