@@ -2,18 +2,99 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer()
+from dvl2_cli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from dvl2_cli.training.finetune import FineTuning
+    from dvl2_cli.training.recipe import Recipe
+
+app = typer.Typer(add_completion=False)
+
+_DATA = "With DATA.jsonl"
+_DTYPES = ("bf16", "fp32")
 
 
 @app.command()
 def train(
-    source: Annotated[Path, typer.Argument(help="RECIPE.toml, or DATA.jsonl of conversations.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the run.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA.jsonl|RECIPE.toml|RUN",
+            help="Conversations, a recipe, or the folder of a run (for --merge and --plot).",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder of the run.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Folder, name or hub id.", rich_help_panel=_DATA),
+    ] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(
+            "--lora", metavar="RANK", min=1, help="Train an adapter.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    experts: Annotated[
+        bool | None,
+        typer.Option(
+            "--experts/--no-experts",
+            help="Adapt routed experts too.",
+            show_default="no-experts",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps to train.", rich_help_panel=_DATA),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Or times that every row is seen; 3.", rich_help_panel=_DATA),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Peak; 2e-4 for LoRA, else 2e-5.", rich_help_panel=_DATA),
+    ] = None,
+    micro_batches: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Micro-batches of a step, over all processes; 2.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most tokens of a micro-batch; 4096.", rich_help_panel=_DATA),
+    ] = None,
+    tiles: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most tiles of a micro-batch; 16.", rich_help_panel=_DATA),
+    ] = None,
+    pack: Annotated[
+        bool, typer.Option("--pack", help="Several rows in a sequence.", rich_help_panel=_DATA)
+    ] = False,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Conversations to measure on.", rich_help_panel=_DATA),
+    ] = None,
+    save_every: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps between checkpoints; 100.", rich_help_panel=_DATA),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Order of the rows.", rich_help_panel=_DATA)
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Add the adapter to its model: RUN/merged.")
+    ] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Only draw RUN/plots anew.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare data.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each process.")] = None,
     dtype: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
@@ -21,10 +102,101 @@ def train(
 ) -> None:
     """Train or fine-tune; run it again to go on after a stop.
 
-    Launch it with torchrun or accelerate launch to use several processes.
+    Launch it with torchrun or accelerate launch to use several processes. docs/training.md has
+    the format of the data and of recipes.
     """
-    from dvl2_cli.training.recipe_file import load_recipe
-    from dvl2_cli.training.run import RunOptions
-    from dvl2_cli.training.run import train as run
+    from dvl2_cli.training.finetune import FineTuning
 
-    run(load_recipe(source), RunOptions(out, workers, threads, dtype, quiet))
+    if dtype not in _DTYPES:
+        raise UsageError(f"train: --dtype is one of {', '.join(_DTYPES)}, not {dtype!r}")
+    said = FineTuning(
+        model or "", lora, experts, steps, epochs, learning_rate, micro_batches, tokens, tiles,
+        pack, held_out, save_every, seed,
+    )  # fmt: skip
+    if source.is_dir():
+        _of_run(source, merge, plot)
+        return
+    if plot:
+        raise UsageError("train: --plot draws the plots of a run: dvl2 train RUN --plot")
+    if out is None:
+        raise UsageError("train: say where to write with -o FOLDER")
+    recipe = _recipe(source, said, quiet)
+    if merge and recipe.lora is None:
+        raise UsageError("train: --merge is for LoRA; without it the whole model is written")
+    result = _run(recipe, out, workers, threads, dtype, quiet)
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(str(_merged(out) if merge else result))
+
+
+def _run(
+    recipe: Recipe, out: Path, workers: int, threads: int | None, dtype: str, quiet: bool
+) -> Path:
+    try:
+        from dvl2_cli.training.run import RunOptions
+        from dvl2_cli.training.run import train as run
+    except ImportError as error:
+        raise UsageError(
+            f"train needs a package that is not installed: {error.name or error}",
+            "Install it: pip install 'dvl2[train]'",
+        ) from error
+    return run(recipe, RunOptions(out, workers, threads, dtype, quiet))
+
+
+def _recipe(source: Path, said: FineTuning, quiet: bool) -> Recipe:
+    from dvl2_cli.training.finetune import FineTuning, fine_tuning_recipe
+    from dvl2_cli.training.recipe_file import load_recipe
+
+    if not source.is_file():
+        raise InputError(f"no such file: {source}")
+    if source.suffix == ".toml":
+        if said != FineTuning(""):
+            raise UsageError(
+                f"train: {source} is a recipe, which says itself what and how to train",
+                "Write the model, rates, steps and lora into it; see docs/training.md.",
+            )
+        return load_recipe(source)
+    if said.experts is not None and said.lora is None:
+        raise UsageError(
+            "train: --experts belongs to --lora", "Without it all experts are trained."
+        )
+    if said.steps is not None and said.epochs is not None:
+        raise UsageError("train: give --steps or --epochs, not both")
+    return fine_tuning_recipe(source, _with_model(said, quiet))
+
+
+def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
+    """What was said, with the folder of the model in place of its name."""
+    from dataclasses import replace
+
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.settings import load_settings, with_flags
+    from dvl2_cli.store.resolve import PLAIN, announce, resolve, wish_from
+
+    settings = with_flags(load_settings(), CommonOptions(model=said.model or None))
+    resolved = resolve(replace(wish_from(settings), quant=PLAIN))
+    if not quiet:
+        announce(resolved)
+    return replace(said, model=str(resolved.folder.resolve()))
+
+
+def _of_run(run: Path, merge: bool, plot: bool) -> None:
+    if merge == plot:
+        raise UsageError(
+            f"train: {run} is a folder; say --merge or --plot",
+            "To train, name DATA.jsonl or RECIPE.toml.",
+        )
+    if merge:
+        typer.echo(str(_merged(run)))
+        return
+    from dvl2_cli.training.plots import draw
+
+    for path in draw(run):
+        typer.echo(str(path))
+
+
+def _merged(run: Path) -> Path:
+    """Add the adapter of a run to the model that it was trained on."""
+    from dvl2_cli.training.export import ADAPTER, MERGED, base_of, write_merged
+
+    write_merged(run / MERGED, base_of(run / ADAPTER), run / ADAPTER)
+    return run / MERGED

@@ -8,7 +8,7 @@ from typing import Any
 
 from dvl2_cli.evaluation.item import Outcome
 from dvl2_cli.evaluation.summary import TITLES, Summary
-from dvl2_cli.files import atomic_write
+from dvl2_cli.figures import new_figure, save_figure
 
 
 def write_plots(
@@ -23,24 +23,14 @@ def write_plots(
     scores = [summary for summary in summaries if summary.metric != "cer"]
     texts = [summary for summary in summaries if summary.metric == "cer"]
     if scores:
-        written.append(_save(_bars(scores, title), folder / "scores.png"))
+        written.append(save_figure(_bars(scores, title), folder / "scores.png"))
     if texts:
-        written.append(_save(_error_rates(texts, outcomes, title), folder / "cer.png"))
+        written.append(save_figure(_error_rates(texts, outcomes, title), folder / "cer.png"))
     return written
 
 
-def _figure(width: float, height: float) -> Any:
-    # The object interface needs no display and leaves no global state behind.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _bars(summaries: Sequence[Summary], title: str) -> Any:
-    figure = _figure(8, 1.2 + 0.45 * len(summaries))
+    figure = new_figure(8, 1.2 + 0.45 * len(summaries))
     axes = figure.add_subplot()
     places = range(len(summaries))
     means = [summary.mean for summary in summaries]
@@ -61,7 +51,7 @@ def _bars(summaries: Sequence[Summary], title: str) -> Any:
 
 
 def _error_rates(summaries: Sequence[Summary], outcomes: Sequence[Outcome], title: str) -> Any:
-    figure = _figure(4.5 * len(summaries), 3.6)
+    figure = new_figure(4.5 * len(summaries), 3.6)
     for index, summary in enumerate(summaries, 1):
         rates = [min(1.0, o.score) for o in outcomes if o.item.group == summary.group]
         axes = figure.add_subplot(1, len(summaries), index)
@@ -74,9 +64,3 @@ def _error_rates(summaries: Sequence[Summary], outcomes: Sequence[Outcome], titl
         axes.legend()
     figure.suptitle(title)
     return figure
-
-
-def _save(figure: Any, path: Path) -> Path:
-    with atomic_write(path, "wb") as stream:
-        figure.savefig(stream, format="png", dpi=110)
-    return path

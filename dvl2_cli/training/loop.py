@@ -19,16 +19,15 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.held_out import HeldOut
 from dvl2_cli.training.network import KINDS, Losses, TrainingNetwork, label_counts
-from dvl2_cli.training.optimizer import build_optimizers, freeze, learning_rate
-from dvl2_cli.training.progress import Progress, RunLog, StepReport, report_record
+from dvl2_cli.training.optimizer import build_optimizers, freeze
+from dvl2_cli.training.progress import Progress, RunLog, report_record
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.state import Place, load_moments, save_state, states
-
-# Answers, glyphs, covered cells and pointers that were right; glyphs in all, and invented.
-HITS = tuple(f"right_{name}" for name in (*KINDS, "glyphs", "false"))
-TILE_TOKENS = 196
+from dvl2_cli.training.sums import Sums
 
 Batches = Callable[[Stage], Dataset[MicroBatch]]
 
@@ -41,6 +40,7 @@ class Setting:
     batches: Batches
     workers: int
     progress: Progress
+    held_out: HeldOut | None = None
     on_checkpoint: Callable[[TrainingNetwork, Place], None] = lambda network, place: None
     on_stage_end: Callable[[TrainingNetwork, Place], None] = lambda network, place: None
 
@@ -91,11 +91,30 @@ class Trainer:
                 shown = sums.report()
                 log.write(total, "step", report_record(shown))
                 self.setting.progress.show(shown)
-            if total % self.recipe.checkpoint_every == 0 or step + 1 == stage.steps:
-                save_state(self.setting.out, wrapped, bare, place, main=self.main)
+            due = total % self.recipe.checkpoint_every == 0 or step + 1 == stage.steps
+            if self._to_measure(total, due):
+                self._measure(wrapped, stage, total, log)
+            if due:
+                partial = self.recipe.lora is not None
+                save_state(self.setting.out, wrapped, bare, place, main=self.main, partial=partial)
                 self.setting.on_checkpoint(self.network, place)
         self.accelerator.free_memory()
         return place
+
+    def _to_measure(self, total: int, due: bool) -> bool:
+        every = self.recipe.evaluate_every
+        return self.setting.held_out is not None and (total % every == 0 if every else due)
+
+    def _measure(
+        self, network: torch.nn.Module, stage: Stage, total: int, log: RunLog | None
+    ) -> None:
+        assert self.setting.held_out is not None  # noqa: S101
+        found = self.setting.held_out.measure(network, stage, self.accelerator)
+        if log is not None:
+            log.write(total, "held out", {"stage": stage.name, **found})
+            self.setting.progress.note(
+                f"held out: loss {found['loss']:.3f}, {found['right']:.1%} of tokens right"
+            )
 
     def _feed(self, stage: Stage, start: int) -> Iterator[MicroBatch]:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -111,7 +130,12 @@ class Trainer:
             prefetch_factor=4 if workers else None,
             persistent_workers=False,
         )
-        return iter(loader)
+        try:
+            yield from loader
+        except Dvl2Error as error:
+            # From a worker it comes with the traceback of the worker in its message.
+            reason = error.message.strip().splitlines()[-1]
+            raise type(error)(reason.removeprefix(f"{_full_name(error)}: ")) from error
 
     def _step(
         self,
@@ -120,14 +144,14 @@ class Trainer:
         stage: Stage,
         step: int,
         feed: Iterator[MicroBatch],
-    ) -> _Sums:
+    ) -> Sums:
         """Forward, backward and update; returns what it counted."""
         world = self.accelerator.num_processes
         device = self.accelerator.device
         mine = [next(feed).to(device) for _ in range(stage.micro_batches // world)]
         counts = torch.tensor([label_counts(batch, stage) for batch in mine]).sum(0)
         whole = cast(Tensor, self.accelerator.reduce(counts.to(device))).tolist()
-        sums = _Sums(stage, step, dict(zip(KINDS, whole, strict=True)))
+        sums = Sums(stage, step, dict(zip(KINDS, whole, strict=True)))
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = sums.rate
@@ -149,7 +173,7 @@ class Trainer:
         sums.gather(self.accelerator)
         return sums
 
-    def _balance(self, sums: _Sums, stage: Stage) -> None:
+    def _balance(self, sums: Sums, stage: Stage) -> None:
         """Read the routers' loads, move correction biases, and start counting anew."""
         for router in self.network.model.language.model.routers():
             load = cast(Tensor, self.accelerator.reduce(router.expert_load.clone()))
@@ -159,73 +183,5 @@ class Trainer:
             router.update_bias(stage.bias_rate)
 
 
-class _Sums:
-    """What a step adds up, first of one process, then of all."""
-
-    def __init__(self, stage: Stage, step: int, whole: dict[str, float]) -> None:
-        self.stage, self.step = stage, step
-        self.rate = learning_rate(stage, step)
-        self.whole = {kind: count for kind, count in whole.items() if count}
-        self.weights = {kind: float(getattr(stage, f"{kind}_loss")) for kind in KINDS}
-        self.seconds = self.gradient = 0.0
-        self.expert_load: list[list[float]] = []
-        self.values = dict.fromkeys((*KINDS, *HITS, "balance", "tokens", "tiles"), 0.0)
-
-    def scaled(self, losses: Losses) -> Tensor:
-        """This micro-batch's part of the step's loss."""
-        parts = [
-            self.weights[kind] * part / self.whole[kind]
-            for kind, part in losses.sums.items()
-            if kind in self.whole
-        ]
-        if losses.balance is not None:
-            parts.append(self.stage.balance_loss * losses.balance / self.stage.micro_batches)
-        return torch.stack(parts).sum()
-
-    def add(self, losses: Losses, batch: MicroBatch) -> None:
-        """Count one micro-batch."""
-        for kind, part in losses.sums.items():
-            self.values[kind] += float(part.detach())
-        for kind, hits in losses.hits.items():
-            self.values[f"right_{kind}"] += hits
-        if losses.balance is not None:
-            self.values["balance"] += float(losses.balance.detach()) / self.stage.micro_batches
-        self.values["tokens"] += batch.ids.numel() or TILE_TOKENS * len(batch.tiles)
-        self.values["tiles"] += len(batch.tiles)
-
-    def gather(self, accelerator: Accelerator) -> None:
-        """Sum over processes."""
-        values = torch.tensor(list(self.values.values()), device=accelerator.device)
-        whole = cast(Tensor, accelerator.reduce(values)).tolist()
-        self.values = dict(zip(self.values, whole, strict=True))
-
-    def report(self) -> StepReport:
-        """The report of the step."""
-        values, counts = self.values, {**self.whole}
-        means = {kind: values[kind] / count for kind, count in counts.items()}
-        glyphs = values["right_glyphs"]
-        if "dense" in counts:
-            counts["dense"] = glyphs
-        right = {
-            kind: values[f"right_{kind}"] / count
-            for kind, count in counts.items()
-            if count and kind != "thing"
-        }
-        if glyphs:
-            right["false"] = values["right_false"] / glyphs
-        loss = sum(self.weights[kind] * mean for kind, mean in means.items())
-        return StepReport(
-            stage=self.stage.name,
-            step=self.step + 1,
-            steps=self.stage.steps,
-            loss=loss + self.stage.balance_loss * values["balance"],
-            rate=self.rate,
-            tokens=int(values["tokens"]),
-            tiles=int(values["tiles"]),
-            seconds=self.seconds,
-            losses=means,
-            right=right,
-            balance=values["balance"] or None,
-            gradient=self.gradient,
-            expert_load=self.expert_load,
-        )
+def _full_name(error: Exception) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -19,13 +19,19 @@ BETAS = (0.9, 0.95)
 
 
 def freeze(model: nn.Module, stage: Stage) -> None:
-    """Let only the stage's parts be trained; see ``part_of``."""
+    """Let only the stage's parts be trained, see ``part_of``; with an adapter, only that."""
+    adapted = any(is_adapter(name) for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
-        part = part_of(name)
+        wanted = part_of(name) in stage.train and (is_adapter(name) or not adapted)
         # The pooling head is in the format, but nothing reads it.
-        parameter.requires_grad = part in stage.train and "attn_pool" not in name
+        parameter.requires_grad = wanted and "attn_pool" not in name
         if name.endswith("e_score_correction_bias"):
             parameter.requires_grad = False
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a parameter of the model belongs to a LoRA adapter."""
+    return ".lora_" in name
 
 
 def part_of(name: str) -> str:

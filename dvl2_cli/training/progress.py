@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from dvl2_cli.errors import OutputError
-from dvl2_cli.files import output_error
+from dvl2_cli.files import atomic_write, output_error
 
 LOG = "log.jsonl"
 # Seconds between plain lines where there is no terminal.
@@ -45,7 +45,7 @@ class RunLog:
         self.path = folder / LOG
         try:
             kept = [r for r in read_log(self.path) if int(str(r.get("total", 0))) <= keep_until]
-            with self.path.open("w", encoding="utf-8") as stream:
+            with atomic_write(self.path) as stream:
                 stream.writelines(json.dumps(record) + "\n" for record in kept)
             self._stream: IO[str] = self.path.open("a", encoding="utf-8")
         except OSError as error:

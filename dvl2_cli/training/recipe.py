@@ -64,7 +64,7 @@ class Lora:
     """
 
     rank: int
-    alpha: float = 0.0  # 0: twice the rank
+    alpha: int = 0  # 0: twice the rank
     experts: bool = False
 
 

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+import transformers
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch.utils.data import Dataset
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.errors import OutputError, UsageError
+from dvl2_cli.training.adapter import add_adapter
+from dvl2_cli.training.base import Base
 from dvl2_cli.training.batch import MicroBatch
-from dvl2_cli.training.fresh import fresh_nano
+from dvl2_cli.training.conversations import CheckedData, ConversationBatches, check_data
+from dvl2_cli.training.export import ADAPTER, MODEL, trained_weights, write_adapter, write_model
+from dvl2_cli.training.held_out import HeldOut
+from dvl2_cli.training.identity import check_identity, identity_of
 from dvl2_cli.training.loop import Setting, Trainer
 from dvl2_cli.training.network import TrainingNetwork
+from dvl2_cli.training.optimizer import freeze
+from dvl2_cli.training.plan import Plan
 from dvl2_cli.training.progress import Progress
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.rendered import RenderedBatches
 from dvl2_cli.training.state import Place, load_network, read_place, states
 
-FRESH_NANO = "fresh-nano"
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+# Seconds between drawings of a run's plots, which take about one.
+DRAW_EVERY = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +51,104 @@ class RunOptions:
     quiet: bool = False
 
 
-def train(recipe: Recipe, options: RunOptions) -> None:
-    """Train to the end of the recipe, going on from the last state in ``options.out``."""
+def train(recipe: Recipe, options: RunOptions) -> Path:
+    """Train to the end of the recipe, going on from the last state in ``options.out``.
+
+    Returns:
+        The folder of the result: a checkpoint, or a LoRA adapter.
+
+    Raises:
+        UsageError: the data has bad rows (all of them named on stderr), or the folder holds
+            another run.
+        ModelError: the model is missing or not what it should be.
+        OutputError: the folder cannot be written.
+    """
     # Sequences and experts come in many lengths; all of their compiled kernels are kept.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     if options.threads:
         torch.set_num_threads(options.threads)
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),
         mixed_precision="bf16" if options.dtype == "bf16" else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[
+            # Each process counts its own experts' load; see Trainer._balance.
+            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+        ],
     )
+    main = accelerator.is_main_process
+    progress = Progress(quiet=options.quiet or not main)
+    base = Base(recipe)
+    data = read_data(recipe, base, _to_stderr if main else _to_nobody)
+    recipe = with_steps_of_epochs(recipe, data)
     check_processes(recipe, accelerator.num_processes)
+    make_folder(options.out)
+    check_identity(options.out, identity_of(recipe, list(data.values())), write=main)
     set_seed(recipe.seed)
-    progress = Progress(quiet=options.quiet or not accelerator.is_main_process)
-    model, processor = load_base(recipe)
+    half = recipe.lora is not None and options.dtype == "bf16"
+    model = base.load(torch.bfloat16 if half else torch.float32)
+    adapted: PeftModel | None = None
+    if recipe.lora is not None and base.folder is not None:
+        torch.manual_seed(recipe.seed)
+        adapted = add_adapter(model, recipe.lora, base.folder)
+        freeze(model, recipe.stages[0])
     network = TrainingNetwork(model, recipe)
     place = resume(recipe, network, options.out, progress)
+    result = options.out / (MODEL if adapted is None else ADAPTER)
 
     def batches(stage: Stage) -> Dataset[MicroBatch]:
-        return RenderedBatches(stage, recipe.seed, processor)
+        if stage.data:
+            return ConversationBatches(data[stage.data], stage, recipe.seed, base.processor)
+        return RenderedBatches(stage, recipe.seed, base.processor)
 
     def export(network: TrainingNetwork, place: Place) -> None:
-        if accelerator.is_main_process:
-            write_model(options.out / "model", network.model, processor)
+        if not main:
+            return
+        weights = trained_weights(states(options.out)[-1])
+        if adapted is None:
+            write_model(result, network.model.config, base.processor, weights, base.dtype)
+        else:
+            write_adapter(result, adapted, weights)
+        drawing.draw()
 
-    setting = Setting(options.out, batches, options.workers, progress, on_stage_end=export)
+    drawing = Drawing(options.out, progress, wanted=main)
+    setting = Setting(
+        options.out,
+        batches,
+        options.workers,
+        progress,
+        held_out=HeldOut(data[recipe.held_out], base.processor) if recipe.held_out else None,
+        on_checkpoint=lambda network, place: drawing.draw_if_due(),
+        on_stage_end=export,
+    )
     Trainer(recipe, network, accelerator, setting).run(place)
+    accelerator.end_training()
+    return result
+
+
+def read_data(recipe: Recipe, base: Base, tell: Callable[[str], None]) -> dict[str, CheckedData]:
+    """Every dataset that the recipe names, checked; see ``check_data``."""
+    names = [stage.data for stage in recipe.stages] + [recipe.held_out]
+    return {
+        name: check_data(Path(name), base.processor, base.context, tell)
+        for name in dict.fromkeys(names)
+        if name
+    }
+
+
+def with_steps_of_epochs(recipe: Recipe, data: dict[str, CheckedData]) -> Recipe:
+    """The recipe with epochs counted out as steps, a tenth of them at most to warm up."""
+    stages = []
+    for stage in recipe.stages:
+        if stage.epochs:
+            steps = Plan(data[stage.data].extents, stage, recipe.seed).steps(stage.epochs)
+            stage = replace(stage, steps=steps, warmup=min(stage.warmup, -(-steps // 10)))
+        if recipe.lora is not None:
+            # An adapter cannot hold the routers' correction.
+            stage = replace(stage, bias_rate=0.0)
+        stages.append(stage)
+    return replace(recipe, stages=tuple(stages))
 
 
 def check_processes(recipe: Recipe, processes: int) -> None:
@@ -78,16 +162,8 @@ def check_processes(recipe: Recipe, processes: int) -> None:
             raise UsageError(
                 f"stage {stage.name} has {stage.micro_batches} micro-batches a step, "
                 f"which {processes} processes cannot share evenly",
-                hint="Change micro_batches or the number of processes.",
+                hint="Change micro_batches (--micro-batches) or the number of processes.",
             )
-
-
-def load_base(recipe: Recipe) -> tuple[DeepseekVLV2ForCausalLM, DeepseekVLV2Processor]:
-    """The model that the recipe starts from, with fp32 weights, and its processor."""
-    if recipe.base == FRESH_NANO:
-        return fresh_nano(recipe.seed)
-    model = DeepseekVLV2ForCausalLM.from_pretrained(recipe.base, dtype=torch.float32)
-    return model, DeepseekVLV2Processor.from_pretrained(recipe.base)
 
 
 def resume(recipe: Recipe, network: TrainingNetwork, out: Path, progress: Progress) -> Place:
@@ -95,12 +171,7 @@ def resume(recipe: Recipe, network: TrainingNetwork, out: Path, progress: Progre
 
     Raises:
         UsageError: the folder holds the run of another recipe.
-        OutputError: the folder cannot be made.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {out}: {error.strerror}") from error
     found = states(out)
     if not found:
         return Place(recipe.name, 0, 0, 0, 0.0)
@@ -109,33 +180,54 @@ def resume(recipe: Recipe, network: TrainingNetwork, out: Path, progress: Progre
         raise UsageError(
             f"{out} holds a run of recipe {place.recipe!r}", hint="Give another -o folder."
         )
-    load_network(found[-1], network)
+    load_network(found[-1], network, partial=recipe.lora is not None)
     progress.note(f"going on from {found[-1].name}: stage {place.stage + 1}, step {place.step}")
     return place
 
 
-def write_model(
-    folder: Path, model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor
-) -> None:
-    """Write a checkpoint in the released format, whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
-    processor.save_pretrained(temporary)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def make_folder(out: Path) -> None:
+    """Make the folder of the run.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {out}: {error.strerror}") from error
 
 
-def started() -> float:
-    """Seconds on a clock that only goes forward."""
-    return time.monotonic()
+class Drawing:
+    """Draws the plots of a run now and then; without matplotlib it says so, once."""
+
+    def __init__(self, out: Path, progress: Progress, *, wanted: bool) -> None:
+        self.out, self.progress, self.wanted = out, progress, wanted
+        self._last = time.monotonic()
+
+    def draw_if_due(self) -> None:
+        """Draw if the last drawing is long ago."""
+        if time.monotonic() - self._last > DRAW_EVERY:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw now."""
+        from dvl2_cli.training.plots import draw
+
+        if not self.wanted:
+            return
+        try:
+            draw(self.out)
+        except ImportError:
+            self.wanted = False
+            self.progress.note("no plots: matplotlib is not installed (pip install 'dvl2[train]')")
+        self._last = time.monotonic()
 
 
-def with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """The recipe with every stage cut to ``steps`` steps."""
-    stages = tuple(replace(s, steps=min(steps, s.steps)) for s in recipe.stages)
-    return replace(recipe, stages=stages)
+def _to_stderr(text: str) -> None:
+    from dvl2_cli.ui.control import printable
+
+    print(f"dvl2: {printable(text)}", file=sys.stderr)
+
+
+def _to_nobody(text: str) -> None:
+    """Other processes have found the same."""

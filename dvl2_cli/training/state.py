@@ -8,7 +8,6 @@ leaves the state before it.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.files import output_error
+from dvl2_cli.training.folders import sync
 
 PREFIX = "state-"
 NETWORK, MOMENTS, PLACE = "network.safetensors", "optimizer.safetensors", "place.json"
@@ -49,13 +49,16 @@ def save_state(
     place: Place,
     *,
     main: bool,
+    partial: bool = False,
 ) -> None:
     """Write a state; every process calls this, ``main`` writes.
+
+    ``partial`` leaves out what is not trained: the base of an adapter.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=partial)
     weights, moments = get_state_dict(network, optimizers, options=options)
     if not main:
         return
@@ -70,10 +73,10 @@ def save_state(
         save_file(_flat_moments(moments), temporary / MOMENTS)
         (temporary / PLACE).write_text(json.dumps(asdict(place)), encoding="utf-8")
         for part in temporary.iterdir():
-            _sync(part)
+            sync(part)
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
-        _sync(folder)
+        sync(folder)
     except OSError as error:
         raise output_error(target, error) from error
     for old in states(folder)[:-KEPT]:
@@ -99,8 +102,10 @@ def read_place(state: Path) -> Place:
         ) from error
 
 
-def load_network(state: Path, network: nn.Module) -> None:
+def load_network(state: Path, network: nn.Module, *, partial: bool = False) -> None:
     """Load weights by name; a head that the stage no longer has is skipped.
+
+    ``partial``: only what is trained has to be there; see ``save_state``.
 
     Raises:
         ModelError: weights of the model itself are missing or have other shapes.
@@ -108,7 +113,9 @@ def load_network(state: Path, network: nn.Module) -> None:
     weights = load_file(state / NETWORK)
     wanted = network.state_dict()
     fitting = {k: v for k, v in weights.items() if k in wanted and v.shape == wanted[k].shape}
-    missing = [k for k in wanted if k not in fitting and k.startswith("model.")]
+    trained = {k for k, p in network.named_parameters() if p.requires_grad}
+    needed = trained if partial else wanted
+    missing = [k for k in needed if k not in fitting and k.startswith("model.")]
     if missing:
         raise ModelError(
             f"{state}: {len(missing)} weights do not fit the model, the first is {missing[0]}"
@@ -136,11 +143,3 @@ def _flat_moments(moments: Any) -> dict[str, Tensor]:
         for name, entries in moments["state"].items()
         for entry, value in entries.items()
     }
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

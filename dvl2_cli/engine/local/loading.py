@@ -15,6 +15,7 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
 from deepseek_vl_v2.quantized_format import QUANT_METHOD
 from deepseek_vl_v2.quantized_loading import load_quantized
+from dvl2_cli.engine.local.adapter import merge_adapter
 from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
 from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
@@ -100,19 +101,12 @@ def _load_weights(
 def _with_adapter(
     model: DeepseekVLV2ForCausalLM, adapter: str, info: CheckpointInfo
 ) -> DeepseekVLV2ForCausalLM:
-    if not (Path(adapter) / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{adapter} holds no LoRA adapter (no adapter_config.json)",
-            "Give the folder that dvl2 train wrote.",
-        )
     if info.quant_method is not None:
         raise UsageError(
             "an adapter is laid over plain weights, and this copy is quantised",
-            "Use --quant none, or merge the adapter with dvl2 train and quantise the result.",
+            "Use --quant none, or merge it with dvl2 train RUN --merge and quantise the result.",
         )
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload()  # type: ignore[no-any-return]
+    return merge_adapter(model, Path(adapter))
 
 
 def _decoder_for(model: DeepseekVLV2ForCausalLM, device: str) -> Decoder:
