@@ -27,6 +27,8 @@ _COLOURS = (
 # Labels need this much room; smaller pictures are enlarged by a whole factor.
 _SHORTEST_SIDE, _SHORTEST_LONG_SIDE, _LONGEST_ENLARGED = 96, 480, 8192
 
+_REMEDY = "a Noto Sans font for its script helps"
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledBox:
@@ -129,7 +131,7 @@ def _legible(index: int, label: str, size: int, notes: list[str]) -> tuple[str, 
     font, complete = font_for(flat, size)
     if complete:
         return flat, font
-    notes.append(f"no installed font can write {flat!r}: its box is marked #{index}")
+    notes.append(f"no installed font can write {flat!r}: its box is marked #{index}; {_REMEDY}")
     mark = f"#{index}"
     return mark, font_for(mark, size)[0]
 

@@ -35,6 +35,17 @@ _PREFERRED = (
     "unifont",
     "freesans.",
     "liberationsans-regular",
+    # What distributions install for one script each.
+    "uming",
+    "ipaexg",
+    "ipag.",
+    "takaogothic",
+    "vl-gothic",
+    "nanumgothic.",
+    "notonaskharabic",
+    "notoserif",
+    "amiri-regular",
+    "lohit-",
 )
 _NO_CHARACTER = "\U0010fffe"
 _PROBE_SIZE = 16
@@ -80,14 +91,15 @@ def _shape(font: Font, char: str) -> tuple[tuple[int, int], bytes]:
 @functools.cache
 def _installed() -> tuple[str, ...]:
     """Paths of the preferred fonts that are installed, best first."""
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, bool, str]] = []
     for folder in _font_folders():
         for parent, _, names in os.walk(folder):
             for name in names:
                 rank = _rank(name.lower())
                 if rank is not None:
-                    found.append((rank, str(Path(parent) / name)))
-    return tuple(path for _, path in sorted(found))
+                    bold = "regular" not in name.lower()
+                    found.append((rank, bold, str(Path(parent) / name)))
+    return tuple(path for _, _, path in sorted(found))
 
 
 def _rank(name: str) -> int | None:
