@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("dvl2_cli.commands.train", "Train or fine-tune a model.", "Train"),
     "config": ("dvl2_cli.commands.config", "Read and change the settings.", "Settings"),
     "doctor": ("dvl2_cli.commands.doctor", "Check this installation and machine.", "Settings"),
+    "help": ("dvl2_cli.commands.help", "Explain a topic, as memory or json.", "Settings"),
 }
 
 
@@ -59,7 +60,7 @@ class LazyGroup(TyperGroup):
         module_name, summary, panel = entry
         if ctx.obj is None or ctx.obj.get("listing"):
             return _listing_stand_in(cmd_name, summary, panel)
-        return _load_command(cmd_name, module_name)
+        return load_command(cmd_name, module_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The subcommand that the words name; from here on it is really imported."""
@@ -73,7 +74,8 @@ def _listing_stand_in(name: str, summary: str, panel: str) -> Any:
     return typer.main.get_command(stand_in)
 
 
-def _load_command(name: str, module_name: str) -> Any:
+def load_command(name: str, module_name: str) -> Any:
+    """The command ``name``, its module imported."""
     module = importlib.import_module(module_name)
     command = typer.main.get_command(module.app)
     command.name = name

@@ -9,6 +9,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from dvl2_cli import completing
+
 _MODEL = "Model"
 _OUTPUT = "Output"
 
@@ -19,14 +21,31 @@ class CommonOptions:
 
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Folder, name or hub id.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Folder, name or hub id.",
+            rich_help_panel=_MODEL,
+            autocompletion=completing.local_models,
+        ),
     ] = None
     quant: Annotated[
         str | None,
-        typer.Option("--quant", help="auto, none, int8, int4 or nf4.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--quant",
+            help="auto, none, int8, int4 or nf4.",
+            rich_help_panel=_MODEL,
+            autocompletion=completing.quants,
+        ),
     ] = None
     device: Annotated[
-        str | None, typer.Option("--device", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL)
+        str | None,
+        typer.Option(
+            "--device",
+            help="auto, cpu, cuda or mps.",
+            rich_help_panel=_MODEL,
+            autocompletion=completing.devices,
+        ),
     ] = None
     revision: Annotated[
         str | None,

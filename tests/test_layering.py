@@ -39,7 +39,15 @@ PURE = (
     "history",
     "captioning",
 )
-PURE_FILES = ("errors.py", "files.py", "options.py", "prompts.py", "settings.py", "app.py")
+PURE_FILES = (
+    "errors.py",
+    "files.py",
+    "options.py",
+    "prompts.py",
+    "settings.py",
+    "app.py",
+    "completing.py",
+)
 # What the pure parts may not reach, at any depth of the code.
 NETWORK_PARTS = tuple(f"dvl2_cli.{part.replace('/', '.')}" for part in MAY_BE_HEAVY)
 

@@ -87,9 +87,10 @@ def test_the_wheel_holds_what_it_should(built: tuple[Path, Path]) -> None:
         path.relative_to(ROOT).as_posix().removeprefix("models/")
         for folder in ("dvl2_cli", "models/deepseek_vl_v2")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".cpp", ".h")
+        if path.suffix in (".py", ".cpp", ".h", ".md", ".toml", ".json")
     }
     assert expected <= found
+    assert any(name.endswith(".data/data/share/man/man1/dvl2.1") for name in found)
     assert built[0].stat().st_size < 60e6
 
 

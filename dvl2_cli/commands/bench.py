@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dvl2_cli import completing
 from dvl2_cli.options import CommonOptions, with_common_options
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def bench(
     common: CommonOptions,
     shape: Annotated[
         str | None,
-        typer.Option("--shape", help="Random weights instead: tiny, small or 27b."),
+        typer.Option(
+            "--shape",
+            help="Random weights instead: tiny, small or 27b.",
+            autocompletion=completing.shapes,
+        ),
     ] = None,
     weights: Annotated[
         Path | None,

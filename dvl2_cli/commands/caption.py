@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dvl2_cli import completing
 from dvl2_cli.options import CommonOptions, with_common_options
 
 app = typer.Typer(add_completion=False)
@@ -21,7 +22,7 @@ def caption(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Images, folders, globs, URLs; - is a picture or a list of names on stdin.",
         ),
     ],
@@ -63,6 +64,7 @@ def caption(
             "-f",
             help="text, ndjson, csv or parquet. On a terminal text, in a pipe ndjson.",
             rich_help_panel=_FILES,
+            autocompletion=completing.formats,
         ),
     ] = None,
     output: Annotated[

@@ -27,7 +27,7 @@ def _presets(incomplete: str) -> list[str]:
 def chat(
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IMAGE]...", help="Files, PDFs, folders, URLs, or - for stdin."),
+        typer.Argument(metavar="IMAGE", help="Files, PDFs, folders, URLs, or - for stdin."),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", help="Answer this and exit; - reads stdin.")

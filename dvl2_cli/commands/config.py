@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dvl2_cli import completing
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.settings import RULES, load_settings, parse_value, rule_of, settings_path
 
@@ -32,17 +33,19 @@ class Action(StrEnum):
 _TAKES = {Action.get: 1, Action.set: 2, Action.unset: 1}
 
 
-def _names(incomplete: str) -> list[str]:
-    return [name for name in RULES if name.startswith(incomplete)]
-
-
 @app.command()
 def config(
     action: Annotated[Action, typer.Argument(help="What to do.")] = Action.list,
     name: Annotated[
-        str | None, typer.Argument(help="A setting.", autocompletion=_names, show_default=False)
+        str | None,
+        typer.Argument(help="A setting.", autocompletion=completing.settings, show_default=False),
     ] = None,
-    value: Annotated[str | None, typer.Argument(help="Its value.", show_default=False)] = None,
+    value: Annotated[
+        str | None,
+        typer.Argument(
+            help="Its value.", autocompletion=completing.setting_values, show_default=False
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="list and get as JSON.")] = False,
 ) -> None:
     """Read and change the settings.

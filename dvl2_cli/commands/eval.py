@@ -29,7 +29,7 @@ _SUITES = ("nano",)
 def evaluate(
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATA.jsonl]", help="Conversations, as for train."),
+        typer.Argument(metavar="DATA.jsonl", help="Conversations, as for train."),
     ] = None,
     suite: Annotated[str | None, typer.Option("--suite", help="nano.")] = None,
     only: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
+from dvl2_cli import completing
 from dvl2_cli.options import CommonOptions, with_common_options
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def ground(
         str, typer.Argument(metavar="IMAGE", help="File, folder, glob, URL, or - for stdin.")
     ],
     phrases: Annotated[
-        list[str] | None, typer.Argument(metavar="[PHRASE]...", help="What to find.")
+        list[str] | None, typer.Argument(metavar="PHRASE", help="What to find.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Ask for every instance.")] = False,
     caption: Annotated[
@@ -72,6 +73,7 @@ def ground(
             "--format",
             "-f",
             help="text, json, coco, yolo, voc, labelstudio, labelme, csv or a plugin's.",
+            autocompletion=completing.formats,
         ),
     ] = None,
     output: Annotated[

@@ -35,7 +35,7 @@ def history(
     action: Annotated[Action, typer.Argument(help="What to do.")] = Action.list,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID|WORD]...", help="Of show and delete: ids. Of search: words."),
+        typer.Argument(metavar="ID|WORD", help="Of show and delete: ids. Of search: words."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="delete: every session.")] = False,
     limit: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dvl2_cli import completing
 from dvl2_cli.options import CommonOptions, with_common_options
 
 app = typer.Typer(add_completion=False)
@@ -17,7 +18,7 @@ app = typer.Typer(add_completion=False)
 def ocr(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="Images, PDFs, folders, globs, URLs; - is stdin."),
+        typer.Argument(metavar="FILE", help="Images, PDFs, folders, globs, URLs; - is stdin."),
     ],
     form: Annotated[
         str | None,
@@ -26,6 +27,7 @@ def ocr(
             "-f",
             help="text, md, json, html, tsv, csv (tables), hocr or alto. "
             "On a terminal text, in a pipe json.",
+            autocompletion=completing.formats,
         ),
     ] = None,
     output: Annotated[

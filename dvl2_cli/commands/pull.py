@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dvl2_cli import completing
+
 if TYPE_CHECKING:
     from dvl2_cli.store.names import HubId
     from dvl2_cli.store.pulling import Plan
@@ -19,7 +21,12 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def pull(
-    model: Annotated[str, typer.Argument(help="tiny, small, base, or a hub id.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="tiny, small, base, or a hub id.", autocompletion=completing.released_models
+        ),
+    ],
     revision: Annotated[
         str | None, typer.Option("--revision", help="Branch, tag or commit.")
     ] = None,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dvl2_cli import completing
+
 if TYPE_CHECKING:
     from dvl2_cli.quantizing.quantize import Outcome
     from dvl2_cli.quantizing.round_trip import Agreement
@@ -18,7 +20,13 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def quantize(
-    model: Annotated[str, typer.Argument(help="Folder, name or hub id of a pulled model.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Folder, name or hub id of a pulled model.",
+            autocompletion=completing.local_models,
+        ),
+    ],
     to: Annotated[str, typer.Option("--to", help="int4, int8 or nf4.")] = "int4",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the copy.", show_default=False)

@@ -25,7 +25,7 @@ class SplitName(StrEnum):
 def render(
     kinds: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KIND...", help='Kinds, or "all".', show_default=False),
+        typer.Argument(metavar="KIND", help='Kinds, or "all".', show_default=False),
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples per kind.")] = 10,
     seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Number of the first.")] = 0,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dvl2_cli import completing
+
 if TYPE_CHECKING:
     from dvl2_cli.store.inventory import Copy
 
@@ -16,7 +18,12 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def rm(
-    models: Annotated[list[str], typer.Argument(help="Names or hub ids.", metavar="MODEL...")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Names or hub ids.", metavar="MODEL", autocompletion=completing.pulled_models
+        ),
+    ],
     quant: Annotated[
         str | None, typer.Option("--quant", help="Only this copy: none, int4, ...")
     ] = None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dvl2_cli import completing
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,7 +22,11 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def show(
     model: Annotated[
-        str | None, typer.Argument(help="Name, hub id or folder; else the default.")
+        str | None,
+        typer.Argument(
+            help="Name, hub id or folder; else the default.",
+            autocompletion=completing.local_models,
+        ),
     ] = None,
     quant: Annotated[
         str | None, typer.Option("--quant", help="Which copy: none, int4, ...")

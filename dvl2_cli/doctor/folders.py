@@ -21,7 +21,7 @@ def folder_checks() -> Iterator[Check]:
     yield _settings()
     yield _models()
     yield _history()
-    yield _kept_runs()
+    yield _state()
     yield _sockets()
 
 
@@ -81,11 +81,11 @@ def _history() -> Check:
     return _kept("chat history", path, reason)
 
 
-def _kept_runs() -> Check:
+def _state() -> Check:
     from platformdirs import user_state_path
 
-    folder = user_state_path("dvl2") / "captions"
-    return _kept("caption runs", folder, "where a killed run goes on")
+    folder = user_state_path("dvl2", appauthor=False)
+    return _kept("state", folder, "where a stopped run goes on, and what was typed in chat")
 
 
 def _kept(name: str, path: Path, reason: str | None) -> Check:
