@@ -60,11 +60,15 @@ class Trainer:
         """Train to the end of the recipe, from ``place``."""
         log = RunLog(self.setting.out, place.total) if self.main else None
         self.seconds = place.seconds
-        for number in range(place.stage, len(self.recipe.stages)):
-            start = place.step if number == place.stage else 0
-            place = self._stage(number, start, place.total, log)
-            self.setting.on_stage_end(self.network, place)
-        self.setting.progress.close()
+        try:
+            for number in range(place.stage, len(self.recipe.stages)):
+                start = place.step if number == place.stage else 0
+                place = self._stage(number, start, place.total, log)
+                self.setting.on_stage_end(self.network, place)
+        finally:
+            self.setting.progress.close()
+            if log is not None:
+                log.close()
         return place
 
     def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> Place:

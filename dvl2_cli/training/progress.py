@@ -60,6 +60,10 @@ class RunLog:
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
 
 def read_log(path: Path) -> list[dict[str, object]]:
     """The records of a log, without a torn last line; empty when there is none."""

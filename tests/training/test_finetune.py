@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dvl2_cli.engine.local.adapter import quiet_peft
 from dvl2_cli.engine.local.loading import load_model
 from dvl2_cli.errors import ModelError, UsageError
 from dvl2_cli.training.export import base_of, write_merged
@@ -25,7 +28,6 @@ from tests.training.conftest import TINY, options, recipe_for
 @pytest.fixture(scope="module")
 def random_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter on all experts whose weights are far from zero, so that it changes a lot."""
-    import copy
 
     from peft import PeftModel
 
@@ -77,7 +79,8 @@ def test_an_adapter_reaches_what_peft_itself_computes(random_adapter: Path) -> N
     from peft import PeftModel
 
     loaded = load_model(TINY, dtype=torch.float32)
-    beside: Any = PeftModel.from_pretrained(loaded.model, str(random_adapter))
+    with quiet_peft():
+        beside: Any = PeftModel.from_pretrained(loaded.model, str(random_adapter))
     ids = torch.arange(5, 40)[None]
     with torch.no_grad():
         wanted = beside(input_ids=ids).logits
@@ -89,7 +92,8 @@ def test_an_adapter_reaches_what_peft_itself_computes(random_adapter: Path) -> N
 
 def test_only_the_adapter_is_trained_saved_and_resumed(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = train(recipe_for(data, lora=4, learning_rate=1e-2), options(out))
+    recipe = recipe_for(data, lora=4, learning_rate=1e-2, steps=4, save_every=2)
+    result = train(recipe, options(out))
     assert result == out / "adapter"
     state = load_file(states(out)[-1] / NETWORK)
     assert state
@@ -98,19 +102,14 @@ def test_only_the_adapter_is_trained_saved_and_resumed(data: Path, tmp_path: Pat
     assert any(".shared_experts." in name for name in state)
     saved = load_file(result / "adapter_model.safetensors")
     assert len(saved) == len(state)
-    longer = recipe_for(data, lora=4, learning_rate=1e-2, steps=5)
-    train(longer, options(out))
-    steps = [record["total"] for record in read_log(out / "log.jsonl")]
-    assert steps == [1, 2, 3, 4, 5]
-    whole = tmp_path / "whole"
-    train(longer, options(whole))
-    assert (
-        _last_loss(whole) != _last_loss(out)  # the schedules of 3 and of 5 steps differ
-    )
 
-
-def _last_loss(out: Path) -> object:
-    return read_log(out / "log.jsonl")[-1]["loss"]
+    before = read_log(out / "log.jsonl")
+    shutil.rmtree(states(out)[-1])
+    train(recipe, options(out))
+    after = read_log(out / "log.jsonl")
+    assert [(r["total"], r["loss"]) for r in before] == [(r["total"], r["loss"]) for r in after]
+    again = load_file(result / "adapter_model.safetensors")
+    assert all(torch.equal(saved[name], again[name]) for name in saved)
 
 
 def test_routed_experts_are_adapted_on_request(data: Path, tmp_path: Path) -> None:
@@ -122,7 +121,7 @@ def test_routed_experts_are_adapted_on_request(data: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_two_rows_are_learnt_by_an_adapter(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    said = {"lora": 8, "learning_rate": 1e-2, "steps": 40, "held_out": data}
+    said = {"lora": 8, "learning_rate": 1e-2, "steps": 30, "held_out": data}
     result = train(recipe_for(data, **said), options(out))
     measured = [r for r in read_log(out / "log.jsonl") if r["kind"] == "held out"]
     assert measured[-1]["right"] == 1.0
@@ -152,7 +151,7 @@ def _answer(loaded: Any, picture: Path) -> str:
 def test_a_whole_model_learns_two_rows_and_is_written_as_it_came(
     data: Path, tmp_path: Path
 ) -> None:
-    said = {"learning_rate": 3e-3, "steps": 40, "pack": True}
+    said = {"learning_rate": 5e-3, "steps": 20, "pack": True}
     result = train(recipe_for(data, **said), options(tmp_path / "run"))
     record = read_log(tmp_path / "run" / "log.jsonl")[-1]
     right: Any = record["right"]
