@@ -27,7 +27,8 @@ class MicroBatch:
     not learned); ``positions`` int64 [B, T] and ``segments`` int64
     [B, T] number the samples of a packed row, 0 is padding.
     ``segments`` is None for rows that hold one sample each, padded on the right. ``pointers`` int64
-    [B, T] is the position in its row that each token is read from, or -1. Without a
+    [B, T] is the position in its row that each token is read from, or -1, ``bins`` the
+    glyph bin within that cell. Without a
     decoder's part, ``ids`` has no rows.
     """
 
@@ -39,6 +40,7 @@ class MicroBatch:
     positions: Tensor
     segments: Tensor | None
     pointers: Tensor | None = None
+    bins: Tensor | None = None
     things: Tensor | None = None
 
     def to(self, device: torch.device) -> MicroBatch:

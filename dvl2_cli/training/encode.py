@@ -30,6 +30,7 @@ class EncodedSample:
     tiles: Pixels
     images: tuple[PlacedImage, ...]
     pointers: list[int] | None = None
+    bins: list[int] | None = None
 
 
 def encode_sample(
@@ -101,14 +102,28 @@ def collate(
         labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
     positions = torch.arange(length)[None].expand(len(samples), -1)
     tiles, images = join_images(samples)
-    pointers = None
-    if any(sample.pointers for sample in samples):
-        pointers = torch.full((len(samples), length), -1)
-        for row, sample in enumerate(samples):
-            pointers[row, : len(sample.pointers or ())] = torch.tensor(sample.pointers or [])
     return MicroBatch(
-        tiles, dense, images, ids, labels, positions, None, pointers=pointers, things=things
+        tiles,
+        dense,
+        images,
+        ids,
+        labels,
+        positions,
+        None,
+        pointers=_rows([sample.pointers for sample in samples], length),
+        bins=_rows([sample.bins for sample in samples], length),
+        things=things,
     )
+
+
+def _rows(values: Sequence[list[int] | None], length: int) -> Tensor | None:
+    """[B, length] int64, filled with -1; None where no sample has values."""
+    if not any(values):
+        return None
+    rows = torch.full((len(values), length), -1)
+    for row, own in zip(rows, values, strict=True):
+        row[: len(own or ())] = torch.tensor(own or [])
+    return rows
 
 
 def pack(

@@ -1,8 +1,10 @@
-"""The reading finger: one attention head of the decoder, taught to look where the next token is.
+"""The reading finger: attention heads of the decoder, taught to look where the next token is.
 
-The cross-entropy is taken of the head's own attention, over all positions before a token, so
+The cross-entropy is taken of the heads' own attention, over all positions before a token, so
 that what is learned is what the decoder reads with (guided attention, arXiv 1710.08969, with
-known targets). Left alone the decoder needs many times the steps to find the lines.
+known targets). Left alone the decoder needs many times the steps to find the lines. A small
+head on the last layer's input also names the bin of the glyph within the cell; it is dropped
+after training.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
@@ -18,41 +20,75 @@ from deepseek_vl_v2.attention import MultiHeadLatentAttention
 from deepseek_vl_v2.decoder import DecoderLayer
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
+from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.glyphs import BINS
 
 HEAD = 0
+# The last layers; those before them find the place.
+FINGER_LAYERS = 2
 
 
-def finger_layer(model: DeepseekVLV2ForCausalLM) -> int:
-    """The last layer but one: those before it find the place, the last one writes.
+def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
+    """Refuse a decoder that cannot be taught to point.
 
     Raises:
-        UsageError: the decoder has no latent attention, or too few layers.
+        UsageError: it has no latent attention, or too few layers.
     """
     config = model.config.language
-    if not config.use_mla or config.num_hidden_layers < 2:
+    if not config.use_mla or config.num_hidden_layers < FINGER_LAYERS:
         raise UsageError("pointer_loss needs a decoder with latent attention and two layers")
-    return config.num_hidden_layers - 2
+
+
+class BinHead(nn.Module):
+    """States [..., H] -> logits of the glyph's bin in its cell [..., BINS]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.bins = nn.Linear(width, BINS)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Logits of every bin."""
+        return self.bins(self.norm(states))  # type: ignore[no-any-return]
 
 
 def finger_loss(
-    model: DeepseekVLV2ForCausalLM, states: Tensor, positions: Tensor, pointers: Tensor
+    model: DeepseekVLV2ForCausalLM, head: BinHead, states: tuple[Tensor, ...], batch: MicroBatch
 ) -> tuple[Tensor, Tensor]:
-    """Summed cross-entropy of the head's attention, and how many look at the right cell most.
+    """Summed loss of where the fingers point, and how many of the first point at the right cell.
 
     Args:
         model: the checkpoint in training.
-        states: [B, T, H], what goes into ``finger_layer``.
-        positions: [B, T] int64.
-        pointers: [B, T] int64, the position that each token is read from, or -1.
+        head: names the bin.
+        states: the inputs [B, T, H] of every layer, and the final states.
+        batch: with ``pointers``, and ``bins`` where they are known.
     """
-    layer = cast(DecoderLayer, model.language.model.layers[finger_layer(model)])
+    assert batch.pointers is not None  # noqa: S101
+    target = batch.pointers[:, 1:]
+    known = target >= 0
+    last = model.config.language.num_hidden_layers
+    picked = [
+        _attention(model, index, states[index], batch.positions)[known].float()
+        for index in range(last - FINGER_LAYERS, last)
+    ]
+    losses = [functional.cross_entropy(p, target[known], reduction="sum") for p in picked]
+    loss = torch.stack(losses).mean()
+    if batch.bins is not None:
+        bins = head(states[last - 1])[:, :-1].flatten(0, 1).float()
+        loss = loss + functional.cross_entropy(
+            bins, batch.bins[:, 1:].flatten(), ignore_index=-1, reduction="sum"
+        )
+    return loss, (picked[0].detach().argmax(-1) == target[known]).sum()
+
+
+def _attention(
+    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, positions: Tensor
+) -> Tensor:
+    """Causally masked scores [B, T - 1, T] of the finger in a layer; no row for the last token."""
+    layer = cast(DecoderLayer, model.language.model.layers[index])
     attention = cast(MultiHeadLatentAttention, layer.self_attn)
     tables = rotary_tables(positions, attention.rope, model.config.language.rope_theta)
     scores = attention.head_scores(layer.input_layernorm(states), tables, HEAD)[:, :-1]
-    target = pointers[:, 1:]
-    known = target >= 0
     length = scores.shape[-1]
     past = torch.ones(length - 1, length, dtype=torch.bool, device=scores.device).tril()
-    picked = scores.masked_fill(~past, torch.finfo(scores.dtype).min)[known].float()
-    loss = functional.cross_entropy(picked, target[known], reduction="sum")
-    return loss, (picked.detach().argmax(-1) == target[known]).sum()
+    return scores.masked_fill(~past, torch.finfo(scores.dtype).min)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.dense_head import DenseHead, label_weight
-from dvl2_cli.training.finger import finger_layer, finger_loss
+from dvl2_cli.training.finger import BinHead, check_finger, finger_loss
 from dvl2_cli.training.heads import ThingHead, known_cells
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
@@ -50,7 +50,10 @@ class TrainingNetwork(nn.Module):
 
         self.head = DenseHead(width) if wanted("dense") else None
         self.thing_head = ThingHead(width) if wanted("thing") else None
-        self.finger_layer = finger_layer(model) if wanted("pointer") else None
+        self.bin_head: BinHead | None = None
+        if wanted("pointer"):
+            check_finger(model)
+            self.bin_head = BinHead(model.config.language.hidden_size)
 
     def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
         """Losses of a micro-batch."""
@@ -109,12 +112,9 @@ class TrainingNetwork(nn.Module):
         targets = batch.labels[:, 1:][learned]
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
         losses.hits["language"] = float((logits.detach().argmax(-1) == targets).sum())
-        if batch.pointers is not None and self.finger_layer is not None:
-            states = out.hidden_states[self.finger_layer]
-            losses.sums["pointer"], hits = finger_loss(
-                model, states, batch.positions, batch.pointers
-            )
-            losses.hits["pointer"] = float(hits)
+        if batch.pointers is not None and self.bin_head is not None:
+            loss, hits = finger_loss(model, self.bin_head, out.hidden_states, batch)
+            losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)
         if stage.balance_loss:
             losses.balance = model.language.model.balance_loss()
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from dvl2_cli.rendering.sample import Glyph
 from dvl2_cli.training.batch import PlacedImage
-from dvl2_cli.training.glyphs import CELL, CELLS, SEEN, TILE, placement
+from dvl2_cli.training.glyphs import BIN_COLUMNS, BIN_ROWS, CELL, CELLS, SEEN, TILE, placement
 
 _BOXED = re.compile(r"<\|ref\|>.*?<\|/det\|>", re.DOTALL)
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
@@ -47,9 +47,10 @@ def _box_spots(answer: str, size: tuple[int, int]) -> list[Spot | None]:
 
 
 def _glyph_spots(answer: str, glyphs: Sequence[Glyph]) -> list[Spot | None] | None:
-    """None when the answer is not the picture's text in order."""
+    """None when the answer is neither the picture's text in order nor a part that occurs once."""
     spots: list[Spot | None] = []
-    position = 0
+    text = "".join(glyph.char for glyph in glyphs)
+    position = text.find(answer) if text.count(answer) == 1 else 0
     for char in answer:
         glyph = glyphs[position] if position < len(glyphs) else None
         if glyph is not None and glyph.char == char:
@@ -63,16 +64,21 @@ def _glyph_spots(answer: str, glyphs: Sequence[Glyph]) -> list[Spot | None] | No
     return spots
 
 
-def token_offset(spot: Spot, size: tuple[int, int], image: PlacedImage) -> int:
-    """The place of the cell at ``spot`` in the image's own token sequence, or NOWHERE."""
+def token_place(spot: Spot, size: tuple[int, int], image: PlacedImage) -> tuple[int, int]:
+    """The place of the cell at ``spot`` in the image's own token sequence, and the bin in it.
+
+    Both are NOWHERE for what the tower does not see; see glyphs for bins.
+    """
     scale, left, top = placement(size, image.columns, image.rows)
     x, y = spot[0] * scale + left, spot[1] * scale + top
     column, row = int(x // TILE), int(y // TILE)
     if not (0 <= column < image.columns and 0 <= row < image.rows):
-        return NOWHERE
+        return NOWHERE, NOWHERE
     inside_x, inside_y = x - column * TILE, y - row * TILE
     if inside_x >= SEEN or inside_y >= SEEN:
-        return NOWHERE
+        return NOWHERE, NOWHERE
     thumbnail = CELLS * (CELLS + 1) + 1
     line = row * CELLS + int(inside_y // CELL)
-    return thumbnail + line * (CELLS * image.columns + 1) + column * CELLS + int(inside_x // CELL)
+    place = thumbnail + line * (CELLS * image.columns + 1) + column * CELLS + int(inside_x // CELL)
+    across = int(inside_x % CELL * BIN_COLUMNS / CELL)
+    return place, int(inside_y % CELL * BIN_ROWS / CELL) * BIN_COLUMNS + across

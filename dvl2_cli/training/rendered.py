@@ -22,13 +22,16 @@ from dvl2_cli.rendering.sample import Sample, Split
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.encode import EncodedSample, collate, encode_sample
 from dvl2_cli.training.glyphs import BINS, CELLS, Labels, glyph_labels
-from dvl2_cli.training.pointers import NOWHERE, character_spots, token_offset
+from dvl2_cli.training.pointers import NOWHERE, character_spots, token_place
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.things import FIELDS, thing_labels
 
 # Kinds that hold print, and so have a label for every bin of every tile.
 NOT_DENSE = frozenset({"chat", "scene", "example"})
 MOST_SAMPLES = 64
+# Pictures of more tiles than a micro-batch should hold cost several times as much and teach
+# little more, so most of them are passed over.
+LARGE_SHARE = 0.15
 
 
 class RenderedBatches(Dataset[MicroBatch]):
@@ -83,6 +86,8 @@ class RenderedBatches(Dataset[MicroBatch]):
         longest = tiles = 0
         while len(samples) < MOST_SAMPLES:
             sample = self._render(kind, rng)
+            if self._is_large(sample) and rng.random() >= LARGE_SHARE:
+                continue
             encoded = encode_sample(self.processor, _messages(sample), _images(sample))
             longest = max(longest, len(encoded.ids))
             tiles += len(encoded.tiles)
@@ -90,7 +95,8 @@ class RenderedBatches(Dataset[MicroBatch]):
             if samples and full:
                 break
             if self.stage.pointer_loss:
-                encoded = replace(encoded, pointers=self._pointers(encoded, sample))
+                pointers, bins = self._pointers(encoded, sample)
+                encoded = replace(encoded, pointers=pointers, bins=bins)
             samples.append(encoded)
             marks.append(_all_labels(encoded, sample))
             objects.append(_all_things(encoded, sample))
@@ -98,11 +104,18 @@ class RenderedBatches(Dataset[MicroBatch]):
         things = torch.from_numpy(np.concatenate(objects)) if self.stage.thing_loss else None
         return collate(samples, self.processor.pad_id, dense, things)
 
-    def _pointers(self, encoded: EncodedSample, sample: Sample) -> list[int]:
-        """For every token the position that it is read from, or -1."""
+    def _is_large(self, sample: Sample) -> bool:
+        if sample.image is None:
+            return False
+        grid = self.processor.grid(sample.image.size, images=len(_images(sample)))
+        return grid.count > self.stage.tiles
+
+    def _pointers(self, encoded: EncodedSample, sample: Sample) -> tuple[list[int], list[int]]:
+        """For every token the position that it is read from, and the glyph's bin there; or -1."""
         pointers = [NOWHERE] * len(encoded.ids)
+        bins = [NOWHERE] * len(encoded.ids)
         if sample.image is None or not encoded.images:
-            return pointers
+            return pointers, bins
         image_id = self.processor.tokens.image
         own = image_tokens(encoded.images[-1])
         last = max(i for i, token in enumerate(encoded.ids) if token == image_id)
@@ -115,10 +128,11 @@ class RenderedBatches(Dataset[MicroBatch]):
                 spot = spots[char]
                 if spot is None:
                     continue
-                place = token_offset(spot, sample.image.size, encoded.images[-1])
+                place, inner = token_place(spot, sample.image.size, encoded.images[-1])
                 if place != NOWHERE:
                     pointers[start + index] = last + 1 - own + place
-        return pointers
+                    bins[start + index] = inner if sample.glyphs else NOWHERE
+        return pointers, bins
 
     def _spans(self, answer: str) -> list[int]:
         """The first character of every token of an answer."""

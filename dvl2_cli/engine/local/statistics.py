@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 FILE_NAME = "feature_stats.safetensors"
@@ -15,7 +16,7 @@ FILE_NAME = "feature_stats.safetensors"
 class FeatureStatistics:
     """Mean and variance [D] of the mean tile token over the training pictures.
 
-    ``threshold`` is the distance that one training picture in a thousand exceeded.
+    ``threshold`` is the distance that one training picture in two hundred exceeded.
     """
 
     mean: Tensor
@@ -37,3 +38,13 @@ def load_statistics(folder: Path) -> FeatureStatistics | None:
     return FeatureStatistics(
         tensors["mean"].float(), tensors["var"].float().clamp(min=1e-8), float(tensors["threshold"])
     )
+
+
+def save_statistics(folder: Path, statistics: FeatureStatistics) -> None:
+    """Write them into a checkpoint's folder."""
+    tensors = {
+        "mean": statistics.mean,
+        "var": statistics.variance,
+        "threshold": torch.tensor(statistics.threshold),
+    }
+    save_file(tensors, folder / FILE_NAME)
