@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dvl2_cli.training.recipe import Stage
 
-# Rows of so many are sorted by length together, so that little is padded.
+# So many rows are sorted by length together, so that little is padded or left empty.
 BLOCK = 64
-# Packed rows that wait for a sample which still fits.
-OPEN = 8
 
 Group = tuple[int, ...]
 
@@ -61,8 +59,7 @@ class Plan:
     def _padded(self, order: list[int]) -> list[Group]:
         """Neighbours in length, as many as fit when all are as long as the longest."""
         groups: list[Group] = []
-        for start in range(0, len(order), BLOCK):
-            block = sorted(order[start : start + BLOCK], key=lambda row: self.extents[row].tokens)
+        for block in self._blocks(order):
             group: list[int] = []
             for row in block:
                 longest = self.extents[row].tokens
@@ -74,21 +71,24 @@ class Plan:
         return groups
 
     def _packed(self, order: list[int]) -> list[Group]:
-        """First fit: a row goes to the first of a few open groups that has room."""
+        """Of a block the longest first, each to the first group that has room for it."""
         groups: list[Group] = []
-        waiting: list[list[int]] = []
-        for row in order:
-            for group in waiting:
-                if self._fits([*group, row], self._tokens([*group, row])):
-                    group.append(row)
-                    break
-            else:
-                waiting.append([row])
-            if len(waiting) > OPEN:
-                fullest = max(waiting, key=self._tokens)
-                waiting.remove(fullest)
-                groups.append(tuple(fullest))
-        return [*groups, *(tuple(group) for group in waiting)]
+        for block in self._blocks(order):
+            opened: list[list[int]] = []
+            for row in reversed(block):
+                for group in opened:
+                    if self._fits([*group, row], self._tokens([*group, row])):
+                        group.append(row)
+                        break
+                else:
+                    opened.append([row])
+            groups += [tuple(group) for group in opened]
+        return groups
+
+    def _blocks(self, order: list[int]) -> Iterator[list[int]]:
+        """Runs of BLOCK rows, each sorted by length."""
+        for start in range(0, len(order), BLOCK):
+            yield sorted(order[start : start + BLOCK], key=lambda row: self.extents[row].tokens)
 
     def _fits(self, group: Sequence[int], tokens: int) -> bool:
         tiles = sum(self.extents[row].tiles for row in group)
