@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import os
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ import typer
 from dvl2_cli import completing
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.settings import RULES, load_settings, parse_value, rule_of, settings_path
+from dvl2_cli.ui.output import Output
 
 app = typer.Typer(add_completion=False)
 
@@ -46,7 +46,7 @@ def config(
             help="Its value.", autocompletion=completing.setting_values, show_default=False
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="list and get as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Read and change the settings.
 
@@ -63,11 +63,11 @@ def config(
     elif action is Action.get:
         _get(words[0], json)
     elif action is Action.set:
-        _set(*words)
+        _set(*words, json)
     elif action is Action.unset:
-        _unset(words[0])
+        _unset(words[0], json)
     elif action is Action.path:
-        typer.echo(settings_path())
+        _path(json)
     else:
         _edit()
 
@@ -85,7 +85,7 @@ def _list(json: bool) -> None:
         for name in RULES
     ]
     if json:
-        typer.echo(json_module.dumps({"schema": "dvl2.config/1", "settings": rows}))
+        Output().json({"schema": "dvl2.config/1", "settings": rows})
         return
     if not sys.stdout.isatty():
         for row in rows:
@@ -112,12 +112,20 @@ def _get(name: str, json: bool) -> None:
     value = getattr(settings, name)
     if json:
         row = {"schema": "dvl2.config/1", "name": name, "value": value}
-        typer.echo(json_module.dumps({**row, "source": settings.source(name)}))
+        Output().json({**row, "source": settings.source(name)})
     elif value is not None:
         typer.echo(_shown(value))
 
 
-def _set(name: str, text: str) -> None:
+def _path(json: bool) -> None:
+    path = settings_path()
+    if json:
+        Output().json({"schema": "dvl2.config/1", "path": str(path)})
+    else:
+        Output().line(str(path))
+
+
+def _set(name: str, text: str, json: bool) -> None:
     from dvl2_cli.settings_file import set_value
 
     value = parse_value(name, text, "config set")
@@ -125,14 +133,18 @@ def _set(name: str, text: str) -> None:
     variable = f"DVL2_{name.upper()}"
     if os.environ.get(variable):
         typer.echo(f"dvl2: {variable} is set and wins over the file", err=True)
+    if json:
+        _get(name, json)
 
 
-def _unset(name: str) -> None:
+def _unset(name: str, json: bool) -> None:
     from dvl2_cli.settings_file import unset_value
 
     rule_of(name, "config unset")
     if not unset_value(settings_path(), name):
         typer.echo(f"dvl2: {name} was not in {settings_path()}", err=True)
+    if json:
+        _get(name, json)
 
 
 def _edit() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dvl2_cli.ui.output import Output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +35,7 @@ def ps(
         return
     if json:
         rows = [{"socket": str(path), **status} for path, status in running.items()]
-        typer.echo(json_module.dumps({"schema": "dvl2.ps/1", "servers": rows}))
+        Output().json({"schema": "dvl2.ps/1", "servers": rows})
     elif not running:
         typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
     else:

@@ -59,6 +59,8 @@ def pull(
         plan = plan_pull(hub_id, revision, extra_share=size_share(target))
         _introduce(plan, console)
         if dry_run:
+            if json:
+                _print_plan(plan)
             return
         record = _download(plan, revision, console)
     made = _convert(record, target, console)
@@ -91,6 +93,24 @@ def _introduce(plan: Plan, console: Console) -> None:
         f"{listing.hub_id.text}@{listing.commit[:8]}: {len(listing.files)} files, "
         f"{format_size(listing.size)}{here}{copy}; {format_size(plan.free)} free"
     )
+
+
+def _print_plan(plan: Plan) -> None:
+    from dvl2_cli.ui.output import Output
+
+    listing = plan.listing
+    line = {
+        "schema": "dvl2.pull-plan/1",
+        "id": listing.hub_id.text,
+        "revision": listing.commit,
+        "folder": str(plan.folder),
+        "files": [{"name": file.name, "size": file.size} for file in listing.files],
+        "size": listing.size,
+        "present": plan.present,
+        "copy": plan.extra,
+        "free": plan.free,
+    }
+    Output().json(line)
 
 
 def _download(plan: Plan, revision: str | None, console: Console) -> Record:

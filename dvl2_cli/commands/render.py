@@ -35,6 +35,7 @@ def render(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write.", show_default=False)
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     fonts: Annotated[bool, typer.Option("--fonts", help="Only list packages to install.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
 ) -> None:
@@ -61,12 +62,23 @@ def render(
             "(`dvl2 render --fonts` lists them)",
             err=True,
         )
-    _write(list(KINDS) if kinds == ["all"] else kinds, count, seed, split, output, quiet)
+    chosen = list(KINDS) if kinds == ["all"] else kinds
+    data = _write(chosen, count, seed, split, output, quiet)
+    if not json:
+        typer.echo(str(data))
+        return
+    from dvl2_cli.rendering import VERSION
+    from dvl2_cli.ui.output import Output
+
+    line = {"data": str(data), "kinds": chosen, "samples": count * len(chosen), "seed": seed}
+    line |= {"split": split.value, "renderer": VERSION}
+    Output().json({"schema": "dvl2.render/1", **line})
 
 
 def _write(
     kinds: list[str], count: int, seed: int, split: SplitName, output: Path, quiet: bool
-) -> None:
+) -> Path:
+    """Render and write; the file of conversations."""
     from dvl2_cli.rendering.export import DATA_FILE, export
 
     total = count * len(kinds)
@@ -76,4 +88,4 @@ def _write(
             typer.echo(f"\r{done}/{total}", nl=False, err=True)
     if counted:
         typer.echo("\r", nl=False, err=True)
-    typer.echo(str(output / DATA_FILE))
+    return output / DATA_FILE

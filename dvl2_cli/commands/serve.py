@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from dvl2_cli.options import CommonOptions, with_common_options
 
 if TYPE_CHECKING:
+    from dvl2_cli.engine.engine import ModelInfo
     from dvl2_cli.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -64,8 +66,18 @@ def _serve_socket(settings: Settings, common: CommonOptions, at: Path | None) ->
             signal.signal(number, lambda *_: daemon.stop())
 
         def ready() -> None:
+            if common.json:
+                _print_ready(engine.info, path)
             if not common.quiet:
                 minutes = f"{settings.idle_minutes:g}"
                 print(f"dvl2: warm at {path}; stops after {minutes} idle minutes", file=sys.stderr)
 
         daemon.run(ready)
+
+
+def _print_ready(info: ModelInfo, path: Path) -> None:
+    from dvl2_cli.ui.output import Output
+
+    model = {"id": info.id, "revision": info.revision, "quant": info.quant, "device": info.device}
+    line = {"address": str(path), "pid": os.getpid(), "model": model}
+    Output().json({"schema": "dvl2.serve/1", **line})

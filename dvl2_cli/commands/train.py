@@ -98,6 +98,7 @@ def train(
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare data.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each process.")] = None,
     dtype: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
+    json: Annotated[bool, typer.Option("--json", help="What was written, as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
 ) -> None:
     """Train or fine-tune; run it again to go on after a stop.
@@ -114,7 +115,7 @@ def train(
         pack, held_out, save_every, seed,
     )  # fmt: skip
     if source.is_dir():
-        _of_run(source, merge, plot)
+        _of_run(source, merge, plot, json)
         return
     if plot:
         raise UsageError("train: --plot draws the plots of a run: dvl2 train RUN --plot")
@@ -125,7 +126,7 @@ def train(
         raise UsageError("train: --merge is for LoRA; without it the whole model is written")
     result = _run(recipe, out, workers, threads, dtype, quiet)
     if os.environ.get("RANK", "0") == "0":
-        typer.echo(str(_merged(out) if merge else result))
+        _say("merged" if merge else "result", _merged(out) if merge else result, json)
 
 
 def _run(
@@ -179,19 +180,29 @@ def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
     return replace(said, model=str(resolved.folder.resolve()))
 
 
-def _of_run(run: Path, merge: bool, plot: bool) -> None:
+def _say(what: str, path: Path, json: bool) -> None:
+    """Name what was written on stdout."""
+    from dvl2_cli.ui.output import Output
+
+    if json:
+        Output().json({"schema": "dvl2.train/1", "what": what, "path": str(path)})
+    else:
+        Output().line(str(path))
+
+
+def _of_run(run: Path, merge: bool, plot: bool, json: bool) -> None:
     if merge == plot:
         raise UsageError(
             f"train: {run} is a folder; say --merge or --plot",
             "To train, name DATA.jsonl or RECIPE.toml.",
         )
     if merge:
-        typer.echo(str(_merged(run)))
+        _say("merged", _merged(run), json)
         return
     from dvl2_cli.training.plots import draw
 
     for path in draw(run):
-        typer.echo(str(path))
+        _say("plot", path, json)
 
 
 def _merged(run: Path) -> Path:

@@ -81,6 +81,15 @@ def _render() -> Schema:
     )
 
 
+def _train() -> Schema:
+    return document(
+        "train",
+        "One line of dvl2 train --json for each thing that was written",
+        what=choice("result", "merged", "plot"),
+        path=STRING,
+    )
+
+
 def record_schemas() -> dict[str, Schema]:
     """Name, as in ``dvl2.NAME/1``, to schema document."""
     return {
@@ -89,4 +98,5 @@ def record_schemas() -> dict[str, Schema]:
         "session": _session(),
         "config": _config(),
         "render": _render(),
+        "train": _train(),
     }

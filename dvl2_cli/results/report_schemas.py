@@ -63,6 +63,7 @@ def _bench() -> Schema:
     speeds = object_of(
         load_seconds=SECONDS,
         first_token_seconds=SECONDS,
+        warm_first_token_seconds=SECONDS,
         decode_tokens=_RATE,
         decode_bytes=_RATE,
         read_bandwidth=_RATE,
@@ -72,12 +73,15 @@ def _bench() -> Schema:
         tiles=_RATE,
         tower_multiply_adds=_RATE,
         tower_peak=_RATE,
-        python_share={"type": ["number", "null"]},
+        outside_kernels={"type": ["number", "null"]},
+        lookup_gain={"type": ["number", "null"]},
     )
     memory = object_of(
         weights=BYTES,
         before_load=BYTES,
         after_load=BYTES,
+        own_after_load=BYTES,
+        load_peak=BYTES,
         peak=BYTES,
         read_per_token=BYTES,
         cache_per_token=BYTES,
@@ -99,6 +103,7 @@ def _bench() -> Schema:
             prefill_to_dense_peak=NUMBER,
             tower_to_dense_peak=NUMBER,
             cache_expanded_to_latent=NUMBER,
+            load_to_file=NUMBER,
         ),
     )
 

@@ -73,6 +73,18 @@ def test_dry_run_fetches_nothing(hub: Hub, models: Path) -> None:
     assert not [seen for seen in hub.seen if "/resolve/" in seen.path]
 
 
+def test_a_dry_run_as_json(hub: Hub, models: Path) -> None:
+    import jsonschema
+
+    out, _ = run("pull", MODEL, "--dry-run", "--quant", "int4", "--json")
+    line = json.loads(out)
+    schema = json.loads((ROOT / "docs/schemas/dvl2.pull-plan.1.json").read_text(encoding="utf-8"))
+    jsonschema.validate(line, schema)
+    assert line["size"] == sum(file["size"] for file in line["files"])
+    assert line["copy"] > 0
+    assert line["revision"] == hub.commit(MODEL)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
