@@ -127,9 +127,9 @@ class Journal:
 
     def complete(self) -> None:
         """The run is done: forget it."""
-        self._files.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
+        self._release()
 
     def _load(self) -> int:
         """Read the journal; return the length of its whole lines, 0 to start afresh."""
@@ -168,10 +168,11 @@ class Journal:
 
     def _release(self) -> None:
         self._files.close()
-        # While it is still ours: afterwards it may be another's.
-        with contextlib.suppress(OSError):
-            Path(self._lock.lock_file).unlink()
-        self._lock.release()
+        if self._lock.is_locked:
+            # While it is still ours: afterwards it may be another's.
+            with contextlib.suppress(OSError):
+                Path(self._lock.lock_file).unlink()
+            self._lock.release()
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,57 +13,7 @@ from typing import Any
 import pytest
 
 from tests.commands.conftest import picture
-
-ROOT = Path(__file__).resolve().parents[2]
-FAKE = ROOT / "tests" / "commands" / "fake_cli.py"
-
-
-class Process:
-    """``dvl2`` against a scripted fake engine, in a process of its own."""
-
-    def __init__(self, folder: Path, **script: Any) -> None:
-        self.folder = folder
-        self.log = folder / "log"
-        script = {"answer": "A picture of {size} pixels.", "log": str(self.log), **script}
-        (folder / "script.json").write_text(json.dumps(script), encoding="utf-8")
-        self.environment = {
-            **os.environ,
-            "XDG_STATE_HOME": str(folder / "state"),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-            "PYTHONPATH": str(ROOT),
-        }
-
-    def command(self, *arguments: object) -> list[str]:
-        script = str(self.folder / "script.json")
-        return [sys.executable, str(FAKE), script, *[str(item) for item in arguments]]
-
-    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            stdout=options.pop("stdout", subprocess.PIPE),
-            stderr=subprocess.PIPE,
-            env=self.environment,
-            **options,
-        )
-
-    def run(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            self.command(*arguments),
-            capture_output="stdout" not in options,
-            env=self.environment,
-            check=False,
-            timeout=120,
-            **options,
-        )
-
-    def asked(self) -> int:
-        return len(self.log.read_text(encoding="utf-8").splitlines()) if self.log.exists() else 0
-
-
-def folder_of(tmp_path: Path, count: int) -> Path:
-    for index in range(count):
-        picture(tmp_path / "in" / f"{index:03}.png", size=(100 + index, 40))
-    return tmp_path / "in"
+from tests.commands.fake_process import Process, folder_of
 
 
 def wait_for(condition: Any, seconds: float = 60) -> None:
@@ -185,59 +133,3 @@ def test_a_terminal_shows_progress_on_stderr_only(tmp_path: Path) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-
-
-@pytest.mark.parametrize("target", ["table", "append"])
-@pytest.mark.slow
-def test_fifty_kills_lose_and_repeat_nothing(tmp_path: Path, target: str) -> None:
-    """Kill -9 at random moments until the run gets through, again and again."""
-    rng = random.Random(7)
-    kills = rounds = 0
-    while kills < 50:
-        folder = tmp_path / f"run{rounds}"
-        rounds, before = rounds + 1, kills
-        folder.mkdir()
-        inside = folder_of(folder, 12)
-        process = Process(folder, delay=0.02)
-        arguments: list[object] = ["caption", inside]
-        if target == "table":
-            arguments += ["-o", folder / "t.ndjson"]
-        else:
-            for path in inside.glob("*.png"):
-                path.with_suffix(".txt").write_text("old\n", encoding="utf-8")
-            arguments += ["--sidecar", ".txt", "--existing", "append", "-o", folder / "t.ndjson"]
-        finished = False
-        while not finished:
-            running = process.start(*arguments)
-            try:
-                running.communicate(timeout=0.3 + rng.random() * 0.6)
-                finished = True
-                assert running.returncode == 0
-            except subprocess.TimeoutExpired:
-                running.kill()
-                running.communicate()
-                kills += 1
-                # The kill may have hit a run that was already through.
-                journal = folder / ".t.ndjson.journal"
-                finished = (folder / "t.ndjson").exists() and not journal.exists()
-        check_complete(folder, inside, appended=target == "append")
-        # What was answered before a kill is not asked again, but for the one in flight.
-        assert process.asked() <= 12 + kills - before
-
-
-def check_complete(folder: Path, inside: Path, *, appended: bool) -> None:
-    rows = [
-        json.loads(line) for line in (folder / "t.ndjson").read_text(encoding="utf-8").splitlines()
-    ]
-    assert [Path(row["source"]["path"]).name for row in rows] == [f"{i:03}.png" for i in range(12)]
-    wanted = [f"A picture of {100 + index}x40 pixels." for index in range(12)]
-    assert [row["caption"] for row in rows] == wanted
-    if appended:
-        for index, caption in enumerate(wanted):
-            text = (inside / f"{index:03}.txt").read_text(encoding="utf-8")
-            assert text == f"old\n{caption}\n"
-    left = {path.name for path in folder.iterdir()} - {
-        "in", "log", "script.json", "t.ndjson", "state", "config",
-    }  # fmt: skip
-    # A kill can leave a temporary file behind, but never under a name that counts.
-    assert all(name.startswith(".") for name in left)
