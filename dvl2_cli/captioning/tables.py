@@ -12,6 +12,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.files import atomic_write
 from dvl2_cli.results import CaptionResult, json_line
 from dvl2_cli.writers.names import encodable
+from dvl2_cli.writers.plugins import PluginWriter, find_writer
 
 FORMATS = ("ndjson", "csv", "parquet")
 COLUMNS = ("path", "page", "sha256", "width", "height", "status", "caption", "error")
@@ -38,7 +39,7 @@ class CaptionTable:
             self._rows = _ParquetRows(data)
         else:
             text = self._stack.enter_context(atomic_write(self._path))
-            self._rows = _CsvRows(text) if self._form == "csv" else _NdjsonRows(text)
+            self._rows = _text_rows(self._form, text)
         return self
 
     def __exit__(
@@ -58,14 +59,23 @@ class CaptionTable:
         self._rows.add(result)
 
 
+def _text_rows(form: str, stream: IO[str]) -> _Rows:
+    if form == "csv":
+        return _CsvRows(stream)
+    if form == "ndjson":
+        return _NdjsonRows(stream)
+    return _PluginRows(stream, find_writer("caption", form, FORMATS))
+
+
 def check_table_format(form: str) -> None:
     """Refuse unknown formats, and Parquet where pyarrow is missing.
 
     Raises:
         UsageError: so asked.
+        OutputError: the format's plugin does not load.
     """
     if form not in FORMATS:
-        raise UsageError(f"-f {form}: no such format", f"One of {', '.join(FORMATS)}.")
+        find_writer("caption", form, FORMATS)
     if form == "parquet":
         try:
             import pyarrow  # noqa: F401
@@ -108,6 +118,21 @@ class _CsvRows:
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+
+class _PluginRows:
+    """Held until the end: a plugin gets all rows at once."""
+
+    def __init__(self, stream: IO[str], writer: PluginWriter) -> None:
+        self._stream = stream
+        self._writer = writer
+        self._held: list[CaptionResult] = []
+
+    def add(self, result: CaptionResult) -> None:
+        self._held.append(result)
+
+    def finish(self) -> None:
+        self._stream.write(self._writer.text(self._held))
 
 
 class _ParquetRows:

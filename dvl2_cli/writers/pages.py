@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from typing import Protocol
 
-from dvl2_cli.errors import UsageError
 from dvl2_cli.reading.markdown import to_html
 from dvl2_cli.results.lines import json_line
 from dvl2_cli.results.ocr import OcrResult
 from dvl2_cli.writers.alto import AltoWriter
 from dvl2_cli.writers.hocr import HocrWriter
+from dvl2_cli.writers.plugins import PluginPages, find_writer
 from dvl2_cli.writers.tables import BlocksTsvWriter, TablesCsvWriter
 
 
@@ -106,11 +106,12 @@ FORMATS: dict[str, type[PageWriter]] = {
 
 
 def page_writer(name: str) -> PageWriter:
-    """A fresh writer of the format called ``name``.
+    """A fresh writer of the format called ``name``, from here or from a plugin.
 
     Raises:
         UsageError: no such format.
+        OutputError: the plugin does not load.
     """
     if name not in FORMATS:
-        raise UsageError(f"-f {name}: no such format", f"One of {', '.join(FORMATS)}.")
+        return PluginPages(find_writer("ocr", name, list(FORMATS)))
     return FORMATS[name]()
