@@ -125,8 +125,13 @@ def train(
     if merge and recipe.lora is None:
         raise UsageError("train: --merge is for LoRA; without it the whole model is written")
     result = _run(recipe, out, workers, threads, dtype, quiet)
-    if os.environ.get("RANK", "0") == "0":
+    if _is_main():
         _say("merged" if merge else "result", _merged(out) if merge else result, json)
+
+
+def _is_main() -> bool:
+    """Whether this is the first of the processes of torchrun, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _run(
@@ -175,7 +180,7 @@ def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
 
     settings = with_flags(load_settings(), CommonOptions(model=said.model or None))
     resolved = resolve(replace(wish_from(settings), quant=PLAIN))
-    if not quiet:
+    if not quiet and _is_main():
         announce(resolved)
     return replace(said, model=str(resolved.folder.resolve()))
 

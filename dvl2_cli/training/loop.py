@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +75,12 @@ class Trainer:
     def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> Place:
         stage = self.recipe.stages[number]
         freeze(self.network.model, stage)
-        wrapped, *optimizers = self.accelerator.prepare(
-            self.network, *build_optimizers(self.network, stage)
-        )
+        with warnings.catch_warnings():
+            # torch has a new name for broadcast_buffers, which accelerate does not pass on.
+            warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
+            wrapped, *optimizers = self.accelerator.prepare(
+                self.network, *build_optimizers(self.network, stage)
+            )
         bare = [optimizer.optimizer for optimizer in optimizers]
         saved = states(self.setting.out)
         if start and saved:

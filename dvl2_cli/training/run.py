@@ -72,8 +72,8 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),
         mixed_precision="bf16" if options.dtype == "bf16" else "no",
+        # Each process counts its own experts' load; see Trainer._balance.
         kwargs_handlers=[
-            # Each process counts its own experts' load; see Trainer._balance.
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         ],
     )

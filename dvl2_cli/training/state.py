@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_state_dict,
 )
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.files import output_error
@@ -134,7 +135,11 @@ def load_moments(
         name, entry = key.rsplit("/", 1)
         parameter = named[name]
         # The step counter of AdamW stays a float on the CPU or beside the parameter.
-        owner[parameter].state[parameter][entry] = value.to(parameter.device)
+        value = value.to(parameter.device)
+        if isinstance(parameter, DTensor) and value.shape == parameter.shape:
+            # FSDP: every process keeps its share.
+            value = distribute_tensor(value, parameter.device_mesh, parameter.placements)
+        owner[parameter].state[parameter][entry] = value
 
 
 def _flat_moments(moments: Any) -> dict[str, Tensor]:
