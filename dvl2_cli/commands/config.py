@@ -63,7 +63,7 @@ def config(
     elif action is Action.get:
         _get(words[0], json)
     elif action is Action.set:
-        _set(*words, json)
+        _set(words[0], words[1], json)
     elif action is Action.unset:
         _unset(words[0], json)
     elif action is Action.path:
@@ -98,7 +98,9 @@ def _list(json: bool) -> None:
 
     from dvl2_cli.ui.control import printable
 
-    table = Table("setting", "value", "from", "meaning", box=box.SIMPLE)
+    table = Table(box=box.SIMPLE)
+    for title in ("setting", "value", "from", "meaning"):
+        table.add_column(title, overflow="fold")  # the end of a path has the line
     for row in rows:
         style = "dim" if row["source"] == "default" else "bold"
         shown = (row["name"], _shown(row["value"]), str(row["source"]), RULES[row["name"]].help)

@@ -89,8 +89,8 @@ def outlook(
     if best is not None:
         return best
     # What the smallest copy lacks is the least that has to be found.
-    _, quant, error = min(refused, key=lambda item: item[0])
-    return _cannot_run(name, quant, device, error)
+    _, quant, least = min(refused, key=lambda item: item[0])
+    return _cannot_run(name, quant, device, least)
 
 
 def outlook_of_copy(
