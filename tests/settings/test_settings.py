@@ -149,7 +149,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert _dvl2("get", "threads", DVL2_CONFIG=path, DVL2_THREADS="3").stdout == "3\n"
     listing = _dvl2("list", DVL2_CONFIG=path).stdout
     assert f"threads\t2\t{path}:1\n" in listing
-    assert _dvl2("list", "--json", DVL2_CONFIG=path).stdout.startswith('{"schema": "dvl2.config/1"')
+    assert _dvl2("list", "--json", DVL2_CONFIG=path).stdout.startswith('{"schema":"dvl2.config/1"')
     wrong = _dvl2("set", "threds", "2", DVL2_CONFIG=path)
     assert wrong.returncode == 2
     assert wrong.stderr == (
