@@ -49,6 +49,23 @@ class ReadBandwidth:
         return self._buffer.nbytes / (time.perf_counter() - start)
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A rate and the limit that was measured right beside it."""
+
+    rate: float
+    limit: float
+
+
+def beside(rate: Callable[[], float], limit: Callable[[], float], rounds: int = 3) -> Beside:
+    """Measure both in turns; of the rounds, the one with the middle ratio.
+
+    A machine that is busy with something else then disturbs both alike.
+    """
+    pairs = [Beside(rate(), limit()) for _ in range(rounds)]
+    return sorted(pairs, key=lambda pair: pair.rate / pair.limit)[rounds // 2]
+
+
 def dense_peak(products: Sequence[Product], vectors: int, dtype: torch.dtype) -> float:
     """Multiply-adds per second of torch's dense products at these sizes and ``vectors`` rows.
 

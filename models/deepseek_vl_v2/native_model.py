@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Iterable
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -53,11 +54,9 @@ class NativeModel:
         stride = self._cache_stride()
         count = config.num_hidden_layers
         heads = 1 if config.use_mla else _key_value_heads(config)
-        # Zeros cost no memory until a page is written.
-        self.keys = torch.zeros(count, heads, capacity, stride, dtype=dtype)
-        self.values = torch.zeros(
-            count, heads, 0 if config.use_mla else capacity, stride, dtype=dtype
-        )
+        self.keys = _untouched_zeros((count, heads, capacity, stride), dtype)
+        room = 0 if config.use_mla else capacity
+        self.values = _untouched_zeros((count, heads, room, stride), dtype)
         layers = (Layer * count)(
             *(self._layer(layer, index) for index, layer in enumerate(decoder.layers))
         )
@@ -217,6 +216,12 @@ class NativeModel:
         wide = values.detach().float().contiguous()
         self._kept.append(wide)
         return wide.data_ptr()
+
+
+def _untouched_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros that take no memory until a page is written; ``torch.zeros`` writes them all."""
+    same_size = np.float32 if dtype is torch.float32 else np.uint16
+    return torch.from_numpy(np.zeros(shape, same_size)).view(dtype)
 
 
 def _check_config(config: DeepseekVLV2TextConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
@@ -127,6 +128,16 @@ def test_latents_take_less_room_than_heads() -> None:
     latent = NativeDecoder(golden_data.model("mla"), 8).cache_bytes_per_token
     # 3 layers of rank 32 + rope 8, padded to 48 float32.
     assert latent == 3 * 48 * 4
+
+
+@pytest.mark.parametrize("checkpoint", ["mha", "mla"])
+def test_a_cache_takes_no_memory_until_it_is_written(checkpoint: str) -> None:
+    model = golden_data.model(checkpoint)
+    before = psutil.Process().memory_info().rss
+    decoder = NativeDecoder(model, 1 << 19)
+    whole = decoder.cache_bytes_per_token << 19
+    assert psutil.Process().memory_info().rss - before < whole / 4
+    assert decoder.step(5).isfinite().all()
 
 
 def test_impossible_requests_are_refused() -> None:

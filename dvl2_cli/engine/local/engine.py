@@ -160,7 +160,7 @@ class LocalEngine:
             if token_id == self._loaded.processor.tokens.eos:
                 yield "stop"
                 return
-            logprob = float(logits[token_id] - logits.logsumexp(-1))
+            logprob = float(logits.log_softmax(-1)[token_id])
             yield Token(answer.add(token_id, logprob), token_id, logprob)
             if (ended := answer.ended()) is not None:
                 yield ended
