@@ -18,7 +18,7 @@ from dvl2_cli.planning.weights import predicted_weights, weights_from_headers
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.inventory import Copy, all_copies
 from dvl2_cli.store.names import RELEASED
-from dvl2_cli.store.resolve import PLAIN
+from dvl2_cli.store.resolve import PLAIN, folder_quant
 
 GROUP = "models"
 # The name to pull it by, the name of its dimensions, and what its authors call it.
@@ -56,7 +56,7 @@ def model_reports(hardware: Hardware) -> Iterator[ModelReport]:
         yield _of_copy(copy, hardware)
     named = _chosen_folder([copy.folder for copy in copies])
     if named is not None:
-        yield _of_folder(str(named), "none", named, hardware)
+        yield _of_folder(str(named), folder_quant(named), named, hardware)
     here = {copy.id for copy in copies}
     for name, shape, title in _RELEASED:
         if RELEASED[name] not in here:

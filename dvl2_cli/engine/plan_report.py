@@ -22,6 +22,7 @@ from dvl2_cli.planning.weights import Weights, weights_from_headers
 if TYPE_CHECKING:
     from deepseek_vl_v2.processing import DeepseekVLV2Processor
     from dvl2_cli.options import CommonOptions
+    from dvl2_cli.settings import Settings
     from dvl2_cli.store.resolve import Resolved
 
 
@@ -95,6 +96,7 @@ class Planner:
                 f"Only the server knows what it takes ({settings.source('server')}).",
             )
         self._common = common
+        self._settings = settings
         self._cap = None if settings.max_memory is None else parse_size(settings.max_memory)
         self._resolved = resolve(wish_from(settings, common.revision), remember=False)
         self._info = check_checkpoint(self._resolved.folder)
@@ -137,7 +139,11 @@ class Planner:
         return PlanReport(
             model=resolved.id,
             quant=resolved.quant,
-            choices=(_model_choice(resolved), _quant_choice(resolved), self._device),
+            choices=(
+                _model_choice(resolved),
+                _quant_choice(resolved, self._settings),
+                self._device,
+            ),
             prompts=tuple(self._prompts),
             weights=weights,
             plan=plan,
@@ -205,8 +211,11 @@ def _model_choice(resolved: Resolved) -> Choice:
     return Choice("model", resolved.id, resolved.reason)
 
 
-def _quant_choice(resolved: Resolved) -> Choice:
-    reason = "the weights as they are in the folder"
-    if resolved.quant != "none":
-        reason = "the copy that is here and reads fewest bytes for each token"
+def _quant_choice(resolved: Resolved, settings: Settings) -> Choice:
+    if settings.quant != "auto":
+        reason = f"from {settings.source('quant')}"
+    elif resolved.revision is None:
+        reason = "what the folder holds"
+    else:
+        reason = "of the copies that are here the one that runs fastest"
     return Choice("quant", resolved.quant, reason)

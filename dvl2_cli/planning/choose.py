@@ -59,7 +59,7 @@ def choose_device(hardware: Hardware, wish: str = "auto") -> Choice:
     if cards:
         best = max(cards, key=lambda card: card.memory_free)
         return Choice("device", best.kind, f"{best.name} is there")
-    return Choice("device", "cpu", f"no accelerator is there ({hardware.accelerators.source})")
+    return Choice("device", "cpu", f"no accelerator is there: {hardware.accelerators.source}")
 
 
 def outlook(

@@ -29,7 +29,7 @@ def render_plan(report: PlanReport, console: Console) -> None:
 
 
 def _prompts(report: PlanReport) -> Table:
-    table = _table("prompt", "tokens", "of images", "left", "tiles")
+    table = _table("prompt", "tokens", "images", "left", "tiles")
     for prompt in report.prompts:
         tiles = ", ".join(f"{columns}x{rows} + thumbnail" for columns, rows in prompt.tiles)
         room = f"{prompt.room}" if prompt.room > 0 else f"{1 - prompt.room} too many"
@@ -76,6 +76,6 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first, overflow="fold")
     for name in others:
-        numeric = name in ("tokens", "of images", "left", "size")
+        numeric = name in ("tokens", "images", "left", "size")
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     return table
