@@ -22,6 +22,7 @@ _ROWS_AT_ONCE = 1000
 class _Rows(Protocol):
     def add(self, result: CaptionResult) -> None: ...
     def finish(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class CaptionTable:
@@ -48,7 +49,9 @@ class CaptionTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None and self._rows is not None:
+        assert self._rows is not None  # noqa: S101  entered
+        self._stack.callback(self._rows.abandon)
+        if error is None:
             # Last in, first out: what fails here is met by the file's own clean-up.
             self._stack.callback(self._rows.finish)
         self._stack.__exit__(kind, error, trace)
@@ -107,6 +110,9 @@ class _NdjsonRows:
     def finish(self) -> None:
         """Nothing is held back."""
 
+    def abandon(self) -> None:
+        """Nothing is held open."""
+
 
 class _CsvRows:
     def __init__(self, stream: IO[Any]) -> None:
@@ -118,6 +124,9 @@ class _CsvRows:
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+    def abandon(self) -> None:
+        """Nothing is held open."""
 
 
 class _PluginRows:
@@ -154,6 +163,10 @@ class _ParquetRows:
     def finish(self) -> None:
         self._flush()
         self._writer.close()
+
+    def abandon(self) -> None:
+        # Else it would be closed when it is deleted, long after its file.
+        self._writer.is_open = False
 
     def _flush(self) -> None:
         import pyarrow
