@@ -1,4 +1,4 @@
-.PHONY: setup test test-all lint format bench demo ci
+.PHONY: setup test test-all lint format docs bench demo ci
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,6 +25,10 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: setup  ## the schemas and the manual page, after a change of commands or results
+	$(BIN)/python -m dvl2_cli.results.schemas docs/schemas
+	$(BIN)/python -m dvl2_cli.manual docs/man/dvl2.1
 
 bench: setup  ## speed and memory on this machine
 	$(BIN)/dvl2 bench

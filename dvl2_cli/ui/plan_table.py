@@ -29,12 +29,14 @@ def render_plan(report: PlanReport, console: Console) -> None:
 
 
 def _prompts(report: PlanReport) -> Table:
+    from rich.text import Text
+
     table = _table("prompt", "tokens", "images", "left", "tiles")
     for prompt in report.prompts:
         tiles = ", ".join(f"{columns}x{rows} + thumbnail" for columns, rows in prompt.tiles)
         room = f"{prompt.room}" if prompt.room > 0 else f"{1 - prompt.room} too many"
         table.add_row(
-            printable(prompt.subject),
+            Text(printable(prompt.subject)),  # a name may look like Rich's markup
             f"{prompt.prompt_tokens} / {prompt.context_length}",
             str(prompt.image_tokens),
             room,
@@ -44,9 +46,11 @@ def _prompts(report: PlanReport) -> Table:
 
 
 def _placements(plan: Plan) -> Table:
+    from rich.text import Text
+
     table = _table("what", "where", "size", "why")
     for item in plan.placements:
-        table.add_row(item.what, item.tier.value, format_size(item.nbytes), item.reason)
+        table.add_row(item.what, item.tier.value, format_size(item.nbytes), Text(item.reason))
     return table
 
 

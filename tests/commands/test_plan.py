@@ -59,13 +59,13 @@ def test_the_plan_as_json(cli: Cli, tmp_path: Path, name: str) -> None:
 
 def test_the_plan_as_tables(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    done = cli("ocr", picture(tmp_path / "[b]a.png"), "-m", "nano", "--plan")
+    monkeypatch.chdir(tmp_path)
+    done = cli("ocr", picture(Path("[b]a.png")), "-m", "nano", "--plan")
     assert done.code == 0
     assert "\x1b" not in done.out
     assert all(len(line) <= 80 for line in done.out.splitlines())
-    for word in ("1x1 + thumbnail", "routed experts", "cache", "activations", "of disk"):
+    for word in ("[b]a.png", "1x1 + thumbnail", "routed experts", "activations", "of disk"):
         assert word in done.out
-    assert "[b]a.png" in done.out.replace("\n", "").replace(" ", "")
 
 
 def test_nothing_is_written(cli: Cli, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_nothing_is_written(cli: Cli, tmp_path: Path) -> None:
         ("ground", image, "car", "-f", "coco", "-o", out, "--crop-dir", tmp_path / "crops"),
         ("caption", image, "--sidecar", ".txt"),
     ):
-        assert cli(*words, "-m", "nano", "--plan", "--json").code == 0
+        assert cli(*words, "-m", "nano", "--plan").code == 0
     assert sorted(tmp_path.rglob("*")) == before
 
 
