@@ -67,6 +67,7 @@ class Settings:
     offline: bool = _setting(False, bool, "Never touch the network.")
     history: bool = _setting(True, bool, "Keep chat sessions on this machine.")
     system: str | None = _setting(None, str, "System prompt of chat.")
+    show_images: bool = _setting(True, bool, "Show attached pictures in a conversation.")
     markdown: bool = _setting(True, bool, "Render answers as Markdown on a terminal.")
     idle_minutes: float = _setting(
         10.0, float, "Minutes without a request after which the warm model stops.", minimum=0.01

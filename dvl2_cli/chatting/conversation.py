@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,9 @@ class Conversation:
         self.sampling = sampling_of(settings, max_tokens=MAX_TOKENS)
         self.tiles = tiles_of(settings)
         self.show_prompt = False
+        self.show_images = settings.show_images
         self.tokens: int | None = None
+        self.interrupted_at = float("-inf")  # monotonic seconds of the last Ctrl-C
         self._engine: Engine | None = None
 
     @property
@@ -184,6 +187,8 @@ class Conversation:
                 elif isinstance(event, Token) and view is not None:
                     view.feed(event.text)
                 elif isinstance(event, Finished):
+                    if event.finish_reason == "cancelled":
+                        self.interrupted_at = time.monotonic()
                     self.tokens = event.usage.prompt_tokens + event.usage.completion_tokens
                     return event
         raise RuntimeError("the engine ended without a Finished event")

@@ -24,7 +24,7 @@ def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
     if not result.objects:
         chat.output.line("nothing found")
         return
-    if chat.console.colour:
+    if chat.show_images and chat.console.colour:
         from dvl2_cli.ui.boxes import LabelledBox, draw_boxes
         from dvl2_cli.ui.picture import TerminalPicture
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dvl2_cli.chatting.conversation import Conversation
     from dvl2_cli.inputs.picture import Picture
 
+_ATTACHED_ROWS = 10
 _CHAT_TILES = "auto, or a number from 0 to 9"
 
 
@@ -57,10 +58,19 @@ def attach(chat: Conversation, names: list[str]) -> None:
     reading = Reading(offline=chat.common.offline)
     found = list(load_pictures(*names, reading=reading))
     chat.session.pending += found
-    for picture in found:
+    greet_pictures(chat, found)
+
+
+def greet_pictures(chat: Conversation, pictures: list[Picture]) -> None:
+    """Say which pictures are attached, and show them where the terminal can."""
+    for picture in pictures:
         chat.console.note(f"attached {describe(picture)}")
         for note in picture.notes:
             chat.console.note(f"  {note}")
+        if chat.show_images and chat.console.colour:
+            from dvl2_cli.ui.picture import TerminalPicture
+
+            chat.rich.print(TerminalPicture(picture.image, most_rows=_ATTACHED_ROWS))
 
 
 def describe(picture: Picture) -> str:

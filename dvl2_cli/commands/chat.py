@@ -63,8 +63,13 @@ def chat(
         bool, typer.Option("--show-prompt", help="Show the exact prompt on stderr.")
     ] = False,
     show_image: Annotated[
-        bool, typer.Option("--show-image", help="Show the images in the terminal.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--show-image/--no-show-image",
+            help="Show the images in the terminal; a conversation does.",
+            show_default=False,
+        ),
+    ] = None,
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Do not keep this session.")
     ] = False,

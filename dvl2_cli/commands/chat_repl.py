@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvl2_cli.chatting.conversation import Conversation
-from dvl2_cli.chatting.slash import COMMANDS, attach, describe, run_command
+from dvl2_cli.chatting.slash import COMMANDS, attach, greet_pictures, run_command
 from dvl2_cli.commands.chat_setup import ChatWish, start_session
 from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.prompts import PRESETS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.chat_input import ChatInput
 
-# Two Ctrl-C at the prompt within this many seconds end the chat.
+# Two Ctrl-C within this many seconds end the chat, the first of which may stop an answer.
 _TWICE_SECONDS = 2.0
 
 
@@ -36,10 +36,12 @@ def converse(wish: ChatWish, common: CommonOptions) -> None:
     keep = wish.keep and settings.history
     chat = Conversation(common, settings, session, Output(), keep=keep)
     chat.show_prompt = wish.show_prompt
+    if wish.show_image is not None:
+        chat.show_images = wish.show_image
     try:
         _ = chat.engine
         with type_ahead():
-            _greet(chat, wish)
+            _greet(chat)
             _Repl(chat, _open_input(chat), steps=wish.steps).run()
     finally:
         chat.close()
@@ -49,7 +51,6 @@ class _Repl:
     def __init__(self, chat: Conversation, source: ChatInput, *, steps: bool) -> None:
         self.chat, self.source = chat, source
         self._steps = steps
-        self._interrupted = float("-inf")
 
     def run(self) -> None:
         while True:
@@ -60,6 +61,7 @@ class _Repl:
             except KeyboardInterrupt:
                 self._count_interrupt()
                 continue
+            self.chat.interrupted_at = float("-inf")
             try:
                 if self._handle(line):
                     return
@@ -70,9 +72,9 @@ class _Repl:
 
     def _count_interrupt(self) -> None:
         now = time.monotonic()
-        if now - self._interrupted < _TWICE_SECONDS:
+        if now - self.chat.interrupted_at < _TWICE_SECONDS:
             raise CancelledError("cancelled")
-        self._interrupted = now
+        self.chat.interrupted_at = now
         self.chat.console.note("Ctrl-C again, or Ctrl-D, ends the chat")
 
     def _handle(self, line: str) -> bool:
@@ -92,19 +94,11 @@ class _Repl:
         return False
 
 
-def _greet(chat: Conversation, wish: ChatWish) -> None:
+def _greet(chat: Conversation) -> None:
     if chat.session.turns:
         count = len(chat.session.turns) // 2
         chat.console.note(f"going on with session {chat.session.id}, {count} questions so far")
-    for picture in chat.session.pending:
-        chat.console.note(f"attached {describe(picture)}")
-        for note in picture.notes:
-            chat.console.note(f"  {note}")
-    if wish.show_image and chat.console.colour:
-        from dvl2_cli.ui.picture import TerminalPicture
-
-        for picture in chat.session.pending:
-            chat.rich.print(TerminalPicture(picture.image))
+    greet_pictures(chat, chat.session.pending)
     chat.console.note("/help shows the commands")
 
 

@@ -34,7 +34,7 @@ class ChatWish:
     clipboard: bool = False
     pages: str | None = None
     show_prompt: bool = False
-    show_image: bool = False
+    show_image: bool | None = None
     keep: bool = True
 
 

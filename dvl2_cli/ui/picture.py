@@ -1,8 +1,10 @@
-"""A picture on a terminal: two pixels a cell, as a half block in two colours."""
+"""A picture on a terminal: its own graphics where it has any, else two pixels a cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,13 +14,17 @@ if TYPE_CHECKING:
 
 _HALF_BLOCK = "\N{UPPER HALF BLOCK}"
 _WIDEST = 96
+_GRAPHIC_TERMS = ("xterm-kitty", "xterm-ghostty", "foot", "mlterm", "contour")
+_GRAPHIC_PROGRAMS = ("WezTerm", "iTerm.app", "ghostty")
+_MULTIPLEXERS = ("TMUX", "STY", "ZELLIJ")
 
 
 class TerminalPicture:
     """A Rich renderable of ``image``, which keeps its shape and fits the terminal.
 
-    Works in every terminal with colours; the graphics protocols of some would need an
-    answer from the terminal, which is not always one that gives it.
+    Half blocks in two colours work in every terminal with colours. The graphics protocols
+    of kitty and sixel have to be asked for, and a terminal that gives no answer swallows
+    what is typed meanwhile: so only terminals that are known to answer are asked.
     """
 
     def __init__(self, image: Image, *, most_rows: int = 24) -> None:
@@ -31,7 +37,25 @@ class TerminalPicture:
             min(options.max_width, _WIDEST),
             min(max(options.size.height - 4, 4), self._most_rows),
         )
-        yield from _segments(self._image, columns, rows)
+        if has_graphics(os.environ):
+            # It reports on stderr what the terminal did not answer, and goes on.
+            logging.getLogger("textual_image").addHandler(logging.NullHandler())
+            from textual_image.renderable import Image as Graphic
+
+            yield Graphic(self._image, width=columns, height=rows)
+        else:
+            yield from _segments(self._image, columns, rows)
+
+
+def has_graphics(environment: Mapping[str, str]) -> bool:
+    """Whether these variables name a terminal that is known to show pictures."""
+    if any(environment.get(name) for name in _MULTIPLEXERS):
+        return False  # which pass no graphics on
+    return (
+        environment.get("TERM", "").startswith(_GRAPHIC_TERMS)
+        or environment.get("TERM_PROGRAM") in _GRAPHIC_PROGRAMS
+        or bool(environment.get("KONSOLE_VERSION"))
+    )
 
 
 def _cells(size: tuple[int, int], columns: int, rows: int) -> tuple[int, int]:
