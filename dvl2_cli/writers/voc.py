@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from xml.etree import ElementTree as Xml
 
+from dvl2_cli.results.envelope import Box
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.writers.coco import category_of
 from dvl2_cli.writers.names import UniqueNames, stem_of
 
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # What XML 1.0 has no way to write.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def voc_files(results: Sequence[GroundResult]) -> dict[str, str]:
-    """``NAME.xml`` with boxes in whole pixels."""
+    """``NAME.xml`` with boxes in whole pixels, which VOC counts from 1, the last one included."""
     names = UniqueNames()
     return {
         f"{names.take(stem_of(result.source))}.xml": _document(result)
@@ -50,10 +52,16 @@ def _document(result: GroundResult) -> str:
         _add(entry, "truncated", "0")
         _add(entry, "difficult", "0")
         box = Xml.SubElement(entry, "bndbox")
-        for name, value in zip(("xmin", "ymin", "xmax", "ymax"), item.box, strict=True):
-            _add(box, name, str(round(value)))
+        for name, value in zip(_CORNERS, _pixels(item.box), strict=True):
+            _add(box, name, str(value))
     Xml.indent(root)
     return Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _pixels(box: Box) -> tuple[int, int, int, int]:
+    """The first and last pixel of a box in each direction, counted from 1."""
+    left, top, right, bottom = (round(value) for value in box)
+    return left + 1, top + 1, max(right, left + 1), max(bottom, top + 1)
 
 
 def _add(parent: Xml.Element, name: str, text: str) -> None:

@@ -56,7 +56,8 @@ def test_coco_is_read_back_by_pycocotools(found: Found) -> None:
     import contextlib
     import tempfile
 
-    coco = pytest.importorskip("pycocotools.coco")
+    from pycocotools import coco
+
     text = FORMATS["coco"]([result(found)])["annotations.json"]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         path = Path(folder, "a.json")
@@ -91,8 +92,9 @@ def test_voc_round_trip(found: Found) -> None:
     assert root.findtext("size/width") == str(WIDTH)
     back: Found = []
     for entry in root.iter("object"):
-        corners = tuple(float(entry.findtext(f"bndbox/{c}", "")) for c in VOC_CORNERS)
-        back.append((entry.findtext("name", ""), corners))  # type: ignore[arg-type]
+        x1, y1, x2, y2 = (float(entry.findtext(f"bndbox/{c}", "")) for c in VOC_CORNERS)
+        corners = (x1 - 1, y1 - 1, x2, y2)  # VOC counts from 1
+        back.append((entry.findtext("name", ""), corners))
     close(back, [(xml_text(label), box) for label, box in found], 0.5)
 
 
