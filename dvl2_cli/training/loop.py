@@ -27,6 +27,7 @@ from dvl2_cli.training.network import KINDS, Losses, TrainingNetwork, label_coun
 from dvl2_cli.training.optimizer import build_optimizers, freeze
 from dvl2_cli.training.progress import Progress, RunLog, report_record
 from dvl2_cli.training.recipe import Recipe, Stage
+from dvl2_cli.training.sharding import update_bias
 from dvl2_cli.training.state import Place, load_moments, save_state, states
 from dvl2_cli.training.sums import Sums
 
@@ -188,7 +189,7 @@ class Trainer:
             router.expert_load.copy_(load)
             if load.sum() > 0:
                 sums.expert_load.append((load / load.sum()).tolist())
-            router.update_bias(stage.bias_rate)
+            update_bias(router, stage.bias_rate)
 
 
 def _full_name(error: Exception) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 import transformers
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
 from torch.utils.data import Dataset
 
 from dvl2_cli.errors import OutputError, UsageError
@@ -31,6 +31,7 @@ from dvl2_cli.training.plan import Plan
 from dvl2_cli.training.progress import Progress
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.rendered import RenderedBatches
+from dvl2_cli.training.sharding import ShardedNetwork
 from dvl2_cli.training.state import Place, load_network, read_place, states
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
         torch.manual_seed(recipe.seed)
         adapted = add_adapter(model, recipe.lora, base.folder)
         freeze(model, recipe.stages[0])
-    network = TrainingNetwork(model, recipe)
+    sharded = accelerator.distributed_type == DistributedType.FSDP
+    network = (ShardedNetwork if sharded else TrainingNetwork)(model, recipe)
     place = resume(recipe, network, options.out, progress)
     result = options.out / (MODEL if adapted is None else ADAPTER)
 

@@ -48,6 +48,7 @@ packing = "pack"
 tiles = 2
 tokens = 1024
 """
+LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 FLAGS = ("--workers", "0", "--threads", "1", "--dtype", "fp32")
 
 
@@ -80,9 +81,8 @@ def _norm(tensors: list[Tensor]) -> float:
 def test_two_processes_equal_one(recipe: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     train(load_recipe(recipe), options(one))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*launch, "-m", "dvl2_cli", "train", str(recipe), "-o", str(two), *FLAGS],
+        [*LAUNCH, "-m", "dvl2_cli", "train", str(recipe), "-o", str(two), *FLAGS],
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -94,6 +94,24 @@ def test_two_processes_equal_one(recipe: Path, tmp_path: Path) -> None:
     name = "language.model.layers.1.mlp.gate.e_score_correction_bias"
     moved = load_file(states(two)[-1] / NETWORK)[f"model.{name}"] - start[name].float()
     assert moved.abs().max() > 0.005
+
+
+def test_sharded_processes_equal_one_and_resume(recipe: Path, tmp_path: Path) -> None:
+    """FSDP2 on the CPU: experts without a token, shared-out biases and moments."""
+    short = recipe.with_name("shorter.toml")
+    text = RECIPE.partition('[[stage]]\nname = "two"')[0].replace("warmup", "final = 1\nwarmup")
+    one, sharded = tmp_path / "one", tmp_path / "sharded"
+    for steps in (2, 4):
+        short.write_text(text.replace("steps = 4", f"steps = {steps}"), "utf-8")
+        script = str(Path(__file__).with_name("force_fsdp.py"))
+        done = subprocess.run(
+            [*LAUNCH, script, "train", str(short), "-o", str(sharded), *FLAGS],
+            capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+    train(load_recipe(short), options(one))
+    assert _losses(sharded) == pytest.approx(_losses(one), abs=2e-4)
+    assert (sharded / "model" / "model.safetensors").is_file()
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(recipe: Path, tmp_path: Path) -> None:
