@@ -29,6 +29,7 @@ from dvl2_cli.benchmarking.work import (
 )
 from dvl2_cli.engine.local.decoder import Decoder
 from dvl2_cli.engine.local.loading import LoadedModel, load_model
+from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.planning.hardware import probe
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import weights_from_headers
@@ -76,7 +77,11 @@ def measure(
     before = resident()
     say("loading")
     start = time.perf_counter()
-    loaded = load_model(folder, threads=torch.get_num_threads(), max_memory=max_memory)
+    check_fits(info, "cpu", max_memory)
+    loaded = load_model(folder, threads=torch.get_num_threads())
+    if max_memory is not None:
+        # What is given back leaves the page cache too, as on a machine without more memory.
+        hold_cap(loaded.model, max_memory, drop_cache=True)
     load_seconds = time.perf_counter() - start
     after_load, own, load_peak = resident(), resident_own(), resident_peak()
     read_per_token = weights.read_per_token(parts.decoder)

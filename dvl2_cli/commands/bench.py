@@ -42,6 +42,9 @@ def bench(
     prompt_tokens: Annotated[
         int, typer.Option("--prompt-tokens", min=17, max=4000, help="Length of the prompt.")
     ] = 512,
+    answer_tokens: Annotated[
+        int, typer.Option("--answer-tokens", min=2, max=2000, help="Length of an answer.")
+    ] = 48,
 ) -> None:
     """Measure decoding, prefill, the vision tower and memory on the CPU.
 
@@ -62,6 +65,7 @@ def bench(
             folder,
             name,
             prompt_tokens=prompt_tokens,
+            answer_tokens=answer_tokens,
             max_memory=settings.max_memory,
             threads=settings.threads,
             say=console.detail,

@@ -1,0 +1,100 @@
+"""What quantising and the adaptive tile budget cost in quality.
+
+    python benchmarks/quality.py FOLDER [--limit N]
+
+Nano answers its own suite with its released weights, with an int8 and an int4 copy, and with
+``--tiles auto``. Beside that, copies of nano and of the golden checkpoints (which the upstream
+code computed) are compared with their originals token by token. Copies are written to FOLDER;
+the result goes to results/quality.json and into README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tables import RESULTS, write_tables
+
+from dvl2_cli.files import atomic_write
+from dvl2_cli.store.places import nano_folder
+
+_GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "checkpoints"
+_COPIES = ("int8", "int4")
+Tiles = Literal["auto"] | None
+
+
+def measure(folder: Path, limit: int | None) -> dict[str, Any]:
+    """Scores of every variant and agreements of every copy."""
+    nano = nano_folder()
+    if nano is None:
+        sys.exit("the bundled model is not installed")
+    agreements = {
+        source.name: {kind: _agreement(source, folder, kind) for kind in _COPIES}
+        for source in (nano, *sorted(_GOLDEN.iterdir()))
+    }
+    variants: list[tuple[str, Path, Tiles]] = [("none", nano, None)]
+    variants += [(kind, folder / f"{nano.name}-{kind}", None) for kind in _COPIES]
+    variants.append(("none, --tiles auto", nano, "auto"))
+    suite = {}
+    for name, model, tiles in variants:
+        print(f"the nano suite: {name}", file=sys.stderr)
+        suite[name] = list(_suite(model, tiles, limit))
+    return {"schema": "dvl2.quality/1", "limit": limit, "agreement": agreements, "suite": suite}
+
+
+def _agreement(source: Path, folder: Path, kind: str) -> dict[str, Any]:
+    from dvl2_cli.quantizing.quantize import Format, quantize_model
+    from dvl2_cli.quantizing.round_trip import round_trip
+
+    copy = folder / f"{source.name}-{kind}"
+    quantize_model(source, Format(kind), copy, lambda done, total: None)
+    return asdict(round_trip(source, copy))
+
+
+def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, Any]]:
+    """One row for each group of the suite, with the mean number of image tokens."""
+    from dvl2_cli.engine.engine import ModelInfo
+    from dvl2_cli.engine.events import Finished
+    from dvl2_cli.engine.local.engine import LocalEngine
+    from dvl2_cli.engine.local.loading import load_model
+    from dvl2_cli.evaluation.nano_suite import PARTS, part_items
+    from dvl2_cli.evaluation.runner import request_for
+    from dvl2_cli.evaluation.scoring import score
+    from dvl2_cli.evaluation.summary import summarise_part
+
+    loaded = load_model(model)
+    info = ModelInfo("nano", None, "", "cpu", loaded.context_length, True, "")
+    engine = LocalEngine(loaded, info)
+    for part in PARTS:
+        outcomes, image_tokens = [], 0
+        for item in part_items(part, limit):
+            *_, finished = engine.stream(replace(request_for(item), tiles=tiles))
+            assert isinstance(finished, Finished)  # noqa: S101
+            usage = finished.usage
+            image_tokens += usage.image_tokens
+            outcomes.append(score(item, finished, usage.prefill_seconds + usage.decode_seconds))
+        for summary in summarise_part(part.name, outcomes, part.bar):
+            yield {**summary.as_json(), "image_tokens": image_tokens / len(outcomes)}
+
+
+def main() -> None:
+    """Parse the command line, measure and write result and table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--limit", type=int, help="Items of each part of the suite.")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    result = measure(arguments.folder, arguments.limit)
+    RESULTS.mkdir(exist_ok=True)
+    with atomic_write(RESULTS / "quality.json") as stream:
+        stream.write(json.dumps(result, indent=1) + "\n")
+    write_tables()
+
+
+if __name__ == "__main__":
+    main()
