@@ -23,9 +23,9 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.glyphs import BINS
 
-HEAD = 0
-# The last layers; those before them find the place.
-FINGER_LAYERS = 2
+# Heads of the last layer but one, and of the last, which needs room for all glyphs of a cell.
+# The layers before them find the place.
+FINGERS = (1, 3)
 
 
 def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
@@ -35,7 +35,7 @@ def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
         UsageError: it has no latent attention, or too few layers.
     """
     config = model.config.language
-    if not config.use_mla or config.num_hidden_layers < FINGER_LAYERS:
+    if not config.use_mla or config.num_hidden_layers < len(FINGERS):
         raise UsageError("pointer_loss needs a decoder with latent attention and two layers")
 
 
@@ -68,8 +68,9 @@ def finger_loss(
     known = target >= 0
     last = model.config.language.num_hidden_layers
     picked = [
-        _attention(model, index, states[index], batch.positions)[known].float()
-        for index in range(last - FINGER_LAYERS, last)
+        _attention(model, layer, states[layer], batch.positions, head_number)[known].float()
+        for layer, heads in enumerate(FINGERS, last - len(FINGERS))
+        for head_number in range(heads)
     ]
     losses = [functional.cross_entropy(p, target[known], reduction="sum") for p in picked]
     loss = torch.stack(losses).mean()
@@ -82,13 +83,13 @@ def finger_loss(
 
 
 def _attention(
-    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, positions: Tensor
+    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, positions: Tensor, head: int
 ) -> Tensor:
-    """Causally masked scores [B, T - 1, T] of the finger in a layer; no row for the last token."""
+    """Causally masked scores [B, T - 1, T] of a head of a layer; no row for the last token."""
     layer = cast(DecoderLayer, model.language.model.layers[index])
     attention = cast(MultiHeadLatentAttention, layer.self_attn)
     tables = rotary_tables(positions, attention.rope, model.config.language.rope_theta)
-    scores = attention.head_scores(layer.input_layernorm(states), tables, HEAD)[:, :-1]
+    scores = attention.head_scores(layer.input_layernorm(states), tables, head)[:, :-1]
     length = scores.shape[-1]
     past = torch.ones(length - 1, length, dtype=torch.bool, device=scores.device).tril()
     return scores.masked_fill(~past, torch.finfo(scores.dtype).min)

@@ -52,7 +52,7 @@ NANO: dict[str, Any] = {
         "num_experts_per_tok": 2,
         "first_k_dense_replace": 1,
         "q_lora_rank": None,
-        "kv_lora_rank": 96,
+        "kv_lora_rank": 160,
         "qk_nope_head_dim": 32,
         "qk_rope_head_dim": 32,
         "v_head_dim": 64,
