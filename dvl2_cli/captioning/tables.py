@@ -143,6 +143,9 @@ class _PluginRows:
     def finish(self) -> None:
         self._stream.write(self._writer.text(self._held))
 
+    def abandon(self) -> None:
+        """Nothing is held open."""
+
 
 class _ParquetRows:
     def __init__(self, stream: IO[Any]) -> None:
