@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.color import Color
+from rich.style import Style
+from rich.text import Text
+
 from dvl2_cli import prompts
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.grounding.grammar import objects_grammar
 from dvl2_cli.grounding.locating import Located, ground_result
+from dvl2_cli.results.doubts import doubts
+from dvl2_cli.ui.boxes import LabelledBox, colour_of
+from dvl2_cli.ui.control import printable
+from dvl2_cli.ui.picture import TerminalPicture
 
 if TYPE_CHECKING:
     from dvl2_cli.chatting.conversation import Conversation
     from dvl2_cli.inputs.picture import Picture
+
+_ROWS = 16
 
 
 def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
@@ -19,18 +29,22 @@ def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
     constraint = Constraint("lark", objects_grammar())
     answer = chat.ask_apart(prompts.locate(phrase), [picture], constraint)
     result = ground_result([Located(phrase, answer)], (picture.width, picture.height))
-    for warning in result.warnings:
+    for warning in (*result.warnings, *doubts(answer.confidence)):
         chat.console.warn(warning)
     if not result.objects:
         chat.output.line("nothing found")
         return
+    boxes = [LabelledBox(item.box, item.label, item.id) for item in result.objects]
     if chat.show_images and chat.console.colour:
-        from dvl2_cli.ui.boxes import LabelledBox, draw_boxes
-        from dvl2_cli.ui.picture import TerminalPicture
-
-        boxes = [LabelledBox(item.box, item.label) for item in result.objects]
-        chat.rich.print(TerminalPicture(draw_boxes(picture.image, boxes).image))
-    for item in result.objects:
-        corners = "{:.0f}, {:.0f} to {:.0f}, {:.0f}".format(*item.box)
-        chat.output.line(f"{item.label}  {corners}  (pixels of {picture.width} x {picture.height})")
+        chat.rich.print(TerminalPicture(picture.image, boxes, most_rows=_ROWS))
+    for box in boxes:
+        chat.rich.print(_line(box, picture), highlight=False, soft_wrap=True)
     chat.console.stats(answer.usage)
+
+
+def _line(item: LabelledBox, picture: Picture) -> Text:
+    """A patch of the box's colour, its name, its place."""
+    corners = "{:.0f}, {:.0f} to {:.0f}, {:.0f}".format(*item.box)
+    text = f"{item.label}  {corners}  (pixels of {picture.width} x {picture.height})"
+    patch = ("\N{BLACK SQUARE} ", Style(color=Color.from_rgb(*colour_of(item))))
+    return Text.assemble(patch, printable(text))

@@ -17,7 +17,7 @@ from dvl2_cli.grounding.locating import Located, ground_result
 from dvl2_cli.inputs.load import Reading, load_pictures
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
-from dvl2_cli.results import GroundResult, Source
+from dvl2_cli.results import FoundObject, GroundResult, Source
 from dvl2_cli.writers.folder import make_folder, write_files
 from dvl2_cli.writers.ground import FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of
@@ -180,7 +180,8 @@ class GroundTask:
             request = run.request(question, images, constraint=self.wanted.constraint())
             answer = run.ask(request)
             located.append(Located(phrase, answer))
-            warnings += [text for text in run.doubts(answer) if text not in warnings]
+            named = phrase if len(self.wanted.phrases) > 1 else None
+            warnings += [text for text in run.doubts(answer, named) if text not in warnings]
             if run.interrupts.cancel.is_set():
                 break
         result = ground_result(
@@ -264,12 +265,20 @@ def as_text(result: GroundResult) -> str:
     """Objects for people: a line for each, the caption first if there is one."""
     lines = [result.caption] if result.caption is not None else []
     size = f"{result.source.width} x {result.source.height}" if result.source else ""
-    width = max((len(item.label) for item in result.objects), default=0)
-    for item in result.objects:
+    names = [_name(item) for item in result.objects]
+    width = max((len(name) for name in names), default=0)
+    for name, item in zip(names, result.objects, strict=True):
         corners = "{:.0f}, {:.0f} to {:.0f}, {:.0f}".format(*item.box)
-        lines.append(f"{item.label:<{width}}  {corners}  (pixels of {size})")
+        lines.append(f"{name:<{width}}  {corners}  (pixels of {size})")
     if not result.objects:
         lines.append("nothing found")
     if result.drawn:
         lines.append(f"drawn: {result.drawn}")
     return "\n".join(lines) + "\n"
+
+
+def _name(item: FoundObject) -> str:
+    """The model's word, after the phrase where it is another."""
+    if item.query is None or item.query.casefold() == item.label.casefold():
+        return item.label
+    return f"{item.query}: {item.label}"

@@ -143,9 +143,9 @@ class Run:
             self.console.stats(answer.usage)
         return answers
 
-    def doubts(self, answer: Finished) -> list[str]:
+    def doubts(self, answer: Finished, phrase: str | None = None) -> list[str]:
         """Warnings about an answer that its confidence gives reason for."""
-        return doubts(answer.confidence)
+        return doubts(answer.confidence, phrase)
 
     def count(self, result: Envelope, *, code: int = 0) -> None:
         """Take note of a result for the exit code, and show its warnings and error.

@@ -8,12 +8,18 @@ from dvl2_cli.engine.events import Confidence
 LOW_PROBABILITY = 0.5
 
 
-def doubts(confidence: Confidence) -> list[str]:
-    """One sentence for each reason to distrust the answer; none where nothing is known."""
+def doubts(confidence: Confidence, phrase: str | None = None) -> list[str]:
+    """One sentence for each reason to distrust the answer; none where nothing is known.
+
+    ``phrase`` tells the answer from others about the same picture.
+    """
     found = []
     probability = confidence.mean_probability
     if probability is not None and probability < LOW_PROBABILITY:
-        found.append(f"low confidence: mean token probability {probability:.2f}; check the answer")
+        about = f" for {phrase!r}" if phrase else ""
+        found.append(
+            f"low confidence{about}: mean token probability {probability:.2f}; check the answer"
+        )
     distance, threshold = confidence.image_distance, confidence.image_threshold
     if distance is not None and threshold is not None and distance > threshold:
         found.append(

@@ -67,7 +67,7 @@ def draw_boxes(picture: Image.Image, boxes: Sequence[LabelledBox]) -> Drawing:
     order = sorted(range(len(boxes)), key=lambda index: -_area(boxes[index]))
     outlines = [_pixels(item, scale, (width, height)) for item in boxes]
     for index in order:
-        _outline(pen, outlines[index], _colour(boxes[index]), line)
+        _outline(pen, outlines[index], colour_of(boxes[index]), line)
     taken: list[Rect] = []
     notes: list[str] = []
     for index in order:
@@ -75,6 +75,17 @@ def draw_boxes(picture: Image.Image, boxes: Sequence[LabelledBox]) -> Drawing:
             text, font = _legible(index, boxes[index].label, size, notes)
             taken.append(_label(pen, text, font, outlines[index], boxes[index], taken, canvas.size))
     return Drawing(canvas, scale, tuple(notes))
+
+
+def outline_boxes(
+    small: Image.Image, boxes: Sequence[LabelledBox], scale: tuple[float, float]
+) -> None:
+    """Draw lines of one pixel on ``small``, a picture shrunk by ``scale`` (x, y)."""
+    pen = ImageDraw.Draw(small)
+    for item in sorted(boxes, key=_area, reverse=True):
+        x1, y1, x2, y2 = (math.floor(value * scale[at % 2]) for at, value in enumerate(item.box))
+        right, bottom = min(x2, small.width - 1), min(y2, small.height - 1)
+        pen.rectangle((min(x1, right), min(y1, bottom), right, bottom), outline=colour_of(item))
 
 
 def crop(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
@@ -102,7 +113,8 @@ def _pixels(item: LabelledBox, scale: int, canvas: tuple[int, int]) -> Rect:
     return (x1, y1, max(min(x2, canvas[0] - 1), x1 + 1), max(min(y2, canvas[1] - 1), y1 + 1))
 
 
-def _colour(item: LabelledBox) -> tuple[int, int, int]:
+def colour_of(item: LabelledBox) -> tuple[int, int, int]:
+    """What the box is drawn in: red, green and blue."""
     return _COLOURS[item.group % len(_COLOURS)]
 
 
@@ -153,7 +165,7 @@ def _label(
     pad = max(2, round((bottom - top) / 6))
     size = (math.ceil(right - left) + 2 * pad, math.ceil(bottom - top) + 2 * pad)
     spot = place_label(box, size, canvas, taken)
-    colour = _colour(item)
+    colour = colour_of(item)
     pen.rectangle((spot[0], spot[1], spot[2] - 1, spot[3] - 1), fill=colour)
     pen.text((spot[0] + pad - left, spot[1] + pad - top), text, _text_colour(colour), font=font)
     return spot

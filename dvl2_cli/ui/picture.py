@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from dvl2_cli.ui.boxes import LabelledBox, draw_boxes, outline_boxes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,8 +29,11 @@ class TerminalPicture:
     what is typed meanwhile: so only terminals that are known to answer are asked.
     """
 
-    def __init__(self, image: Image, *, most_rows: int = 24) -> None:
+    def __init__(
+        self, image: Image, boxes: Sequence[LabelledBox] = (), *, most_rows: int = 24
+    ) -> None:
         self._image = image
+        self._boxes = boxes
         self._most_rows = most_rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -42,9 +47,19 @@ class TerminalPicture:
             logging.getLogger("textual_image").addHandler(logging.NullHandler())
             from textual_image.renderable import Image as Graphic
 
-            yield Graphic(self._image, width=columns, height=rows)
+            image = draw_boxes(self._image, self._boxes).image if self._boxes else self._image
+            yield Graphic(image, width=columns, height=rows)
         else:
-            yield from _segments(self._image, columns, rows)
+            yield from _segments(self._shrunk(columns, 2 * rows))
+
+    def _shrunk(self, width: int, height: int) -> Image:
+        from PIL.Image import Resampling
+
+        small = self._image.convert("RGB").resize((width, height), Resampling.BOX)
+        # Drawn before, lines and labels would blur into the picture.
+        scale = (width / self._image.width, height / self._image.height)
+        outline_boxes(small, self._boxes, scale)
+        return small
 
 
 def has_graphics(environment: Mapping[str, str]) -> bool:
@@ -65,15 +80,13 @@ def _cells(size: tuple[int, int], columns: int, rows: int) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale / 2), 1)
 
 
-def _segments(image: Image, columns: int, rows: int) -> Iterator[Segment]:
-    from PIL.Image import Resampling
+def _segments(small: Image) -> Iterator[Segment]:
     from rich.color import Color
     from rich.segment import Segment
     from rich.style import Style
 
-    small = image.convert("RGB").resize((columns, 2 * rows), Resampling.BOX)
-    data = small.tobytes()
-    for row in range(rows):
+    columns, data = small.width, small.tobytes()
+    for row in range(small.height // 2):
         for column in range(columns):
             upper = 3 * (2 * row * columns + column)
             lower = upper + 3 * columns

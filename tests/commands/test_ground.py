@@ -41,6 +41,16 @@ def test_every_phrase_is_asked_and_boxes_are_in_pixels(cli: Cli, scene: Path) ->
     assert engine.closed
 
 
+def test_of_several_phrases_each_is_named(cli: Cli, scene: Path) -> None:
+    engine = FakeEngine(CAR, mean_probability=0.3)
+    done = cli("ground", scene, "Red Car", "van", "-f", "text", engine=engine)
+    lines = done.out.splitlines()
+    assert lines[0].startswith("red car       423, 292 to 811, 778  (pixels of 1920 x 1080)")
+    assert lines[1].startswith("van: red car  423, 292")
+    assert "low confidence for 'Red Car'" in done.err
+    assert "low confidence for 'van'" in done.err
+
+
 def test_all_and_free_writing(cli: Cli, scene: Path) -> None:
     engine = FakeEngine(CAR)
     cli("ground", scene, "red car", "--all", engine=engine)

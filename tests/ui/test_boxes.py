@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from dvl2_cli.ui import fonts
-from dvl2_cli.ui.boxes import LabelledBox, crop, draw_boxes
+from dvl2_cli.ui.boxes import LabelledBox, colour_of, crop, draw_boxes, outline_boxes
 from dvl2_cli.ui.labels import Rect, place_label
 
 
@@ -42,6 +42,17 @@ def test_control_characters_in_labels_are_drawn_as_blanks() -> None:
         Image.new("RGB", (500, 500)), [LabelledBox((0, 0, 99, 99), "a\x1b[31mb\n")]
     )
     assert drawing.notes == ()
+
+
+def test_outlines_on_a_shrunken_picture_are_one_pixel_wide() -> None:
+    small = Image.new("RGB", (40, 30))
+    item = LabelledBox((80, 40, 239, 199), "", 1)
+    outline_boxes(small, [item], (40 / 400, 30 / 300))
+    assert small.getbbox() == (8, 4, 24, 20)
+    assert small.getpixel((8, 10)) == colour_of(item)
+    assert small.getpixel((9, 10)) == (0, 0, 0)
+    outline_boxes(small, [LabelledBox((395, 295, 400, 300), "", 2)], (40 / 400, 30 / 300))
+    assert small.getpixel((39, 29)) != (0, 0, 0)
 
 
 corner = st.floats(-50, 700, allow_nan=False)
