@@ -11,6 +11,7 @@ import errno
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -62,10 +63,34 @@ class LazyGroup(TyperGroup):
             return _listing_stand_in(cmd_name, summary, panel)
         return load_command(cmd_name, module_name)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As in typer; what is wrong with the options is fit for a terminal."""
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As in typer; what is wrong with a subcommand's options is fit for a terminal."""
+        with _printable_errors():
+            return super().invoke(ctx)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The subcommand that the words name; from here on it is really imported."""
         ctx.obj = {"listing": False}
         return super().resolve_command(ctx, args)
+
+
+@contextlib.contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Words of the command line, which may be file names, stand in typer's own errors as well."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            from dvl2_cli.ui.control import one_line
+
+            message = one_line(error.format_message())
+            error.format_message = lambda: message
+        raise
 
 
 def _listing_stand_in(name: str, summary: str, panel: str) -> Any:

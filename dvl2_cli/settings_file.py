@@ -17,9 +17,12 @@ def set_value(path: Path, name: str, value: Any) -> None:
     """Write ``name = value`` into the settings file, which is made where there is none.
 
     Raises:
-        UsageError: the file as it stands is not valid; it is left as it is.
+        UsageError: the file as it stands is not valid; it is left as it is. Or ``value`` is
+            a name with bytes that are not UTF-8, which TOML cannot hold.
         OutputError: it cannot be written.
     """
+    if str(value).encode("utf-8", "replace").decode() != str(value):
+        raise UsageError(f"{name} is {value!r}: not UTF-8", "The settings file holds UTF-8 only.")
     with _locked(path):
         document = _read(path)
         document[name] = value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ class Terminal:
         rows: int = 30,
         columns: int = 100,
         env: dict[str, str] | None = None,
+        cwd: Path | None = None,
         seconds: float = 30.0,
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=5000)
@@ -28,7 +30,12 @@ class Terminal:
         self._seconds = seconds
         self.raw = b""
         self.process = pexpect.spawn(
-            sys.executable, list(arguments), env=env, dimensions=(rows, columns), echo=False
+            sys.executable,
+            list(arguments),
+            env=env,
+            cwd=None if cwd is None else str(cwd),
+            dimensions=(rows, columns),
+            echo=False,
         )
 
     def __enter__(self) -> Self:

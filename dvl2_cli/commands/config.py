@@ -14,6 +14,7 @@ import typer
 from dvl2_cli import completing
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.settings import RULES, load_settings, parse_value, rule_of, settings_path
+from dvl2_cli.ui.control import one_line
 from dvl2_cli.ui.output import Output
 
 app = typer.Typer(add_completion=False)
@@ -89,7 +90,7 @@ def _list(json: bool) -> None:
         return
     if not sys.stdout.isatty():
         for row in rows:
-            typer.echo(f"{row['name']}\t{_shown(row['value'])}\t{row['source']}")
+            Output().line(f"{row['name']}\t{_shown(row['value'])}\t{row['source']}")
         return
     from rich import box
     from rich.console import Console
@@ -116,7 +117,7 @@ def _get(name: str, json: bool) -> None:
         row = {"schema": "dvl2.config/1", "name": name, "value": value}
         Output().json({**row, "source": settings.source(name)})
     elif value is not None:
-        typer.echo(_shown(value))
+        Output().line(_shown(value))
 
 
 def _path(json: bool) -> None:
@@ -144,7 +145,7 @@ def _unset(name: str, json: bool) -> None:
 
     rule_of(name, "config unset")
     if not unset_value(settings_path(), name):
-        typer.echo(f"dvl2: {name} was not in {settings_path()}", err=True)
+        typer.echo(f"dvl2: {name} was not in {one_line(str(settings_path()))}", err=True)
     if json:
         _get(name, json)
 

@@ -32,6 +32,7 @@ class Faults:
     file_status: list[int] = field(default_factory=list)
     gated: bool = False
     garbage_listing: bool = False
+    message: str = "no"
     no_hashes: bool = False
     ignore_range: bool = False
     cut_after: dict[str, list[int]] = field(default_factory=dict)
@@ -106,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.listing_status:
             return self._fail(faults.listing_status.pop(0), "")
         if faults.garbage_listing:
-            return self._send(200, b"<html>a captive portal</html>")
+            return self._send(200, f"<html>a captive portal: {self.hub.faults.message}".encode())
         if not self._is_there(model_id, rest[1] if len(rest) > 1 else "main"):
             return None
         if rest[:1] == ["tree"]:
@@ -203,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, status: int, code: str) -> None:
         headers = {"X-Error-Code": code, "X-Error-Message": "no"} if code else {}
-        self._send(status, b'{"error": "no"}', headers)
+        self._send(status, json.dumps({"error": self.hub.faults.message}).encode(), headers)
 
     def _send_json(self, value: Any) -> None:
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
