@@ -80,13 +80,13 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
     )
     main = accelerator.is_main_process
     progress = Progress(quiet=options.quiet or not main)
+    set_seed(recipe.seed)
     base = Base(recipe)
     data = read_data(recipe, base, _to_stderr if main else _to_nobody)
     recipe = with_steps_of_epochs(recipe, data)
     check_processes(recipe, accelerator.num_processes)
     make_folder(options.out)
     check_identity(options.out, identity_of(recipe, list(data.values())), write=main)
-    set_seed(recipe.seed)
     half = recipe.lora is not None and options.dtype == "bf16"
     model = base.load(torch.bfloat16 if half else torch.float32)
     adapted: PeftModel | None = None

@@ -39,5 +39,5 @@ if __name__ == "__main__":
         assert all(isinstance(parameter, DTensor) for parameter in layers[0].parameters())
         return forward(self, *args)
 
-    ShardedNetwork.forward = checked  # type: ignore[method-assign]
+    ShardedNetwork.forward = checked  # type: ignore[method-assign, assignment]
     main()
