@@ -16,12 +16,14 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
 from torch.utils.data import Dataset
 
+from dvl2_cli.engine.local.statistics import save_statistics
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.training.adapter import add_adapter
 from dvl2_cli.training.base import Base
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.conversations import CheckedData, ConversationBatches, check_data
 from dvl2_cli.training.export import ADAPTER, MODEL, trained_weights, write_adapter, write_model
+from dvl2_cli.training.familiar import feature_statistics
 from dvl2_cli.training.held_out import HeldOut
 from dvl2_cli.training.identity import check_identity, identity_of
 from dvl2_cli.training.loop import Setting, Trainer
@@ -110,6 +112,10 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
         weights = trained_weights(states(options.out)[-1])
         if adapted is None:
             write_model(result, network.model.config, base.processor, weights, base.dtype)
+            mix = recipe.stages[place.stage].mix
+            if mix and not sharded:
+                usual = feature_statistics(network.model, base.processor, mix, recipe.seed)
+                save_statistics(result, usual)
         else:
             write_adapter(result, adapted, weights)
         drawing.draw()

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
+
+from dvl2_cli.files import atomic_write
 
 FILE_NAME = "feature_stats.safetensors"
 
@@ -41,10 +43,15 @@ def load_statistics(folder: Path) -> FeatureStatistics | None:
 
 
 def save_statistics(folder: Path, statistics: FeatureStatistics) -> None:
-    """Write them into a checkpoint's folder."""
+    """Write them into a checkpoint's folder.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     tensors = {
         "mean": statistics.mean,
         "var": statistics.variance,
         "threshold": torch.tensor(statistics.threshold),
     }
-    save_file(tensors, folder / FILE_NAME)
+    with atomic_write(folder / FILE_NAME, "wb") as file:
+        file.write(save(tensors))
