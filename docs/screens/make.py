@@ -41,8 +41,10 @@ SVG = re.sub(r"@font-face\s*\{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTAL
 class Screen:
     """One scene: commands typed one after the other, and what the terminal shows of them."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
+    def __init__(self, home: Path) -> None:
+        self.environment = environment(home)
+        # Folders of this machine tell a reader nothing.
+        self._short = {str(ROOT): "~/dvl2", str(home): "~"}
         self._lines: list[Text] = []
 
     def run(self, command: str, *typed: str) -> None:
@@ -55,7 +57,7 @@ class Screen:
                 terminal.wait(PROMPT, count=number)
                 terminal.send(f"{line}\r")
             terminal.end()
-            self._lines += _lines_of(terminal.screen)
+            self._lines += _lines_of(terminal.screen, self._short)
         self._lines.append(Text())
 
     def save(self, name: str) -> Path:
@@ -70,20 +72,23 @@ class Screen:
         return path
 
 
-def _lines_of(screen: Any) -> list[Text]:
+def _lines_of(screen: Any, short: dict[str, str]) -> list[Text]:
     """Everything on a pyte screen, scrolled lines too, without the blank ones at the end."""
     rows = [*screen.history.top, *(screen.buffer[row] for row in range(screen.lines))]
-    lines = [_line(row, screen.columns) for row in rows]
+    lines = [_line(row, screen.columns, short) for row in rows]
     while lines and not lines[-1].plain.strip():
         lines.pop()
     return lines
 
 
-def _line(row: Any, columns: int) -> Text:
+def _line(row: Any, columns: int, short: dict[str, str]) -> Text:
     line = Text()
     cells = [row[column] for column in range(columns)]
     for style, run in groupby(cells, _style):
-        line.append("".join(char.data for char in run), style)
+        text = "".join(char.data for char in run)
+        for folder, name in short.items():
+            text = text.replace(folder, name)
+        line.append(text, style)
     line.rstrip()
     return line
 
@@ -137,8 +142,8 @@ def ground(screen: Screen) -> None:
 
 
 def caption(screen: Screen) -> None:
-    """A folder, as a table."""
-    screen.run(f"dvl2 caption {PICTURES}/scene.png {PICTURES}/chart.png --length short")
+    """A sentence about a picture."""
+    screen.run(f"dvl2 caption {PICTURES}/scene.png")
 
 
 def plan(screen: Screen) -> None:
@@ -148,7 +153,8 @@ def plan(screen: Screen) -> None:
 
 def history(screen: Screen) -> None:
     """Kept sessions."""
-    Screen(screen.environment).run(f"dvl2 chat {PICTURES}/scene.png -q -p 'What colour is it?'")
+    for question in ("What colour is it?", "Is there a star?"):
+        screen.run(f"dvl2 chat {PICTURES}/scene.png -q -p '{question}'")
     screen.run("dvl2 history")
     screen.run("dvl2 history search colour")
 
@@ -225,7 +231,7 @@ def main(names: list[str]) -> None:
     os.chdir(ROOT)
     for name in names or SCENES:
         with tempfile.TemporaryDirectory() as home:
-            screen = Screen(environment(Path(home)))
+            screen = Screen(Path(home))
             SCENES[name](screen)
             path = screen.save(name)
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1024:.0f} KiB")

@@ -128,7 +128,7 @@ class _Once:
         if answer.finish_reason == "cancelled":
             return result
         if self.schema is not None:
-            data = self.schema.parse(answer.text)
+            data = self._parsed(self.schema, answer)
             if not self.common.json:
                 self.run.output.text(_pretty(data, indent=self.run.output.is_tty) + "\n")
             return replace(result, data=data)
@@ -146,6 +146,15 @@ class _Once:
         if not answer.text and answer.finish_reason != "loop":
             raise NoUsableOutputError("the model answered nothing", "Try other words.")
         return result
+
+    def _parsed(self, schema: AnswerSchema, answer: Finished) -> Any:
+        try:
+            return schema.parse(answer.text)
+        except NoUsableOutputError as error:
+            endings = _endings(answer, self.run)
+            if not endings:
+                raise
+            raise NoUsableOutputError(f"no JSON that follows --schema: {endings[0]}") from error
 
     def _keep(self, session: Session, question: str, answer: Finished) -> str | None:
         session.add(question, answer.text, answer.finish_reason)

@@ -57,8 +57,8 @@ def _stop(paths: list[Path]) -> None:
         time.sleep(0.05)
     if left:
         raise ModelError(f"the model server at {left[0]} is still busy", "It stops when done.")
-    if not paths:
-        typer.echo("no model is kept warm", err=True)
+    stopped = f"stopped {len(paths)} warm model{'s' if len(paths) > 1 else ''}"
+    typer.echo(f"dvl2: {stopped if paths else 'no model is kept warm'}", err=True)
 
 
 def _table(running: dict[Path, dict[str, Any]]) -> Table:

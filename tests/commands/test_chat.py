@@ -144,6 +144,10 @@ def test_data_that_follows_a_schema(cli: Cli, photo: Path, tmp_path: Path) -> No
     for answer in ('{"total": "much"}', '{"total": 4', "[NaN]"):
         done = cli("chat", "-p", "x", "--schema", "total float", engine=FakeEngine(answer))
         assert (done.code, done.out) == (5, "")
+    cut = FakeEngine('{"total": 4', finish_reason="length")
+    done = cli("chat", "-p", "x", "--schema", "total float", engine=cut)
+    assert (done.code, done.out) == (5, "")
+    assert "no JSON that follows --schema: the answer was cut at 11 tokens" in done.err
 
 
 def test_the_code_block_and_its_language(cli: Cli, photo: Path) -> None:

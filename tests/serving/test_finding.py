@@ -130,7 +130,7 @@ def test_ps_lists_and_stops(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monkey
         assert "first\\x1b[2J" in shown
         assert "int4" in shown
         done = cli("ps", "--stop")
-        assert (done.code, done.out) == (0, "")
+        assert (done.code, done.out, done.err) == (0, "", "dvl2: stopped 2 warm models\n")
         assert first.closed
         assert second.closed
     assert "no model is kept warm" in cli("ps", "--stop").err
