@@ -51,8 +51,10 @@ class Screen:
         """Run ``command`` to its end; each of ``typed`` is a line for one prompt of it."""
         self._lines.append(Text(f"$ {command}", Style(bold=True)))
         words = ["-m", "dvl2_cli", *shlex.split(command)[1:]]
-        size = {"rows": ROWS, "columns": COLUMNS}
-        with Terminal(*words, env=self.environment, seconds=SECONDS, **size) as terminal:
+        terminal = Terminal(
+            *words, rows=ROWS, columns=COLUMNS, env=self.environment, seconds=SECONDS
+        )
+        with terminal:
             for number, line in enumerate(typed, 1):
                 terminal.wait(PROMPT, count=number)
                 terminal.send(f"{line}\r")
