@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DPI = 200
 _POINTS_PER_INCH = 72
+# pdfium keeps what it has parsed until its document is closed: a scan's pages would pile up.
+_PAGES_AT_ONCE = 16
 
 
 def render_pages(
@@ -36,10 +38,13 @@ def render_pages(
     try:
         if len(document) == 0:
             raise InputError(f"{path} is a PDF without pages")
-        for page in selected_pages(path, pages, len(document), limits):
+        for count, page in enumerate(selected_pages(path, pages, len(document), limits)):
             if isinstance(page, Unreadable):
                 yield page
                 continue
+            if count and count % _PAGES_AT_ONCE == 0:
+                document.close()
+                document = _open(source, path)
             try:
                 image, notes = _render(document, page, path, dpi, limits)
             except InputError as error:

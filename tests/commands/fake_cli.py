@@ -4,12 +4,14 @@
 
 ANSWERS.json has {"answer": text or {substring of the prompt: text}, "finish_reason": …,
 "delay": seconds before each answer, "pace": seconds before each token, "log": file that
-gets a line for each request}.
+gets a line for each request, "peak": file that gets the process's memory status at its end}.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import sys
 import threading
 import time
@@ -25,12 +27,15 @@ from dvl2_cli.engine.request import Request
 from tests.fakes import FakeEngine
 
 
-class PacedEngine(FakeEngine):
+class ScriptedEngine(FakeEngine):
+    """As slow as the script says; keeps only the last request, for pictures fill the memory."""
+
     pace = 0.0
 
     def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Event]:
+        self.requests.clear()
         for event in super().stream(request, cancel):
-            if isinstance(event, Token):
+            if self.pace and isinstance(event, Token):
                 time.sleep(self.pace)
             yield event
 
@@ -50,9 +55,8 @@ def engine_from(script: dict[str, Any]) -> FakeEngine:
         content = request.messages[-1].content
         return str(next((text for key, text in answers.items() if key in content), "nothing"))
 
-    kind = PacedEngine if script.get("pace") else FakeEngine
-    PacedEngine.pace = script.get("pace", 0.0)
-    return kind(
+    ScriptedEngine.pace = script.get("pace", 0.0)
+    return ScriptedEngine(
         answer,
         finish_reason=script.get("finish_reason", "stop"),
         mean_probability=script.get("mean_probability", 0.9),
@@ -63,6 +67,8 @@ def engine_from(script: dict[str, Any]) -> FakeEngine:
 def main() -> None:
     script = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     opening.open_engine = lambda common: engine_from(script)
+    if "peak" in script:
+        atexit.register(shutil.copyfile, "/proc/self/status", script["peak"])
     sys.argv[1:2] = []
     from dvl2_cli.app import main as run
 

@@ -47,9 +47,9 @@ class Process:
 
     def run(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
         """Run it to its end; stdout and stderr are captured unless they are given."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **options}
         return subprocess.run(
-            self.command(*arguments), env=self.environment, check=False, timeout=120, **options
+            self.command(*arguments), env=self.environment, check=False, **options
         )
 
     def asked(self) -> int:
