@@ -39,6 +39,10 @@ from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix, co
 from dvl2_cli.engine.local.sampling import Sampler
 from dvl2_cli.engine.request import Request
 
+# Fewer tokens than these are read anew: it costs nothing, and then the answer about a picture
+# does not depend, not even in its rounding, on which other picture came before.
+_LEAST_REUSED = 16
+
 
 class LocalEngine:
     """Implements ``Engine`` with a model in this process."""
@@ -66,6 +70,8 @@ class LocalEngine:
         """Answer several requests, each as if alone."""
         answers = []
         for request in requests:
+            # What is read after a kept prefix rounds otherwise than what is read whole.
+            self._cached = []
             *_, last = self.stream(request)
             assert isinstance(last, Finished)  # noqa: S101
             answers.append(last)
@@ -82,6 +88,8 @@ class LocalEngine:
 
     def _run(self, request: Request, prompt: Prompt, cancel: threading.Event) -> Iterator[Event]:
         reused = min(common_prefix(self._cached, prompt.keys), len(prompt.keys) - 1)
+        if reused < _LEAST_REUSED:
+            reused = 0
         yield Started(prompt.cost, reused)
         started = time.perf_counter()
         logits = self._read_prompt(prompt, reused)
