@@ -26,7 +26,8 @@ KINDS = ("language", "dense", "thing", "pointer")
 
 @dataclass(slots=True)
 class Losses:
-    """Sums over a micro-batch, to be divided by the step's counts; ``balance`` is a mean.
+    """Sums over a micro-batch, to be divided by the step's counts; ``balance`` is a mean
+    and ``nothing`` zero, but a function of every trained weight.
 
     ``hits`` counts what was right for every kind: answer tokens, glyphs, covered cells,
     pointers.
@@ -35,6 +36,7 @@ class Losses:
     sums: dict[str, Tensor] = field(default_factory=dict)
     hits: dict[str, float] = field(default_factory=dict)
     balance: Tensor | None = None
+    nothing: Tensor | None = None
 
 
 class TrainingNetwork(nn.Module):
@@ -66,7 +68,16 @@ class TrainingNetwork(nn.Module):
             self._cells(losses, tokens, batch, windows)
         if len(batch.ids):
             self._language(losses, batch, tokens, stage)
+        if torch.is_grad_enabled():
+            # Every weight takes part in the loss, those that the batch leaves out with zero: one
+            # process does as several do, so that they stay equal.
+            waited = [0.0 * p.flatten()[0].float() for p in self.waited_for()]
+            losses.nothing = torch.stack(waited).sum() if waited else None
         return losses
+
+    def waited_for(self) -> list[nn.Parameter]:
+        """Parameters whose gradients other processes wait for, whatever a batch makes use of."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def _eyes(self) -> tuple[Any, Any]:
         return self.model.vision, self.model.projector

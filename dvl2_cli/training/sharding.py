@@ -15,9 +15,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.moe import MixtureOfExperts, Router
-from dvl2_cli.training.batch import MicroBatch
-from dvl2_cli.training.network import Losses, TrainingNetwork
-from dvl2_cli.training.recipe import Recipe, Stage
+from dvl2_cli.training.network import TrainingNetwork
+from dvl2_cli.training.recipe import Recipe
 
 
 class ShardedNetwork(TrainingNetwork):
@@ -29,20 +28,13 @@ class ShardedNetwork(TrainingNetwork):
             if isinstance(module, MixtureOfExperts):
                 module.register_forward_hook(_add_nothing)
 
-    def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
-        """Losses of a micro-batch."""
-        losses = super().forward(batch, stage)
-        # What lies outside of the decoder's layers is one group, and whole in here.
-        outer = [
+    def waited_for(self) -> list[nn.Parameter]:
+        """What lies outside of the decoder's layers is one group, and whole in ``forward``."""
+        return [
             parameter
             for name, parameter in self.named_parameters()
             if parameter.requires_grad and "language.model.layers." not in name
         ]
-        if outer and torch.is_grad_enabled():
-            first = next(iter(losses.sums))
-            nothing = torch.stack([0.0 * p.flatten()[0].float() for p in outer]).sum()
-            losses.sums[first] = losses.sums[first] + nothing
-        return losses
 
 
 @torch.no_grad()

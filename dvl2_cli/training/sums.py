@@ -40,6 +40,8 @@ class Sums:
         ]
         if losses.balance is not None:
             parts.append(self.stage.balance_loss * losses.balance / self.stage.micro_batches)
+        if losses.nothing is not None:
+            parts.append(losses.nothing)
         return torch.stack(parts).sum()
 
     def add(self, losses: Losses, batch: MicroBatch) -> None:

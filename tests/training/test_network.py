@@ -1,0 +1,37 @@
+"""What a step's loss depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from dvl2_cli.training.network import KINDS, TrainingNetwork, label_counts
+from dvl2_cli.training.optimizer import freeze
+from dvl2_cli.training.recipe import Recipe, Stage
+from dvl2_cli.training.rendered import RenderedBatches
+from dvl2_cli.training.sums import Sums
+from tests.golden_data import ROOT
+from tests.rendering.fonts_here import need_all
+
+STAGE = Stage("joint", 1, 1e-3, dense_loss=0.5, thing_loss=0.5, pointer_loss=0.5, mix={"chat": 1.0})
+
+
+@pytest.mark.parametrize("kind", ["chat", "primer", "scene"])
+def test_every_weight_gets_a_gradient_whatever_the_batch_holds(kind: str) -> None:
+    # Processes with batches of different kinds add up their gradients, and wait for each.
+    need_all()
+    folder = ROOT / "checkpoints" / "mla"
+    model = DeepseekVLV2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    processor = DeepseekVLV2Processor.from_pretrained(folder)
+    stage = dataclasses.replace(STAGE, mix={kind: 1.0}, tiles=1)
+    network = TrainingNetwork(model, Recipe("r", str(folder), (stage,)))
+    freeze(model, stage)
+    network.train()
+    batch = RenderedBatches(stage, 1, processor)[0]
+    losses = network(batch, stage)
+    sums = Sums(stage, 0, dict(zip(KINDS, label_counts(batch, stage), strict=True)))
+    sums.scaled(losses).backward()  # type: ignore[no-untyped-call]
+    assert not [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]
