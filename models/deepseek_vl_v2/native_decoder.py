@@ -1,8 +1,9 @@
 """A sequence that the compiled kernels decode: one call a token for the whole stack.
 
 The cache is one pair of arrays for each layer (one array with latent attention), written by
-both ways of reading tokens: the kernels, and for long prompts torch's attention between the
-kernels' matrix products. Weights that are not packed read long prompts in torch alone.
+both ways of reading tokens: all in one call, and for long prompts layer by layer, with
+attention over many queries between the matrix products. Weights that are not packed read long
+prompts in torch alone.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers.cache_utils import DynamicCache
 
 from deepseek_vl_v2.kernels import library as kernels
+from deepseek_vl_v2.kernels.dense import merged_attention
 from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.native_model import NativeModel, UnsupportedModelError
 
 __all__ = ["MAX_STEP_TOKENS", "NativeDecoder", "UnsupportedModelError"]
 
-# Tokens that the kernels take at once; more go through torch's attention.
+# Tokens that the kernels take at once; more go layer by layer.
 MAX_STEP_TOKENS = 16
 # Tokens of a prompt between two looks at the weights: bounds the activations.
 PREFILL_CHUNK = 512
@@ -162,25 +163,17 @@ class NativeDecoder:
 
     def _attend(self, index: int, query: Tensor, total: int) -> Tensor:
         """Attention of scaled queries [T, heads * width] over ``total`` cached positions."""
-        config = self._config
-        count = len(query)
-        heads = query.view(count, config.num_attention_heads, -1).transpose(0, 1)
         keys, values = self._keys_and_values(index, total)
-        width = values.shape[-1]
-        # Equal widths keep torch on its flash kernel instead of a [T, S] score matrix.
-        values = functional.pad(values, (0, keys.shape[-1] - width))
-        mask = None
-        if total > count:
-            mask = torch.ones(count, total, dtype=torch.bool).tril(total - count)[None, None]
-        mixed = functional.scaled_dot_product_attention(
+        heads = query.view(len(query), self._config.num_attention_heads, -1).transpose(0, 1)
+        mixed = merged_attention(
             heads[None].to(self._native.dtype),
             keys[None],
             values[None],
-            attn_mask=mask,
-            is_causal=mask is None,
+            causal=True,
             scale=1.0,
+            dtype=torch.float32,
         )
-        return mixed[0, :, :, :width].transpose(0, 1).reshape(count, -1).float().contiguous()
+        return mixed[0].contiguous()
 
     def _keys_and_values(self, index: int, total: int) -> tuple[Tensor, Tensor]:
         """Cached keys and values of every query head, [heads, total, width]."""

@@ -158,7 +158,8 @@ def rounded_activations(states: Tensor) -> Tensor:
     padded = functional.pad(states.float(), (0, -columns % GROUP_COLUMNS))
     groups = padded.view(*padded.shape[:-1], -1, GROUP_COLUMNS)
     peak = groups.abs().amax(dim=-1, keepdim=True)
-    inverse = torch.where(peak > 0, 127.0 / peak, 0.0)
+    # Not 127 / peak, which torch computes as a reciprocal times 127: that rounds twice.
+    inverse = torch.where(peak > 0, torch.full_like(peak, 127.0) / peak, 0.0)
     rounded = (groups * inverse).round() * (peak / 127.0)
     return rounded.view_as(padded)[..., :columns]
 

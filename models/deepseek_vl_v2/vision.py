@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepseek_vl_v2.configuration import DeepseekVLV2VisionConfig
+from deepseek_vl_v2.kernels.dense import gelu_tanh, merged_attention
 
 LAYER_NORM_EPS = 1e-6
 
@@ -50,8 +51,7 @@ class VisionAttention(nn.Module):
         count, patches, width = hidden.shape
         qkv = self.qkv(hidden).view(count, patches, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        return self.proj(mixed.transpose(1, 2).reshape(count, patches, width))  # type: ignore[no-any-return]
+        return self.proj(merged_attention(query, key, value))  # type: ignore[no-any-return]
 
 
 class VisionMlp(nn.Module):
@@ -64,7 +64,7 @@ class VisionMlp(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[..., C] -> [..., C]."""
-        return self.fc2(functional.gelu(self.fc1(hidden), approximate="tanh"))  # type: ignore[no-any-return]
+        return self.fc2(gelu_tanh(self.fc1(hidden)))  # type: ignore[no-any-return]
 
 
 class VisionBlock(nn.Module):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -44,6 +44,7 @@ def best_kernels_again() -> Iterator[None]:
 @pytest.mark.parametrize("name", INSTRUCTION_SETS)
 @pytest.mark.parametrize("kind", PackedKind)
 @settings(max_examples=25, deadline=None)
+@example(46, 100, 35, 1897, False)  # an activation half way between two steps
 @given(
     st.integers(1, 100),
     st.integers(1, 200),

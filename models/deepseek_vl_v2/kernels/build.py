@@ -32,9 +32,11 @@ FLAGS = [
 ]
 AVX2_FLAGS = ["-mavx2", "-mfma"]
 AVX512_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
+WIDE_FLAGS = [*AVX2_FLAGS, *AVX512_FLAGS, "-mprefer-vector-width=512"]
 X86_FLAGS = {
     "kernels_avx2.cpp": AVX2_FLAGS,
-    "kernels_avx512.cpp": [*AVX2_FLAGS, *AVX512_FLAGS, "-mprefer-vector-width=512"],
+    "kernels_avx512.cpp": WIDE_FLAGS,
+    "dense_attention.cpp": [*WIDE_FLAGS, "-mavx512bf16"],
 }
 
 

@@ -206,17 +206,32 @@ void attend(const AttentionPart& part) {
     else attend_typed<float>(part);
 }
 
+INLINE void store_nearest(uint16_t* out, Lanes x) {
+    LanesBits bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+    LanesHalf half = __builtin_convertvector(bits, LanesHalf);
+    memcpy(out, &half, sizeof half);
+}
+
 void store_half(const float* x, const float* bias, int size, uint16_t* out) {
     int i = 0;
-    for (; i + 16 <= size; i += 16) {
-        Lanes sums = bias ? load(x + i) + load(bias + i) : load(x + i);
-        LanesBits bits;
-        memcpy(&bits, &sums, sizeof bits);
-        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-        LanesHalf half = __builtin_convertvector(bits, LanesHalf);
-        memcpy(out + i, &half, sizeof half);
-    }
+    for (; i + 16 <= size; i += 16)
+        store_nearest(out + i, bias ? load(x + i) + load(bias + i) : load(x + i));
     for (; i < size; ++i) out[i] = nearest_bfloat16(bias ? x[i] + bias[i] : x[i]);
+}
+
+// 0.5 x (1 + tanh(y)) is x / (1 + e^-2y); 2y = sqrt(8 / pi) (x + 0.044715 x^3).
+void gelu(uint16_t* x, int64_t size) {
+    for (int64_t i = 0; i < size; i += 16) {
+        uint16_t some[16] = {};
+        int n = size - i < 16 ? size - i : 16;
+        memcpy(some, x + i, n * sizeof(uint16_t));
+        Lanes v = load(some);
+        Lanes twice = v * (v * v * 0.0713548162726f + 1.59576912160573f);
+        store_nearest(some, v / (1.0f + exponential(-twice)));
+        memcpy(x + i, some, n * sizeof(uint16_t));
+    }
 }
 
 uint64_t read(const uint8_t* data, int64_t bytes) {
@@ -235,4 +250,4 @@ uint64_t read(const uint8_t* data, int64_t bytes) {
 
 #define COMMON_KERNELS \
     plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, \
-        store_half, read, pack_tile
+        store_half, gelu, read, pack_tile

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "decoder.h"
+#include "dense_attention.h"
 
 namespace {
 
@@ -35,7 +36,7 @@ void widen(const uint16_t* halves, int64_t count, float* out) {
 
 extern "C" {
 
-int dvl2_interface_version() { return 2; }
+int dvl2_interface_version() { return 3; }
 
 const char* dvl2_kernel_name() { return kernels().name; }
 
@@ -140,6 +141,36 @@ int dvl2_linear(const Matrix* matrix, const void* x, int is_bfloat16, int64_t co
                                    (float*)out + done * rows, rows, false, bias);
                 });
             }
+        });
+    });
+}
+
+// Whether dvl2_attention can be called: the chosen kernels are those of a processor that has it.
+int dvl2_attention_runs() {
+    return &kernels() == avx512_kernels() && dense_attention_runs() ? 1 : 0;
+}
+
+int dvl2_attention(const DenseAttention* attention) {
+    const DenseAttention& a = *attention;
+    size_t bytes = dense_scratch_bytes(a);
+    return guarded([&] {
+        Buffer<uint8_t> scratch;
+        scratch.room(bytes * shared_team().size());
+        shared_team().run([&](Member& member) {
+            member.share((int64_t)a.batch * a.heads, 1, [&](int64_t task) {
+                attend_head(a, task / a.heads, task % a.heads,
+                            scratch.data() + bytes * member.index);
+            });
+        });
+    });
+}
+
+// The tanh form of GELU of `count` bfloat16 numbers, in place.
+void dvl2_gelu(uint16_t* x, int64_t count) {
+    constexpr int64_t piece = 1 << 15;
+    shared_team().run([&](Member& member) {
+        member.share((count + piece - 1) / piece, 1, [&](int64_t i) {
+            kernels().gelu(x + i * piece, count - i * piece < piece ? count - i * piece : piece);
         });
     });
 }

@@ -9,9 +9,9 @@ from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64
 from functools import cache
 from pathlib import Path
 
-from deepseek_vl_v2.kernels.structures import DecoderShape, Matrix
+from deepseek_vl_v2.kernels.structures import DecoderShape, DenseAttention, Matrix
 
-INTERFACE_VERSION = 2
+INTERFACE_VERSION = 3
 LIBRARY_NAME = "libdvl2_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # Set to "0" to run the pure torch fallback although the kernels were built.
 SWITCH = "DVL2_KERNELS"
@@ -102,6 +102,9 @@ def _declare(library: ctypes.CDLL) -> None:
             c_int,
             [c_int, c_void_p, c_int, c_int, c_int, c_void_p, POINTER(c_double)],
         ),
+        "dvl2_attention_runs": (c_int, []),
+        "dvl2_attention": (c_int, [POINTER(DenseAttention)]),
+        "dvl2_gelu": (None, [c_void_p, c_int64]),
         "dvl2_read": (c_uint64, [c_void_p, c_int64]),
     }
     for name, (result, arguments) in signatures.items():

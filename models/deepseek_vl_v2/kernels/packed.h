@@ -87,6 +87,8 @@ struct Kernels {
     void (*add_scaled)(const float* x, float weight, int size, float* out);
     // out[i] = x[i] + bias[i], rounded to bfloat16; no bias where it is null.
     void (*store_half)(const float* x, const float* bias, int size, uint16_t* out);
+    // x[i] = gelu(x[i]) in its tanh form, bfloat16.
+    void (*gelu)(uint16_t* x, int64_t size);
     // Read memory and return some sum of it.
     uint64_t (*read)(const uint8_t* data, int64_t bytes);
     // Round the 16 rows of one tile of a weight and pack them; squares[0] gets the sum of their

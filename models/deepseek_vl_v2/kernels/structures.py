@@ -1,4 +1,4 @@
-"""ctypes mirrors of the structures in packed.h and model.h."""
+"""ctypes mirrors of the structures in packed.h, model.h and dense_attention.h."""
 
 from __future__ import annotations
 
@@ -98,4 +98,30 @@ class DecoderShape(Structure):
         ("head", Matrix),
         ("exact_head", Matrix),
         ("layer", POINTER(Layer)),
+    ]
+
+
+class DenseAttention(Structure):
+    """Queries, keys and values of many heads; strides from one batch, head or position on."""
+
+    _fields_: ClassVar = [
+        *((name, c_void_p) for name in ("queries", "keys", "values", "out")),
+        *(
+            (name, c_int64 * 3)
+            for name in ("query_strides", "key_strides", "value_strides", "out_strides")
+        ),
+        *(
+            (name, c_int32)
+            for name in (
+                "batch",
+                "heads",
+                "query_count",
+                "key_count",
+                "key_width",
+                "value_width",
+                "causal",
+                "out_is_float32",
+            )
+        ),
+        ("scale", c_float),
     ]
