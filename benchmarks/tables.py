@@ -6,7 +6,6 @@ python benchmarks/tables.py
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +39,17 @@ def write_tables() -> None:
         ("quality", quality()),
         ("agreement", agreement()),
     ):
-        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"README.md has no place for the table {name!r}")
-        text = pattern.sub(lambda match, table=table: match[1] + table + match[2], text)
+        text = _filled(text, name, table)
     with atomic_write(README) as stream:
         stream.write(text)
+
+
+def _filled(text: str, name: str, table: str) -> str:
+    before, mark, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    if not end:
+        raise ValueError(f"README.md has no place for the table {name!r}")
+    return before + mark + table + end + after
 
 
 def machine() -> str:
@@ -176,7 +180,10 @@ def _read(files: dict[str, str]) -> list[tuple[str, Json]]:
 
 def _missing(files: dict[str, str]) -> str:
     absent = [title for name, title in files.items() if not (RESULTS / f"{name}.json").is_file()]
-    return "\n" + MISSING.format(", ".join(absent)) + "\n" if absent else ""
+    if not absent:
+        return ""
+    blank = "" if len(absent) == len(files) else "\n"
+    return blank + MISSING.format(", ".join(absent)) + "\n"
 
 
 def _table(names: list[str], rows: list[list[str]]) -> str:
