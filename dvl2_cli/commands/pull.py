@@ -150,7 +150,7 @@ def _convert(record: Record, target: str, console: Console) -> Path | None:
 
     with transfer_bar(console, 0) as bar:
         bar.file(f"making the {target} copy")
-        quantize_model(record.original, Format(target), folder, bar.at)
+        quantize_model(record.original, Format(target), folder, bar.at, verified=True)
     console.note(f"made the {target} copy: {folder}")
     return folder
 

@@ -12,6 +12,8 @@ from deepseek_vl_v2.quantized_format import PackedKind
 from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.files import output_error
 from dvl2_cli.quantizing.conversion import ClassError, Progress, convert, finish
+from dvl2_cli.quantizing.journal import JOURNAL
+from dvl2_cli.quantizing.verify import check_hashes
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.copies import is_current
 from dvl2_cli.store.resolve import folder_quant
@@ -37,13 +39,16 @@ class Outcome:
     errors: list[ClassError]
 
 
-def quantize_model(source: Path, target: Format, folder: Path, progress: Progress) -> Outcome:
+def quantize_model(
+    source: Path, target: Format, folder: Path, progress: Progress, *, verified: bool = False
+) -> Outcome:
     """Make the ``target`` copy of the model in ``source`` at ``folder``, unless it is current.
 
     What an interrupted run finished lies in ``folder`` + ".partial" and is taken up again.
+    A new run first compares a pulled model's hashes, unless the caller has ``verified`` them.
 
     Raises:
-        ModelError: the source is not a sound, unquantised checkpoint.
+        ModelError: the source is not a sound, unquantised checkpoint, or not what was pulled.
         OutputError: no space, no permission, another process is at it, or ``folder`` holds
             something that dvl2 did not make.
         CancelledError: Ctrl-C; what was finished is kept.
@@ -59,6 +64,8 @@ def quantize_model(source: Path, target: Format, folder: Path, progress: Progres
     with _one_at_a_time(folder):
         if is_current(folder, source):
             return Outcome(folder, made=False, errors=[])
+        if not verified and not (partial / JOURNAL).exists():
+            check_hashes(source)
         try:
             errors = _convert(info, target, partial, folder, progress)
         except KeyboardInterrupt as error:
