@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import struct
 import warnings
 import zlib
@@ -100,6 +101,8 @@ def _known_formats() -> tuple[str, ...]:
 
     pillow_heif.register_heif_opener()
     Image.init()
+    # What Pillow logs about a damaged file it raises as well; unhandled it would go to stderr.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     return tuple(name for name in Image.OPEN if name not in _REFUSED)
 
 

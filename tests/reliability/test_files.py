@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,18 @@ def test_names_without_a_file_are_one_line(tmp_path: Path, name: str) -> None:
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"dvl2: ")
+
+
+def test_a_damaged_picture_is_one_line_whatever_its_decoder_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.tiff"
+    picture(path)
+    data = path.read_bytes()
+    samples = struct.pack("<HHIH", 277, 3, 1, 3)
+    assert samples in data
+    path.write_bytes(data.replace(samples, struct.pack("<HHIH", 277, 3, 1, 259)))
+    done = Process(tmp_path).run("ocr", path)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1, done.stderr
 
 
 def test_loops_pipes_devices_and_sockets_in_a_folder(
