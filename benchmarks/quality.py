@@ -44,7 +44,19 @@ def measure(folder: Path, limit: int | None) -> dict[str, Any]:
     for name, model, tiles in variants:
         print(f"the nano suite: {name}", file=sys.stderr)
         suite[name] = list(_suite(model, tiles, limit))
-    return {"schema": "dvl2.quality/1", "limit": limit, "agreement": agreements, "suite": suite}
+    return {
+        "schema": "dvl2.quality/1",
+        "limit": limit,
+        "agreement": agreements,
+        "class_divergence": _class_divergences(nano),
+        "suite": suite,
+    }
+
+
+def _class_divergences(nano: Path) -> dict[str, dict[str, float]]:
+    from sensitivity import class_divergences
+
+    return class_divergences(nano)
 
 
 def _agreement(source: Path, folder: Path, kind: str) -> dict[str, Any]:

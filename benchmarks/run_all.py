@@ -1,6 +1,6 @@
 """Every speed and memory figure of README.md, on a machine that does nothing else.
 
-    python benchmarks/run_all.py FOLDER [--only tiny,small,27b,27b-8gb,compare-tiny,compare-small]
+    python benchmarks/run_all.py FOLDER [--only tiny,compare-tiny,...]
 
 Random weights of the three released shapes are written to FOLDER, at most 20 GB at a time, and
 removed again; about 20 minutes on two cores. Results go to results/, and from there into
@@ -29,11 +29,18 @@ class Step:
     name: str
     shape: str
     options: tuple[str, ...] = ()
+    quant: str = "int4"
+
+    @property
+    def weights(self) -> str:
+        """The folder that the random weights are in; steps share it."""
+        return self.shape if self.quant == "int4" else f"{self.shape}-{self.quant}"
 
 
 STEPS = (
     Step("tiny", "tiny"),
     Step("compare-tiny", "tiny"),
+    Step("tiny-int8", "tiny", quant="int8"),
     Step("small", "small"),
     Step("compare-small", "small", ("--rounds", "3")),
     Step("27b", "27b", ("--answer-tokens", "24")),
@@ -49,8 +56,8 @@ def run(step: Step, folder: Path) -> bool:
     if step.name.startswith("compare"):
         command = [str(HERE / "compare_llama_cpp.py"), step.shape, str(folder), "--json"]
         return _run([*command, str(target), *step.options], None)
-    command = ["-m", "dvl2_cli", "bench", "--shape", step.shape, "--json"]
-    command += ["--weights", str(folder / step.shape), "--plot", str(target.with_suffix(".png"))]
+    command = ["-m", "dvl2_cli", "bench", "--shape", step.shape, "--quant", step.quant, "--json"]
+    command += ["--weights", str(folder / step.weights), "--plot", str(target.with_suffix(".png"))]
     return _run([*command, *step.options], target)
 
 
@@ -69,10 +76,10 @@ def _run(arguments: list[str], target: Path | None) -> bool:
     return done.returncode == 0
 
 
-def remove(shape: str, folder: Path) -> None:
-    """Remove a shape's weights."""
-    shutil.rmtree(folder / shape, ignore_errors=True)
-    (folder / f"{shape}.gguf").unlink(missing_ok=True)
+def remove(weights: str, folder: Path) -> None:
+    """Remove random weights in both programs' formats."""
+    shutil.rmtree(folder / weights, ignore_errors=True)
+    (folder / f"{weights}.gguf").unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -94,11 +101,11 @@ def main() -> None:
             if not run(step, arguments.folder):
                 failed.append(step.name)
             print(f"{step.name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-            if step.shape not in [later.shape for later in steps[number + 1 :]]:
-                remove(step.shape, arguments.folder)
+            if step.weights not in [later.weights for later in steps[number + 1 :]]:
+                remove(step.weights, arguments.folder)
     finally:
         for step in steps:
-            remove(step.shape, arguments.folder)
+            remove(step.weights, arguments.folder)
     write_tables()
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

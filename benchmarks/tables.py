@@ -18,6 +18,7 @@ README = HERE / "README.md"
 # Result files in the order of the rows, and what they are called there.
 BENCHES = {
     "tiny": "Tiny",
+    "tiny-int8": "Tiny, int8",
     "small": "Small",
     "27b": "27B",
     "27b-8gb": "27B under 8 GB",
@@ -38,6 +39,7 @@ def write_tables() -> None:
         ("llama.cpp", llama_cpp()),
         ("quality", quality()),
         ("agreement", agreement()),
+        ("classes", classes()),
     ):
         text = _filled(text, name, table)
     with atomic_write(README) as stream:
@@ -163,6 +165,18 @@ def agreement() -> str:
         for name, kinds in found["agreement"].items()
     ]
     return _table(["", "int8: same top token, KL", "int4: same top token, KL"], rows)
+
+
+def classes() -> str:
+    """What rounding one class of nano's weights alone does."""
+    found = dict(_read({"quality": "quality"})).get("quality")
+    if found is None:
+        return MISSING.format("one class at a time (quality.py)") + "\n"
+    rows = [
+        [name, f"{kinds['int8']:.5f}", f"{kinds['int4']:.5f}"]
+        for name, kinds in found["class_divergence"].items()
+    ]
+    return _table(["only this class", "KL at int8", "KL at int4"], rows)
 
 
 def _benches() -> list[tuple[str, Json]]:

@@ -51,9 +51,9 @@ def round_trip(source: Path, copy: Path, *, nf4: bool = False) -> Agreement:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     processor = DeepseekVLV2Processor.from_pretrained(source, local_files_only=True)
-    reference = _predictions(_load(source), processor)
+    reference = predictions(load_plain(source), processor)
     quantised = _load_nf4(copy) if nf4 else load_quantized(copy)
-    return compare(reference, _predictions(quantised, processor))
+    return compare(reference, predictions(quantised, processor))
 
 
 def compare(reference: Tensor, other: Tensor) -> Agreement:
@@ -76,7 +76,8 @@ def sample_page() -> Image.Image:
 
 
 @torch.inference_mode()
-def _predictions(model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor) -> Tensor:
+def predictions(model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor) -> Tensor:
+    """Logits [T, V] at every position of the passage, read after the page."""
     conversation = [
         {"role": "<|User|>", "content": "<image>\nRead the page."},
         {"role": "<|Assistant|>", "content": ""},
@@ -97,13 +98,14 @@ def _predictions(model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processo
     return out.logits[0].float()  # type: ignore[no-any-return]
 
 
-def _load(folder: Path) -> DeepseekVLV2ForCausalLM:
+def load_plain(folder: Path) -> DeepseekVLV2ForCausalLM:
+    """The unquantised model in ``folder``, on the CPU."""
     model = DeepseekVLV2ForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)
     return model.eval()  # type: ignore[no-any-return]
 
 
 def _load_nf4(folder: Path) -> DeepseekVLV2ForCausalLM:
-    model = _load(folder)
+    model = load_plain(folder)
     modules: list[Any] = list(model.modules())
     for module in modules:
         # bitsandbytes' packed CPU kernel takes whole blocks of 32 outputs and 64 inputs only.
