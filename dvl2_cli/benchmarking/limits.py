@@ -11,7 +11,7 @@ import torch
 from deepseek_vl_v2.kernels import library as kernels
 
 # Far larger than any cache, small enough for a machine that is nearly full.
-_BUFFER = 512 * 2**20
+_BUFFER = 256 * 2**20
 _LEAST_SECONDS = 0.08
 
 

@@ -77,3 +77,11 @@ def test_drafts_of_a_table_are_mostly_right(copy: Path, monkeypatch: pytest.Monk
         decoder=decoder, processor=load_model(copy).processor, context_length=4096
     )
     assert lookup_gain(loaded) > 1.5
+
+
+@pytest.mark.slow
+def test_under_a_cap_the_peak_stays_below_it_and_no_table_is_written(copy: Path) -> None:
+    result = measure(copy, "a model", prompt_tokens=17, answer_tokens=2, max_memory="3GB")
+    assert result.memory.cap == 3_000_000_000
+    assert result.memory.peak <= result.memory.cap
+    assert result.speeds.lookup_gain is None
