@@ -159,7 +159,8 @@ class MultiHeadLatentAttention(nn.Module):
         k_nope = self.kv_b_proj(self.kv_a_layernorm(latent))[:, head, None, :, : self.nope]
         query = torch.cat([q_nope, rotate(deinterleave(q_rope), *tables)], dim=-1)
         key = torch.cat([k_nope, rotate(deinterleave(k_rope[:, None]), *tables)], dim=-1)
-        return ((query * self.scale) @ key.transpose(-1, -2))[:, 0]
+        scores: Tensor = (query * self.scale) @ key.transpose(-1, -2)
+        return scores[:, 0]
 
     def _query(self, hidden: Tensor) -> Tensor:
         if hasattr(self, "q_proj"):

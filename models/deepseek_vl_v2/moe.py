@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 
-
 # Rows of an expert's input come in multiples of this while training.
 SHAPE_STEP = 64
 

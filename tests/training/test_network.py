@@ -16,7 +16,15 @@ from dvl2_cli.training.sums import Sums
 from tests.golden_data import ROOT
 from tests.rendering.fonts_here import need_all
 
-STAGE = Stage("joint", 1, 1e-3, dense_loss=0.5, thing_loss=0.5, pointer_loss=0.5, mix={"chat": 1.0})
+STAGE = Stage(
+    "joint",
+    1,
+    learning_rate=1e-3,
+    dense_loss=0.5,
+    thing_loss=0.5,
+    pointer_loss=0.5,
+    mix={"chat": 1.0},
+)
 
 
 @pytest.mark.parametrize("kind", ["chat", "primer", "scene"])
@@ -33,5 +41,5 @@ def test_every_weight_gets_a_gradient_whatever_the_batch_holds(kind: str) -> Non
     batch = RenderedBatches(stage, 1, processor)[0]
     losses = network(batch, stage)
     sums = Sums(stage, 0, dict(zip(KINDS, label_counts(batch, stage), strict=True)))
-    sums.scaled(losses).backward()  # type: ignore[no-untyped-call]
+    sums.scaled(losses).backward()
     assert not [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]
