@@ -17,14 +17,9 @@ from tests.golden_data import ROOT
 from tests.rendering.fonts_here import need_all
 
 STAGE = Stage(
-    "joint",
-    1,
-    learning_rate=1e-3,
-    dense_loss=0.5,
-    thing_loss=0.5,
-    pointer_loss=0.5,
-    mix={"chat": 1.0},
-)
+    name="joint", steps=1, learning_rate=1e-3,
+    dense_loss=0.5, thing_loss=0.5, pointer_loss=0.5, mix={"chat": 1.0},
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["chat", "primer", "scene"])
