@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,12 @@ def user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
         path.mkdir(exist_ok=True, mode=0o700)
         monkeypatch.setenv(variable, str(path))
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_accelerator_state() -> Iterator[None]:
+    """accelerate keeps the precision of a process's first run and refuses another."""
+    yield
+    state = sys.modules.get("accelerate.state")
+    if state is not None:
+        state.AcceleratorState._reset_state(reset_partial_state=True)

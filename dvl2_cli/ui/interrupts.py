@@ -43,9 +43,10 @@ class Interrupts:
     def _pressed(self, number: int, frame: FrameType | None) -> None:
         if not self._answering or self.cancel.is_set():
             raise KeyboardInterrupt
-        if self._several and not self.stop:
+        first, self.stop = not self.stop, True
+        # Told last: who reads it may press again before this returns.
+        if self._several and first:
             sys.stderr.write("dvl2: finishing this one; Ctrl-C again stops at once\n")
             sys.stderr.flush()
         else:
             self.cancel.set()
-        self.stop = True
