@@ -10,7 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
-from dvl2_cli.engine.local.statistics import FeatureStatistics
+from dvl2_cli.engine.local.statistics import FeatureStatistics, pooled
 from dvl2_cli.rendering.render import render
 
 PICTURES = 600
@@ -42,18 +42,18 @@ def feature_statistics(
     """
     training = model.training
     model.eval()
-    pooled = torch.stack(
-        [_pooled(model, processor, p) for p in training_pictures(mix, seed, count)]
+    rows = torch.stack(
+        [_pooled_tokens(model, processor, p) for p in training_pictures(mix, seed, count)]
     )
     model.train(training)
-    fitted, others = pooled.chunk(2)
+    fitted, others = rows.chunk(2)
     statistics = FeatureStatistics(fitted.mean(0), fitted.var(0).clamp(min=1e-8), 0.0)
     distances = torch.tensor([statistics.distance(row) for row in others])
     return FeatureStatistics(statistics.mean, statistics.variance, float(distances.quantile(USUAL)))
 
 
-def _pooled(
+def _pooled_tokens(
     model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor, picture: Image
 ) -> Tensor:
     pixels = processor.pixels(picture, processor.grid(picture.size, images=1))
-    return model.encode_tiles(pixels.to(model.device, model.dtype)).float().mean(dim=(0, 1)).cpu()
+    return pooled(model.encode_tiles(pixels.to(model.device, model.dtype))).cpu()

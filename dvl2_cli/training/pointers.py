@@ -1,7 +1,7 @@
 """Where in the picture each answer token is to be found: the decoder's reading finger.
 
 A transcript's character points at the cell of its glyph, an object's name and box at the
-cell of the box's centre. One attention head is taught to look at the cell of the next token
+cell of the box's centre. Attention heads are taught to look at the cell of the next token
 (see finger), so the decoder follows lines long before it would find out from the characters
 alone.
 """

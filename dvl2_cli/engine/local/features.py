@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.tiling import TileGrid
+from dvl2_cli.engine.local.statistics import pooled
 
 FeatureKey = tuple[bytes, int, int]
 
@@ -57,8 +58,7 @@ class ImageFeatures:
     def _encode(self, picture: Image, grid: TileGrid) -> tuple[Tensor, Tensor]:
         pixels = self._processor.pixels(picture, grid).to(self._model.device)
         tokens = self._model.encode_tiles(pixels)
-        pooled = tokens.float().mean(dim=(0, 1))
-        return self._model.assemble(tokens, grid.columns, grid.rows), pooled
+        return self._model.assemble(tokens, grid.columns, grid.rows), pooled(tokens)
 
     def _token_count(self) -> int:
         return sum(len(sequence) for sequence, _ in self._kept.values())

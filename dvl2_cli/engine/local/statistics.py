@@ -31,6 +31,11 @@ class FeatureStatistics:
         return float(z_squared.mean().sqrt())
 
 
+def pooled(tokens: Tensor) -> Tensor:
+    """Tile tokens [N, T, D] -> their mean [D] in fp32, which the statistics are of."""
+    return tokens.float().mean(dim=(0, 1))
+
+
 def load_statistics(folder: Path) -> FeatureStatistics | None:
     """Read a checkpoint's statistics; None where it has none."""
     path = folder / FILE_NAME
