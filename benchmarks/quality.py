@@ -14,18 +14,18 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tables import RESULTS, write_tables
 
+from dvl2_cli.engine.request import Tiles
 from dvl2_cli.files import atomic_write
 from dvl2_cli.store.places import nano_folder
 
 _GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "checkpoints"
 _COPIES = ("int8", "int4")
-Tiles = Literal["auto"] | None
 
 
 def measure(folder: Path, limit: int | None) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
     for part in PARTS:
         outcomes, image_tokens = [], 0
         for item in part_items(part, limit):
-            *_, finished = engine.stream(replace(request_for(item), tiles=tiles))
+            *_, finished = engine.stream(request_for(item, tiles))
             assert isinstance(finished, Finished)  # noqa: S101
             usage = finished.usage
             image_tokens += usage.image_tokens

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dvl2_cli.engine.engine import Engine
+    from dvl2_cli.engine.request import Tiles
     from dvl2_cli.evaluation.item import Item, Outcome
     from dvl2_cli.evaluation.summary import Summary
     from dvl2_cli.ui.console import Console
@@ -52,17 +53,18 @@ def evaluate(
     The suite "nano" is rendered with held-out fonts, layouts, words and combinations, always
     the same; answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
-    from dvl2_cli.engine.opening import open_engine
+    from dvl2_cli.engine.opening import effective_settings, open_engine, tiles_of
     from dvl2_cli.ui.console import Console
 
     parts = _parts(data, suite, only, limit, common.plan)
+    tiles = tiles_of(effective_settings(common))
     console = Console(common)
     outcomes: list[Outcome] = []
     summaries: list[Summary] = []
     engine = open_engine(common)
     try:
         console.introduce(engine.info)
-        stopped = _ask(engine, parts, console, outcomes, summaries, common.json)
+        stopped = _ask(engine, parts, tiles, console, outcomes, summaries, common.json)
     finally:
         engine.close()
     if not common.json:
@@ -112,6 +114,7 @@ def _parts(
 def _ask(
     engine: Engine,
     parts: list[tuple[str, float | None, Iterator[Item]]],
+    tiles: Tiles,
     console: Console,
     outcomes: list[Outcome],
     summaries: list[Summary],
@@ -130,7 +133,7 @@ def _ask(
             asked: list[Outcome] = []
             interrupts.begin()
             try:
-                for outcome in run(engine, items, interrupts.cancel):
+                for outcome in run(engine, items, interrupts.cancel, tiles):
                     asked.append(outcome)
                     _progress(console, name, len(asked))
                     if interrupts.stop:

@@ -14,8 +14,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.settings import Settings, load_settings, with_flags
 
 if TYPE_CHECKING:
-    from typing import Literal
-
+    from dvl2_cli.engine.request import Tiles
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
 
@@ -123,7 +122,7 @@ def sampling_of(settings: Settings, *, max_tokens: int) -> Sampling:
     )
 
 
-def tiles_of(settings: Settings) -> int | Literal["auto"] | None:
+def tiles_of(settings: Settings) -> Tiles:
     """The tile budget as a request takes it.
 
     Raises:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Role = Literal["system", "user", "assistant"]
+Tiles = int | Literal["auto"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,6 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     constraint: Constraint | None = None
-    tiles: int | Literal["auto"] | None = None
+    tiles: Tiles = None
     stop: tuple[str, ...] = ()
     loop_guard: bool = True

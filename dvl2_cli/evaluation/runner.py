@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Finished
-from dvl2_cli.engine.request import Message, Request, Sampling
+from dvl2_cli.engine.request import Message, Request, Sampling, Tiles
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import score
@@ -19,15 +19,18 @@ _MOST_TOKENS = {"cer": 3000, "objects": 500, "boxes": 500}
 _FEW_TOKENS = 160
 
 
-def request_for(item: Item) -> Request:
-    """The greedy request that asks ``item``."""
+def request_for(item: Item, tiles: Tiles = None) -> Request:
+    """The greedy request that asks ``item``; ``tiles`` as in `Request`."""
     question = Message("user", with_images(item.question, len(item.images)), item.images)
     most = _MOST_TOKENS.get(item.metric, _FEW_TOKENS)
-    return Request((*item.history, question), Sampling(max_new_tokens=most))
+    return Request((*item.history, question), Sampling(max_new_tokens=most), tiles=tiles)
 
 
 def run(
-    engine: Engine, items: Iterable[Item], cancel: threading.Event | None = None
+    engine: Engine,
+    items: Iterable[Item],
+    cancel: threading.Event | None = None,
+    tiles: Tiles = None,
 ) -> Iterator[Outcome]:
     """Ask the items one after the other, as a user would, and yield each scored answer.
 
@@ -37,7 +40,7 @@ def run(
     """
     for item in items:
         start = time.perf_counter()
-        finished = _answer(engine, request_for(item), cancel)
+        finished = _answer(engine, request_for(item, tiles), cancel)
         if finished.finish_reason == "cancelled":
             raise CancelledError("the evaluation was stopped")
         yield score(item, finished, time.perf_counter() - start)

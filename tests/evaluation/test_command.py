@@ -52,6 +52,16 @@ def test_the_suite_as_a_table_with_plots(engine: FakeEngine, tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "p").iterdir()} == {"scores.png", "gallery.png"}
 
 
+@pytest.mark.parametrize(("given", "asked"), [("auto", "auto"), ("2", 2)])
+def test_the_tile_budget_reaches_every_request(
+    engine: FakeEngine, given: str, asked: object
+) -> None:
+    result = CliRunner().invoke(app, [str(DATA), "-q", "--tiles", given])
+    assert result.exit_code == 0, result.output
+    assert engine.requests
+    assert {request.tiles for request in engine.requests} == {asked}
+
+
 def test_other_fonts_than_the_suites_are_refused(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +81,7 @@ def test_other_fonts_than_the_suites_are_refused(
         (["--suite", "nano", "--only", "speech"], "no part 'speech'"),
         ([str(DATA), "--only", "vqa"], "--only"),
         ([str(DATA), "--plan"], "--plan"),
+        ([str(DATA), "--tiles", "few"], "--tiles is 'few'"),
     ],
 )
 def test_wrong_use(engine: FakeEngine, arguments: list[str], message: str) -> None:
