@@ -5,6 +5,7 @@ torch is only imported when the model is to run in this process.
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,13 @@ def open_local_engine(
     from dvl2_cli.engine.local.loading import load_model
     from dvl2_cli.engine.local.placement import choose_device, choose_dtype
 
-    device = choose_device(device_wish)
+    device = choose_device(device_wish, packed=resolved.packed)
+    if device.instead_of is not None and not quiet:
+        print(
+            f"dvl2: the {resolved.quant} copy runs on the CPU, not on {device.instead_of}: "
+            "it is packed for the CPU",
+            file=sys.stderr,
+        )
     loaded = load_model(
         resolved.folder,
         device=device.name,

@@ -101,7 +101,7 @@ class Planner:
         self._resolved = resolve(wish_from(settings, common.revision), remember=False)
         self._info = check_checkpoint(self._resolved.folder)
         self._hardware = probe(self._resolved.folder)
-        self._device = _checked_device(self._hardware, settings.device)
+        self._device = _checked_device(self._hardware, settings.device, self._resolved.packed)
         self._prompts: list[PromptPlan] = []
         self._largest = Need()
 
@@ -193,7 +193,7 @@ class Planner:
         return plan, None
 
 
-def _checked_device(hardware: Hardware, wish: str) -> Choice:
+def _checked_device(hardware: Hardware, wish: str, packed: bool) -> Choice:
     """The device, refused where its memory cannot be known."""
     from dvl2_cli.engine.opening import checked_device
 
@@ -204,7 +204,7 @@ def _checked_device(hardware: Hardware, wish: str) -> Choice:
             f"--device is {wish}, but no such device is there ({found.source})",
             "Use --device cpu, or see: dvl2 doctor",
         )
-    return choose_device(hardware, wish)
+    return choose_device(hardware, wish, packed=packed)
 
 
 def _model_choice(resolved: Resolved) -> Choice:

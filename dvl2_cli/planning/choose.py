@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.hardware import Hardware
-from dvl2_cli.planning.plan import Need, Plan, make_plan
+from dvl2_cli.planning.plan import PAGE, Need, Plan, make_plan
 from dvl2_cli.planning.weights import Weights, predicted_weights
 from dvl2_cli.store.architecture import Architecture
 
-# A page of a document: a thumbnail and nine tiles, a question, and an answer of some length.
-PAGE = Need(tiles=10, prompt_tokens=2100, answer_tokens=1024)
 # Best first. On a GPU bfloat16 is fastest where it fits; on a CPU speed is bytes read, so the
 # smallest copy is the fastest (benchmarks/README.md).
 _ON_CUDA = ("none", "int8", "nf4")
@@ -51,11 +49,16 @@ class Outlook:
         return self.plan is not None
 
 
-def choose_device(hardware: Hardware, wish: str = "auto") -> Choice:
-    """The device for ``wish`` as far as it can be told without torch."""
+def choose_device(hardware: Hardware, wish: str = "auto", *, packed: bool = False) -> Choice:
+    """The device for ``wish`` as far as it can be told without torch.
+
+    ``packed`` says that the weights are in dvl2's own format, which only the CPU multiplies.
+    """
     if wish != "auto":
         return Choice("device", wish, "as asked")
     cards = hardware.accelerators.value
+    if cards and packed:
+        return Choice("device", "cpu", "the copy is packed for the CPU")
     if cards:
         best = max(cards, key=lambda card: card.memory_free)
         return Choice("device", best.kind, f"{best.name} is there")

@@ -57,6 +57,10 @@ class Need:
     answer_tokens: int = 0
 
 
+# A page of a document: a thumbnail and nine tiles, a question, and an answer of some length.
+PAGE = Need(tiles=10, prompt_tokens=2100, answer_tokens=1024)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Placements with their totals. Sizes in bytes.
@@ -112,19 +116,18 @@ def make_plan(
         max_memory: hard cap on this process's resident memory, bytes.
 
     Raises:
-        OutOfMemoryError: what every token needs does not fit.
+        OutOfMemoryError: what every token needs does not fit. The cap that its hint names
+            has room for a page and a full context, so it is the same before any request is known.
     """
     per_token = cache_bytes_per_token(parts.decoder)
-    cache = per_token * (need.prompt_tokens + need.answer_tokens)
-    active = max(
-        vision_bytes(parts, need.tiles) if need.tiles else 0,
-        decoder_bytes(parts, max(need.prompt_tokens, 1)),
-    )
+    cache, active = _working(parts, need)
+    full = Need(max(need.tiles, PAGE.tiles), parts.decoder.context_length)
+    spare = max(0, sum(_working(parts, full)) - cache - active)
     card = _card(hardware, device)
     if card is not None:
         placements, share = _on_gpu(weights, hardware, card, cache + active, max_memory)
     else:
-        placements, share = _on_cpu(weights, hardware, cache + active, max_memory)
+        placements, share = _on_cpu(weights, hardware, cache + active, max_memory, spare=spare)
     working = Tier.GPU if card is not None else Tier.RAM
     placements += [
         Placement("cache", working, cache, f"{format_size(per_token)} for each token"),
@@ -142,6 +145,16 @@ def make_plan(
     )
 
 
+def _working(parts: Architecture, need: Need) -> tuple[int, int]:
+    """Bytes of the cache and of the widest activations."""
+    cache = cache_bytes_per_token(parts.decoder) * (need.prompt_tokens + need.answer_tokens)
+    active = max(
+        vision_bytes(parts, need.tiles) if need.tiles else 0,
+        decoder_bytes(parts, max(need.prompt_tokens, 1)),
+    )
+    return cache, active
+
+
 def _card(hardware: Hardware, device: str) -> Accelerator | None:
     kind = device.split(":")[0]
     if kind == "cpu":
@@ -151,7 +164,7 @@ def _card(hardware: Hardware, device: str) -> Accelerator | None:
 
 
 def _on_cpu(
-    weights: Weights, hardware: Hardware, working: int, cap: int | None
+    weights: Weights, hardware: Hardware, working: int, cap: int | None, *, spare: int
 ) -> tuple[list[Placement], float]:
     """All weights are mapped from their files; RAM keeps as many of them as there is room for."""
     room = hardware.usable_ram if cap is None else cap
@@ -161,7 +174,7 @@ def _on_cpu(
     # The tower is read once for a picture and may leave again.
     least = fixed - tower + max(tower, routed // 8) + working + RUNTIME_BYTES
     if room < least:
-        raise _too_small(least, room, cap)
+        raise _too_small(least, room, cap, spare)
     left = room - fixed - working - RUNTIME_BYTES
     held = max(0, min(routed, left))
     share = held / routed if routed else 1.0
@@ -227,14 +240,17 @@ def _on_gpu(
     return placements, share
 
 
-def _too_small(needed: int, room: int, cap: int | None) -> OutOfMemoryError:
+def _too_small(needed: int, room: int, cap: int | None, spare: int = 0) -> OutOfMemoryError:
+    """``spare`` bytes beyond what is needed belong to the cap that is advised."""
     if cap is not None:
         return OutOfMemoryError(
-            f"--max-memory {format_size(cap)} is too small: this run needs {format_size(needed)}",
-            f"Give --max-memory {_round_up(needed)}, fewer tiles (--tiles 1) or a smaller model.",
+            f"--max-memory {format_size(cap)} is too small: this run needs at least "
+            f"{format_size(needed)}",
+            f"Give --max-memory {_round_up(needed + spare)}, fewer tiles (--tiles 1) or "
+            "a smaller model.",
         )
     return OutOfMemoryError(
-        f"this run needs {format_size(needed)} and {format_size(room)} are free",
+        f"this run needs at least {format_size(needed)} and {format_size(room)} are free",
         "Close other programs, or choose --quant int4, fewer tiles (--tiles 1) or a smaller model.",
     )
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.store.copies import copy_folder, is_current
+from dvl2_cli.store.keys import OWN_METHOD
 from dvl2_cli.store.names import NANO, NANO_ID, HubId, parse_name
 from dvl2_cli.store.places import nano_folder
 from dvl2_cli.store.records import Record, all_records, find_record, mark_used
@@ -38,6 +39,11 @@ class Resolved:
     quant: str
     reason: str
     is_nano: bool
+
+    @property
+    def packed(self) -> bool:
+        """Whether the weights are in dvl2's own format, which only the CPU multiplies."""
+        return _quantisation(self.folder).get("quant_method") == OWN_METHOD
 
     def describe(self) -> str:
         """One line for stderr."""
@@ -180,14 +186,20 @@ def _not_here(hub_id: HubId, wish: Wish) -> ModelError:
 
 def folder_quant(folder: Path) -> str:
     """The quantisation that a model folder's config.json names, "none" for plain weights."""
-    from dvl2_cli.store.fields import read_json
-
-    config = read_json(folder / "config.json", []) or {}
-    table = config.get("quantization_config")
-    if not isinstance(table, dict):
+    table = _quantisation(folder)
+    if not table:
         return PLAIN
     if table.get("load_in_4bit"):
         return str(table.get("bnb_4bit_quant_type", "nf4"))
     if table.get("load_in_8bit"):
         return "int8"
     return str(table.get("format") or table.get("quant_method") or "unknown")
+
+
+def _quantisation(folder: Path) -> dict[str, Any]:
+    """The ``quantization_config`` of a model folder; empty for plain weights."""
+    from dvl2_cli.store.fields import read_json
+
+    config = read_json(folder / "config.json", []) or {}
+    table = config.get("quantization_config")
+    return table if isinstance(table, dict) else {}

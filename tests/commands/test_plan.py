@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from dvl2_cli.engine.local.memory_cap import check_fits
+from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning import plan as planning
 from dvl2_cli.planning.hardware import Hardware
+from dvl2_cli.quantizing.quantize import Format, quantize_model
 from dvl2_cli.results.schemas import all_schemas
+from dvl2_cli.store.checkpoint import check_checkpoint
 from tests.commands.conftest import Cli, picture
 from tests.planning.test_plan import GB, card, machine
+
+NANO = Path(__file__).parents[2] / "models" / "dvl2_nano"
+CHECKPOINTS = Path(__file__).parents[1] / "golden" / "checkpoints"
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +98,10 @@ def test_a_run_that_does_not_fit_is_refused_with_the_remedy(
     assert done.rows[0]["error"]["code"] == "oom"
     assert "--max-memory 100 MB is too small" in done.err
     assert "Give --max-memory" in done.err
+    planned = done.err.splitlines()[-1]
+    with pytest.raises(OutOfMemoryError) as loading:
+        check_fits(check_checkpoint(NANO), "cpu", "100MB")
+    assert f"  {loading.value.hint}" == planned
     on(monkeypatch, machine(GB // 2))
     done = cli("ocr", image, "-m", "nano", "--plan")
     assert done.code == 4
@@ -119,6 +130,18 @@ def test_a_card_gets_what_every_token_reads(
         {"kind": "cuda", "name": "a card", "free": 8 * GB, "total": 8 * GB}
     ]
     assert planning.Tier.GPU in {p["tier"] for p in row["memory"]["placements"]}
+
+
+def test_a_packed_copy_stays_off_the_card(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantize_model(CHECKPOINTS / "mha", Format.int4, tmp_path / "int4", lambda done, total: None)
+    on(monkeypatch, machine(16 * GB, card(8 * GB)))
+    done = cli("ocr", picture(tmp_path / "a.png"), "-m", tmp_path / "int4", "--plan", "--json")
+    assert done.code == 0
+    assert done.rows[0]["memory"]["device"] == "cpu"
+    choices = {choice["what"]: choice for choice in done.rows[0]["choices"]}
+    assert choices["device"]["reason"] == "the copy is packed for the CPU"
 
 
 @pytest.mark.parametrize(

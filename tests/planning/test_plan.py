@@ -120,6 +120,20 @@ def test_a_cap_that_cannot_work_names_one_that_does() -> None:
     assert make_plan(parts, weights, machine(), PAGE, max_memory=int(named * GB))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cap_that_is_advised_does_not_depend_on_the_request(name: str) -> None:
+    parts, weights = ARCHITECTURES[name], WEIGHTS[name, "int4"]
+
+    def advice(need: Need) -> tuple[str, str]:
+        with pytest.raises(OutOfMemoryError) as caught:
+            make_plan(parts, weights, machine(), need, max_memory=GB // 2)
+        return caught.value.message, str(caught.value.hint)
+
+    alone, full = advice(Need()), advice(Need(10, 3000, 1096))
+    assert alone[0] != full[0]  # at least so much is needed
+    assert alone[1] == full[1]
+
+
 def test_a_large_card_gets_bfloat16_and_a_small_one_nf4() -> None:
     parts = released_architecture("tiny")
     assert outlook("tiny", parts, machine(64 * GB, card(24 * GB))).quant == "none"

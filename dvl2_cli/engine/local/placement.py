@@ -11,24 +11,26 @@ from dvl2_cli.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A torch device and why it was taken."""
+    """A torch device and why it was taken; ``instead_of`` names one that was passed over."""
 
     name: str
     reason: str
+    instead_of: str | None = None
 
 
-def choose_device(wish: str) -> Device:
+def choose_device(wish: str, *, packed: bool = False) -> Device:
     """The device for "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    ``packed`` says that the weights are in dvl2's own format, which only the CPU multiplies.
 
     Raises:
         UsageError: the device that was asked for is not there.
     """
     if wish == "auto":
-        if torch.cuda.is_available():
-            return Device("cuda", "a CUDA device is there")
-        if torch.backends.mps.is_available():
-            return Device("mps", "an Apple GPU is there")
-        return Device("cpu", "no accelerator is there")
+        found = _accelerator()
+        if found is not None and packed:
+            return Device("cpu", "the copy is packed for the CPU", instead_of=found.name)
+        return found or Device("cpu", "no accelerator is there")
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -40,6 +42,14 @@ def choose_device(wish: str) -> Device:
             "Use --device cpu, or install a torch build for the device.",
         )
     return Device(wish, "as asked")
+
+
+def _accelerator() -> Device | None:
+    if torch.cuda.is_available():
+        return Device("cuda", "a CUDA device is there")
+    if torch.backends.mps.is_available():
+        return Device("mps", "an Apple GPU is there")
+    return None
 
 
 def choose_dtype(device: str, quant: str) -> torch.dtype | None:
