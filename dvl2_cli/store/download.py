@@ -60,13 +60,18 @@ def _fetch(listing: Listing, file: HubFile, folder: Path, progress: Progress) ->
     progress.file(file.name)
     target = folder / file.name
     if target.exists():
-        # An earlier run renamed it only after its hash had been checked.
-        progress.advance(file.size)
-        return StoredFile(file.name, file.size, _sha256(target))
+        with _disk_errors(target):
+            found = _sha256(target)
+            if _difference(file, target, found) is None:
+                progress.advance(file.size)
+                return StoredFile(file.name, file.size, found)
+            target.unlink()  # damaged since an earlier run had checked it
     partial = folder / f"{file.name}{_INCOMPLETE}"
     with _disk_errors(partial):
         if not partial.exists():
             _take_from_hub_cache(listing, file, partial)
+            if partial.exists() and _difference(file, partial, _sha256(partial)) is not None:
+                partial.unlink()
         if _size(partial) > file.size:
             partial.unlink()
         _transfer(listing, file, partial, progress)
@@ -107,12 +112,9 @@ def _transfer(listing: Listing, file: HubFile, partial: Path, progress: Progress
 def _verified(listing: Listing, file: HubFile, partial: Path) -> str:
     """The SHA-256 of ``partial``; the file is deleted if it is not what the hub publishes."""
     digest = _sha256(partial)
-    wrong_size = _size(partial) != file.size
-    wrong_hash = file.sha256 is not None and digest != file.sha256
-    wrong_blob = file.git_sha1 is not None and _git_sha1(partial) != file.git_sha1
-    if wrong_size or wrong_hash or wrong_blob:
+    what = _difference(file, partial, digest)
+    if what is not None:
         partial.unlink()
-        what = "size" if wrong_size else "hash"
         raise ModelError(
             f"{file.name} of {listing.hub_id.text} from {endpoint()} does not have the {what} "
             "that the hub publishes; it was deleted",
@@ -120,6 +122,18 @@ def _verified(listing: Listing, file: HubFile, partial: Path) -> str:
             "names a mirror)",
         )
     return digest
+
+
+def _difference(file: HubFile, path: Path, digest: str) -> str | None:
+    """What of ``path``, whose SHA-256 is ``digest``, the hub publishes otherwise; None if nothing.
+
+    A mirror that gives no hashes still gives the size.
+    """
+    if _size(path) != file.size:
+        return "size"
+    wrong_hash = file.sha256 is not None and digest != file.sha256
+    wrong_blob = file.git_sha1 is not None and _git_sha1(path) != file.git_sha1
+    return "hash" if wrong_hash or wrong_blob else None
 
 
 def _take_from_hub_cache(listing: Listing, file: HubFile, partial: Path) -> None:

@@ -90,6 +90,22 @@ def test_pulling_again_fetches_nothing(hub: Hub) -> None:
     assert not [seen for seen in hub.seen if "/cdn/" in seen.path or "/resolve/" in seen.path]
 
 
+@pytest.mark.parametrize("change", ["a flipped bit", "cut short"])
+@pytest.mark.parametrize("name", [SHARD, "tokenizer.json"])
+def test_what_was_damaged_since_is_fetched_again(hub: Hub, name: str, change: str) -> None:
+    record = run()
+    right = (hub.models[MODEL] / name).read_bytes()
+    middle = len(right) // 2
+    flipped = right[:middle] + bytes([right[middle] ^ 1]) + right[middle + 1 :]
+    (record.original / name).write_bytes(flipped if change == "a flipped bit" else right[:-1])
+    hub.seen.clear()
+    again = run()
+    assert (record.original / name).read_bytes() == right
+    assert again.files == record.files
+    fetched = {seen.path.rsplit("/", 1)[1] for seen in hub.seen if "/resolve/" in seen.path}
+    assert fetched == {name}
+
+
 def test_a_cut_connection_is_continued_where_it_broke(hub: Hub) -> None:
     hub.faults.cut_after[SHARD] = [5000]
     run()
@@ -355,3 +371,6 @@ def test_what_another_tool_has_fetched_is_not_fetched_again(hub: Hub, models: Pa
     check_checkpoint(record.original)
     assert not [seen for seen in hub.seen if "/cdn/" in seen.path or "/resolve/" in seen.path]
     assert not (record.original / SHARD).is_symlink()
+    # They may share the file on disk: what damages one damages both.
+    (record.original / SHARD).write_bytes(bytes((record.original / SHARD).stat().st_size))
+    assert run().files == record.files
