@@ -66,12 +66,23 @@ def history(
         elif action is Action.show:
             for session_id in given:
                 _show(kept, session_id, output, json=json)
-        elif everything:
-            print(f"dvl2: deleted {kept.delete_all()} sessions", file=sys.stderr)
         else:
-            found = [kept.find(session_id) for session_id in given]  # all, before any goes
-            for session_id in dict.fromkeys(found):
-                kept.delete(session_id)
+            gone = _delete(kept, given)
+            if json:
+                output.json({"schema": "dvl2.history-delete/1", "deleted": gone})
+            elif everything:
+                print(f"dvl2: deleted {len(gone)} sessions", file=sys.stderr)
+
+
+def _delete(kept: History, given: list[str]) -> list[str]:
+    """Delete the sessions that ``given`` names, or all if it names none; the whole ids."""
+    if not given:
+        return kept.delete_all()
+    # All are looked for before any goes.
+    found = list(dict.fromkeys(kept.find(session_id) for session_id in given))
+    for session_id in found:
+        kept.delete(session_id)
+    return found
 
 
 def _list(summaries: list[Summary], output: Output, *, json: bool) -> None:

@@ -32,6 +32,10 @@ def ps(
     running = {path: status for path in paths if (status := daemon_status(path)) is not None}
     if stop:
         _stop(list(running))
+        if json:
+            Output().json({"schema": "dvl2.ps-stop/1", "stopped": [str(path) for path in running]})
+        else:
+            _say_stopped(len(running))
         return
     if json:
         rows = [{"socket": str(path), **status} for path, status in running.items()]
@@ -57,8 +61,11 @@ def _stop(paths: list[Path]) -> None:
         time.sleep(0.05)
     if left:
         raise ModelError(f"the model server at {left[0]} is still busy", "It stops when done.")
-    stopped = f"stopped {len(paths)} warm model{'s' if len(paths) > 1 else ''}"
-    typer.echo(f"dvl2: {stopped if paths else 'no model is kept warm'}", err=True)
+
+
+def _say_stopped(count: int) -> None:
+    stopped = f"stopped {count} warm model{'s' if count > 1 else ''}"
+    typer.echo(f"dvl2: {stopped if count else 'no model is kept warm'}", err=True)
 
 
 def _table(running: dict[Path, dict[str, Any]]) -> Table:

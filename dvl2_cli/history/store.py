@@ -182,13 +182,14 @@ class History:
             _drop_traces(db)
         self._database.shrink()
 
-    def delete_all(self) -> int:
-        """Remove every session; how many there were."""
+    def delete_all(self) -> list[str]:
+        """Remove every session; the ids of those that there were."""
         with self._database.writing() as db:
-            count = db.execute("DELETE FROM session").rowcount
+            gone = [str(row[0]) for row in db.execute("SELECT id FROM session ORDER BY rowid")]
+            db.execute("DELETE FROM session")
             _drop_traces(db)
         self._database.shrink()
-        return count
+        return gone
 
 
 def _drop_traces(db: sqlite3.Connection) -> None:

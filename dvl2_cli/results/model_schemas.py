@@ -142,6 +142,10 @@ def _ps() -> Schema:
     return document("ps", "One line of dvl2 ps --json", servers=list_of(server))
 
 
+def _ps_stop() -> Schema:
+    return document("ps-stop", "The line of dvl2 ps --stop --json", stopped=list_of(STRING))
+
+
 def _serve() -> Schema:
     return document(
         "serve",
@@ -162,5 +166,6 @@ def model_schemas() -> dict[str, Schema]:
         "rm": _rm(),
         "quantize": _quantize(),
         "ps": _ps(),
+        "ps-stop": _ps_stop(),
         "serve": _serve(),
     }

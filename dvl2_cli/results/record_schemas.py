@@ -45,6 +45,12 @@ def _history_hit() -> Schema:
     )
 
 
+def _history_delete() -> Schema:
+    return document(
+        "history-delete", "The line of dvl2 history delete --json", deleted=list_of(STRING)
+    )
+
+
 def _session() -> Schema:
     turn = object_of(role=_ROLE, text=STRING, finish_reason=TEXT_OR_NULL, images=list_of(STRING))
     return document(
@@ -95,6 +101,7 @@ def record_schemas() -> dict[str, Schema]:
     return {
         "history": _history(),
         "history-hit": _history_hit(),
+        "history-delete": _history_delete(),
         "session": _session(),
         "config": _config(),
         "render": _render(),

@@ -76,7 +76,7 @@ def test_a_picture_is_stored_once_and_goes_with_its_last_session(tmp_path: Path)
         assert stored() == 2
         history.delete(sessions[1].id or "")
         assert stored() == 1
-        assert history.delete_all() == 1
+        assert len(history.delete_all()) == 1
         assert stored() == 0
 
 

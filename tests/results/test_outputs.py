@@ -33,8 +33,9 @@ ELSEWHERE = {
     "pull-plan": "tests/hub/test_pull_command.py",
 }
 HERE = (
-    "chat", "ocr", "ground", "caption", "history", "history-hit", "session", "ls", "show", "rm",
-    "config", "ps", "serve", "quantize", "bench", "eval", "eval.answer", "render", "train",
+    "chat", "ocr", "ground", "caption", "history", "history-hit", "history-delete", "session", "ls",
+    "show", "rm", "config", "ps", "ps-stop", "serve", "quantize", "bench", "eval",
+    "eval.answer", "render", "train",
 )  # fmt: skip
 
 
@@ -97,6 +98,13 @@ def test_history(cli: Cli, tmp_path: Path) -> None:
     assert ran(cli("history", "search", "car", "--json"), "history-hit")
     (kept,) = ran(cli("history", "show", row["session"], "--json"), "session")
     assert kept["turns"][0]["images"] == [str(image)]
+    (other,) = ran(cli("chat", image, "-p", "And a dog?", "--json"), "chat")
+    (gone,) = ran(cli("history", "delete", row["session"][:8], "--json"), "history-delete")
+    assert gone["deleted"] == [row["session"]]
+    (gone,) = ran(cli("history", "delete", "--all", "--json"), "history-delete")
+    assert gone["deleted"] == [other["session"]]
+    (gone,) = ran(cli("history", "delete", "--all", "--json"), "history-delete")
+    assert gone["deleted"] == []
 
 
 def test_settings(cli: Cli) -> None:
@@ -151,10 +159,13 @@ def warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_warm_models(cli: Cli) -> None:
     (row,) = ran(cli("ps", "--json"), "ps")
     assert row["servers"][0]["info"]["id"] == "fake"
+    (stopped,) = ran(cli("ps", "--stop", "--json"), "ps-stop")
+    assert stopped["stopped"] == [row["servers"][0]["socket"]]
 
 
 def test_no_warm_model(cli: Cli) -> None:
     assert ran(cli("ps", "--json"), "ps")[0]["servers"] == []
+    assert ran(cli("ps", "--stop", "--json"), "ps-stop")[0]["stopped"] == []
 
 
 def test_evaluation(cli: Cli, tmp_path: Path) -> None:
