@@ -1,7 +1,8 @@
 """Readers of further formats, from installed packages (entry points ``dvl2.inputs``).
 
-An entry point names an object with the methods of `Reader`. Plugins are asked only about
-files that dvl2 itself does not know.
+An entry point names an object with the methods of `Reader`, and with ``suffixes`` where its
+files are to be found in folders too. Plugins are asked only about files that dvl2 itself does
+not know.
 """
 
 from __future__ import annotations
@@ -36,6 +37,18 @@ def _readers() -> tuple[tuple[str, Reader], ...]:
         except Exception as error:  # a plugin is foreign code: any failure is its own
             raise InputError(f"the input plugin {point.name!r} does not load: {error}") from error
     return tuple(readers)
+
+
+@functools.cache
+def plugin_suffixes() -> frozenset[str]:
+    """Lower-case suffixes, dot included, of the files that plugins want from a folder.
+
+    Raises:
+        InputError: a plugin does not load.
+    """
+    return frozenset(
+        suffix.lower() for _, reader in _readers() for suffix in getattr(reader, "suffixes", ())
+    )
 
 
 def read_with_plugin(name: str, data: bytes) -> Iterator[Image] | None:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.fetch import is_data_url, is_url
 from dvl2_cli.inputs.picture import Unreadable
+from dvl2_cli.inputs.plugins import plugin_suffixes
 from dvl2_cli.inputs.sniff import is_picture_or_pdf
 
 STDIN = "-"
@@ -96,6 +97,10 @@ def list_folder(folder: Path, *, recursive: bool) -> Iterator[str | Unreadable]:
     from dvl2_cli.inputs.decode import picture_suffixes
 
     suffixes = picture_suffixes()
+    try:
+        suffixes |= plugin_suffixes()
+    except InputError as error:
+        yield Unreadable(str(folder), None, error)
     waiting = [str(folder)]
     while waiting:
         where = waiting.pop()

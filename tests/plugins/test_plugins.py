@@ -18,6 +18,8 @@ from PIL import Image
 
 
 class Reader:
+    suffixes = (".grey",)
+
     def accepts(self, name, head):
         if name.endswith(".bad"):
             raise RuntimeError("no idea")
@@ -114,6 +116,16 @@ def test_an_input_plugin_gives_pages(process: Process, tmp_path: Path) -> None:
     assert {(row["source"]["width"], row["source"]["height"]) for row in found} == {(30, 20)}
 
 
+def test_a_folder_gives_the_files_that_a_plugin_knows(process: Process, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    picture(folder / "b.png")
+    for name in ("a.GREY", "c.grey", "notes.txt"):
+        (folder / name).write_bytes(b"GREY\n10\n")
+    for words in (("ocr",), ("caption",), ("ground", "car")):
+        found = rows(ran(process, words[0], folder, *words[1:], "--json")[0])
+        assert [Path(row["source"]["path"]).name for row in found] == ["a.GREY", "b.png", "c.grey"]
+
+
 def test_faults_of_an_input_plugin_stop_only_its_input(process: Process, tmp_path: Path) -> None:
     (tmp_path / "a.grey").write_bytes(b"GREY\n10\ntorn\n")
     (tmp_path / "b.bad").write_bytes(b"what")
@@ -134,6 +146,11 @@ def test_an_input_plugin_that_does_not_load(process: Process, site: Path, tmp_pa
     assert "the input plugin 'grey' does not load: No module named 'no_such_module'" in errors
     # What dvl2 knows itself asks no plugin.
     ran(process, "ocr", picture(tmp_path / "c.png"), "--json")
+    # What a folder holds for the plugin is not known then: that is said, and the rest is read.
+    picture(tmp_path / "in" / "d.png")
+    out, errors = ran(process, "ocr", tmp_path / "in", "--json", code=1)
+    assert [row["status"] for row in rows(out)] == ["failed", "ok"]
+    assert "the input plugin 'grey' does not load" in errors
 
 
 def test_a_writer_plugin_for_ground(process: Process, tmp_path: Path) -> None:
