@@ -35,6 +35,8 @@ Bytes = npt.NDArray[np.uint8]
 
 # Blocks and numbers are drawn once and written again from changing places.
 _POOL = 32 * 2**20
+# Rows between the starts of two matrices in the pool; prime, so that they do not line up.
+_STEP = 1_009
 # Standard deviation of a stored value before its scale.
 _SPREAD = {PackedKind.INT4: 66.0, PackedKind.INT8: 73.0}
 _COMPANIONS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -112,7 +114,7 @@ def _headers(parts: Architecture, folder: Path) -> dict[str, TensorHeader]:
 class _Writer:
     def __init__(self, generator: np.random.Generator) -> None:
         self._bytes = np.frombuffer(generator.bytes(_POOL), dtype=np.uint8)
-        self._place = 0
+        self._place = self._turns = 0
         self._pools: dict[tuple[PackedKind, int], memoryview] = {}
 
     def write_shard(self, shard: Shard, folder: Path) -> None:
@@ -126,12 +128,17 @@ class _Writer:
         if target.kind is None:
             self._write_plain(stream, target)
             return
-        pool = self._blocks(target.kind, target.shape[1] * target.shape[2], target.shape[1])
+        row_bytes = target.shape[1] * target.shape[2]
+        pool = self._blocks(target.kind, row_bytes, target.shape[1])
+        # Layers that are alike would make all tokens alike, which then ask for the same experts.
+        self._turns += 1
+        start = self._turns * _STEP * row_bytes % len(pool)
         left = target.nbytes
         while left:
-            piece = pool[: min(left, len(pool))]
+            piece = pool[start : start + left]
             stream.write(piece)
             left -= len(piece)
+            start = 0
 
     def _blocks(self, kind: PackedKind, row_bytes: int, blocks: int) -> memoryview:
         """Packed rows of a matrix with ``blocks`` blocks in a row, about 16 MB of them."""

@@ -39,16 +39,28 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """What ``answer[start:end]`` says is seen at (x, y), shares 0..1 of width and height."""
+
+    start: int
+    end: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A question without image tags and its answer.
 
     Boxes in the answer are ``<|ref|>name<|/ref|><|det|>[[x0, y0, x1, y1]]<|/det|>`` with
-    integers 0..999 relative to the whole image. ``task`` names what is asked, for metrics.
+    integers 0..999 relative to the whole image. ``task`` names what is asked, for metrics;
+    ``mentions`` say where the objects are that an answer without boxes is about.
     """
 
     question: str
     answer: str
     task: str = ""
+    mentions: tuple[Mention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dvl2_cli.rendering.boxes import tagged
 from dvl2_cli.rendering.canvas import Canvas
 from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural, with_article
 from dvl2_cli.rendering.places import in_place
-from dvl2_cli.rendering.sample import Thing, Turn
+from dvl2_cli.rendering.sample import Mention, Thing, Turn
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
@@ -33,23 +33,26 @@ class SceneTurns:
 
     def caption_short(self) -> Turn:
         """Names and counts, in one sentence."""
-        parts = [_counted(look, count) for look, count in self.looks.items()]
-        return Turn(PRESETS["describe-short"], _sentence(_list(parts)), "caption-short")
+        parts = [(_counted(look, count), self._first(look)) for look, count in self.looks.items()]
+        text = _sentence(_list([part for part, _ in parts]))
+        return self._telling(PRESETS["describe-short"], text, "caption-short", parts)
 
     def caption(self) -> Turn:
         """Every object with its place, and the background."""
-        parts = [with_article(_look(t)) + _where(t) for t in self.things]
-        text = _sentence(f"{_list(parts)} on {with_article(self.background)} background")
-        return Turn(PRESETS["describe"], text, "caption")
+        parts = [(with_article(_look(t)) + _where(t), t) for t in self.things]
+        told = _list([part for part, _ in parts])
+        text = _sentence(f"{told} on {with_article(self.background)} background")
+        return self._telling(PRESETS["describe"], text, "caption", parts)
 
     def caption_long(self) -> Turn:
         """The number of objects, and every one with size and place."""
-        parts = [with_article(f"{t.size} {_look(t)}") + _where(t) for t in self.things]
+        parts = [(with_article(f"{t.size} {_look(t)}") + _where(t), t) for t in self.things]
         count = len(self.things)
         noun = "object" if count == 1 else "objects"
         opening = f"There {'is' if count == 1 else 'are'} {_WORDS[count]} {noun} on "
-        text = f"{opening}{with_article(self.background)} background: {_list(parts)}."
-        return Turn(PRESETS["describe-long"], text, "caption-long")
+        told = _list([part for part, _ in parts])
+        text = f"{opening}{with_article(self.background)} background: {told}."
+        return self._telling(PRESETS["describe-long"], text, "caption-long", parts)
 
     def grounded_caption(self) -> Turn:
         """Every object with its box."""
@@ -85,7 +88,8 @@ class SceneTurns:
             return None
         thing = self.rng.choice(fitting)
         spelling = self.rng.choice(("colour", "colour", "color"))
-        return Turn(f"What {spelling} is the {thing.name}?", str(thing.colour), "colour")
+        question = f"What {spelling} is the {thing.name}?"
+        return self._about(thing, question, str(thing.colour), "colour")
 
     def where(self) -> Turn | None:
         """The place of an object."""
@@ -93,7 +97,8 @@ class SceneTurns:
         if not fitting:
             return None
         thing = self.rng.choice(fitting)
-        return Turn(f"Where is the {self._short(thing)}?", str(thing.place), "where")
+        question = f"Where is the {self._short(thing)}?"
+        return self._about(thing, question, str(thing.place), "where")
 
     def what(self) -> Turn | None:
         """The object in a place."""
@@ -103,13 +108,13 @@ class SceneTurns:
             return None
         thing = self.rng.choice(fitting)
         question = f"What is {in_place(str(thing.place))}?"
-        return Turn(question, with_article(_look(thing)), "what")
+        return self._about(thing, question, with_article(_look(thing)), "what")
 
     def exists(self) -> Turn:
         """Yes or no."""
         if self.rng.random() < 0.5:
             thing = self.rng.choice(self.things)
-            return Turn(f"Is there {with_article(_look(thing))}?", "yes", "exists")
+            return self._about(thing, f"Is there {with_article(_look(thing))}?", "yes", "exists")
         return Turn(f"Is there {with_article(self._absent())}?", "no", "exists")
 
     def locate_name(self) -> Turn | None:
@@ -166,6 +171,29 @@ class SceneTurns:
         phrase = self._phrase(asked)
         boxes = [t.box for t in self.things if wanted(t)]
         return Turn(locate(phrase), tagged(phrase, boxes, self.size), task)
+
+    def _about(self, thing: Thing, question: str, answer: str, task: str) -> Turn:
+        return self._telling(question, answer, task, [(answer, thing)])
+
+    def _telling(
+        self, question: str, answer: str, task: str, parts: Sequence[tuple[str, Thing]]
+    ) -> Turn:
+        """A turn whose answer names ``parts``, in this order."""
+        mentions: list[Mention] = []
+        end = 0
+        for part, thing in parts:
+            # A sentence has made the first letter a capital.
+            start = answer.lower().index(part.lower(), end)
+            end = start + len(part)
+            mentions.append(Mention(start, end, *self._middle(thing)))
+        return Turn(question, answer, task, tuple(mentions))
+
+    def _middle(self, thing: Thing) -> tuple[float, float]:
+        x0, y0, x1, y1 = thing.box
+        return (x0 + x1) / 2 / self.size[0], (y0 + y1) / 2 / self.size[1]
+
+    def _first(self, look: str) -> Thing:
+        return next(thing for thing in self.things if _look(thing) == look)
 
     def _phrase(self, asked: str) -> str:
         return self.rng.choice((asked, asked, f"the {asked}", f"The {asked}", with_article(asked)))

@@ -1,14 +1,15 @@
-"""The reading finger: attention heads of the decoder, taught to look where the next token is.
+"""The reading finger: attention heads of the decoder, taught to look where the text is read.
 
 The cross-entropy is taken of the heads' own attention, over all positions before a token, so
 that what is learned is what the decoder reads with (guided attention, arXiv 1710.08969, with
-known targets). Left alone the decoder needs many times the steps to find the lines. A small
-head on the last layer's input also names the bin of the glyph within the cell; it is dropped
-after training.
+known targets). The first layers are taught to find the token that was written last, the
+others the one to come. Left alone the decoder needs many times the steps to find the lines.
+Small heads also name the bin of the glyph within its cell; they are dropped after training.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -23,20 +24,36 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.glyphs import BINS
 
-# Heads of the last layer but one, and of the last, which needs room for all glyphs of a cell.
-# The layers before them find the place.
-FINGERS = (1, 3)
+
+@dataclass(frozen=True, slots=True)
+class Fingers:
+    """The fingers of a layer, counted from the last (1): heads for the token ``now``, then
+    heads for the ``next`` one.
+    """
+
+    layer: int
+    now: int
+    next: int
+
+
+# The last layer needs room for all glyphs of a cell.
+FINGERS = (Fingers(5, 1, 0), Fingers(4, 1, 1), Fingers(3, 0, 1), Fingers(2, 0, 1), Fingers(1, 0, 3))
+# The layer whose hits are shown, and those whose inputs should know the bins.
+SHOWN = 2
+KNOWS_NOW, KNOWS_NEXT = 3, 1
 
 
 def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
     """Refuse a decoder that cannot be taught to point.
 
     Raises:
-        UsageError: it has no latent attention, or too few layers.
+        UsageError: it has no latent attention, or too few layers or heads.
     """
     config = model.config.language
-    if not config.use_mla or config.num_hidden_layers < len(FINGERS):
-        raise UsageError("pointer_loss needs a decoder with latent attention and two layers")
+    heads = max(fingers.now + fingers.next for fingers in FINGERS)
+    enough = config.num_hidden_layers >= KNOWS_NOW and config.num_attention_heads >= heads
+    if not config.use_mla or not enough:
+        raise UsageError("pointer_loss needs latent attention, three layers and three heads")
 
 
 class BinHead(nn.Module):
@@ -47,49 +64,87 @@ class BinHead(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.bins = nn.Linear(width, BINS)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """Logits of every bin."""
-        return self.bins(self.norm(states))  # type: ignore[no-any-return]
+    def loss(self, states: Tensor, bins: Tensor) -> Tensor:
+        """Summed cross-entropy against ``bins``, without those of -1."""
+        logits: Tensor = self.bins(self.norm(states))
+        return functional.cross_entropy(
+            logits.flatten(0, -2).float(), bins.flatten(), ignore_index=-1, reduction="sum"
+        )
+
+
+class BinHeads(nn.Module):
+    """What the decoder should know of the glyph written last, and of the one to come."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.now, self.next = BinHead(width), BinHead(width)
 
 
 def finger_loss(
-    model: DeepseekVLV2ForCausalLM, head: BinHead, states: tuple[Tensor, ...], batch: MicroBatch
+    model: DeepseekVLV2ForCausalLM, heads: BinHeads, states: tuple[Tensor, ...], batch: MicroBatch
 ) -> tuple[Tensor, Tensor]:
-    """Summed loss of where the fingers point, and how many of the first point at the right cell.
+    """Summed loss of where the fingers point, and how many of layer SHOWN point at the right cell.
 
     Args:
         model: the checkpoint in training.
-        head: names the bin.
+        heads: name the bins.
         states: the inputs [B, T, H] of every layer, and the final states.
         batch: with ``pointers``, and ``bins`` where they are known.
     """
     assert batch.pointers is not None  # noqa: S101
-    target = batch.pointers[:, 1:]
-    known = target >= 0
-    last = model.config.language.num_hidden_layers
-    picked = [
-        _attention(model, layer, states[layer], batch.positions, head_number)[known].float()
-        for layer, heads in enumerate(FINGERS, last - len(FINGERS))
-        for head_number in range(heads)
-    ]
-    losses = [functional.cross_entropy(p, target[known], reduction="sum") for p in picked]
+    layers = model.config.language.num_hidden_layers
+    now, following = last_known(batch.pointers, batch.labels)[:, :-1], batch.pointers[:, 1:]
+    losses, right = [], batch.pointers.new_zeros(())
+    for fingers in FINGERS:
+        layer = layers - fingers.layer
+        if layer < 1:  # the first layer has seen no context yet
+            continue
+        scores = _scores(model, layer, states[layer], batch.positions, fingers.now + fingers.next)
+        for head, target in enumerate([now] * fingers.now + [following] * fingers.next):
+            loss, hits = _pointing(scores[:, head], target)
+            losses.append(loss)
+        if fingers.layer == SHOWN:
+            right = hits
     loss = torch.stack(losses).mean()
     if batch.bins is not None:
-        bins = head(states[last - 1])[:, :-1].flatten(0, 1).float()
-        loss = loss + functional.cross_entropy(
-            bins, batch.bins[:, 1:].flatten(), ignore_index=-1, reduction="sum"
-        )
-    return loss, (picked[0].detach().argmax(-1) == target[known]).sum()
+        bins = last_known(batch.bins, batch.labels)[:, :-1]
+        loss = loss + heads.next.loss(states[layers - KNOWS_NEXT][:, :-1], batch.bins[:, 1:])
+        loss = loss + heads.now.loss(states[layers - KNOWS_NOW][:, :-1], bins)
+    return loss, right
 
 
-def _attention(
-    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, positions: Tensor, head: int
+def last_known(values: Tensor, labels: Tensor) -> Tensor:
+    """For every answer token its own value, or else the last one before it in the same answer.
+
+    Args:
+        values: int64 [B, T], -1 where unknown.
+        labels: int64 [B, T], -100 outside of answers.
+
+    Returns:
+        int64 [B, T], -1 where there is none.
+    """
+    place = torch.arange(values.shape[1], device=values.device).expand_as(values)
+    latest = torch.where(values >= 0, place, -1).cummax(1).values
+    outside = torch.where(labels == -100, place, -1).cummax(1).values
+    return torch.where(latest > outside, values.gather(1, latest.clamp(min=0)), -1)
+
+
+def _pointing(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Summed loss and hits of one head's scores [B, T, T] against targets [B, T - 1]."""
+    row, place = (target >= 0).nonzero(as_tuple=True)
+    picked = scores[row, place].float()
+    columns = torch.arange(picked.shape[1], device=picked.device)
+    picked = picked.masked_fill(columns > place[:, None], torch.finfo(torch.float32).min)
+    wanted = target[row, place]
+    hits = (picked.detach().argmax(-1) == wanted).sum()
+    return functional.cross_entropy(picked, wanted, reduction="sum"), hits
+
+
+def _scores(
+    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, positions: Tensor, heads: int
 ) -> Tensor:
-    """Causally masked scores [B, T - 1, T] of a head of a layer; no row for the last token."""
+    """Scores [B, heads, T, T] of a layer's first heads, not masked."""
     layer = cast(DecoderLayer, model.language.model.layers[index])
     attention = cast(MultiHeadLatentAttention, layer.self_attn)
     tables = rotary_tables(positions, attention.rope, model.config.language.rope_theta)
-    scores = attention.head_scores(layer.input_layernorm(states), tables, head)[:, :-1]
-    length = scores.shape[-1]
-    past = torch.ones(length - 1, length, dtype=torch.bool, device=scores.device).tril()
-    return scores.masked_fill(~past, torch.finfo(scores.dtype).min)
+    return attention.head_scores(layer.input_layernorm(states), tables, heads)

@@ -44,7 +44,7 @@ NANO: dict[str, Any] = {
         "hidden_size": 256,
         "intermediate_size": 768,
         "moe_intermediate_size": 160,
-        "num_hidden_layers": 5,
+        "num_hidden_layers": 6,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
         "n_routed_experts": 8,

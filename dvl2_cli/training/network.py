@@ -15,7 +15,7 @@ from torch.nn import functional
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.dense_head import DenseHead, label_weight
-from dvl2_cli.training.finger import BinHead, check_finger, finger_loss
+from dvl2_cli.training.finger import BinHeads, check_finger, finger_loss
 from dvl2_cli.training.heads import ThingHead, known_cells
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
@@ -52,10 +52,10 @@ class TrainingNetwork(nn.Module):
 
         self.head = DenseHead(width) if wanted("dense") else None
         self.thing_head = ThingHead(width) if wanted("thing") else None
-        self.bin_head: BinHead | None = None
+        self.bin_head: BinHeads | None = None
         if wanted("pointer"):
             check_finger(model)
-            self.bin_head = BinHead(model.config.language.hidden_size)
+            self.bin_head = BinHeads(model.config.language.hidden_size)
 
     def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
         """Losses of a micro-batch."""

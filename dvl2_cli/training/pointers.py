@@ -1,9 +1,9 @@
 """Where in the picture each answer token is to be found: the decoder's reading finger.
 
 A transcript's character points at the cell of its glyph, an object's name and box at the
-cell of the box's centre. Attention heads are taught to look at the cell of the next token
-(see finger), so the decoder follows lines long before it would find out from the characters
-alone.
+cell of the box's centre, and what is repeated from the question at the question. Attention
+heads are taught to look there (see finger), so the decoder follows lines long before it would
+find out from the characters alone.
 """
 
 from __future__ import annotations
@@ -11,22 +11,40 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dvl2_cli.rendering.sample import Glyph
+from dvl2_cli.rendering.sample import Glyph, Turn
 from dvl2_cli.training.batch import PlacedImage
 from dvl2_cli.training.glyphs import BIN_COLUMNS, BIN_ROWS, CELL, CELLS, SEEN, TILE, placement
 
 _BOXED = re.compile(r"<\|ref\|>.*?<\|/det\|>", re.DOTALL)
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+_REPEATED = (
+    re.compile(r"<\|ref\|>(.*?)<\|/ref\|>"),
+    re.compile(r"^There is no (.*) in this image\.$"),
+    re.compile(r"^(.*)$"),
+)
 NOWHERE = -1
 
 Spot = tuple[float, float]
 
 
+def repeated(turn: Turn) -> tuple[int, int] | None:
+    """The stretch of the answer, (start, end), that only repeats a stretch of the question."""
+    for pattern in _REPEATED:
+        found = pattern.search(turn.answer)
+        if found and len(found[1]) > 1 and found[1] in turn.question:
+            return found.span(1)
+    return None
+
+
 def character_spots(
-    answer: str, glyphs: Sequence[Glyph], size: tuple[int, int]
+    turn: Turn, glyphs: Sequence[Glyph], size: tuple[int, int]
 ) -> list[Spot | None]:
-    """For every character of ``answer`` the point of the picture that it is read from."""
+    """For every character of the answer the point of the picture that it is read from."""
+    answer = turn.answer
     spots = _box_spots(answer, size)
+    for mention in turn.mentions:
+        spot = (mention.x * size[0], mention.y * size[1])
+        spots[mention.start : mention.end] = [spot] * (mention.end - mention.start)
     if any(spots) or not glyphs:
         return spots
     return _glyph_spots(answer, glyphs) or spots

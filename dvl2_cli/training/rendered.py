@@ -18,16 +18,16 @@ from torch.utils.data import Dataset
 from deepseek_vl_v2 import DeepseekVLV2Processor
 from dvl2_cli.prompts import with_images
 from dvl2_cli.rendering.render import render
-from dvl2_cli.rendering.sample import Sample, Split
+from dvl2_cli.rendering.sample import Sample, Split, Turn
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.encode import EncodedSample, collate, encode_sample
 from dvl2_cli.training.glyphs import BINS, CELLS, Labels, glyph_labels
-from dvl2_cli.training.pointers import NOWHERE, character_spots, token_place
+from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.things import FIELDS, thing_labels
 
 # Kinds that hold print, and so have a label for every bin of every tile.
-NOT_DENSE = frozenset({"chat", "scene", "example"})
+NOT_DENSE = frozenset({"chat", "crowd", "scene", "example"})
 MOST_SAMPLES = 64
 # Pictures of more tiles than a micro-batch should hold cost several times as much and teach
 # little more, so most of them are passed over.
@@ -114,25 +114,49 @@ class RenderedBatches(Dataset[MicroBatch]):
         """For every token the position that it is read from, and the glyph's bin there; or -1."""
         pointers = [NOWHERE] * len(encoded.ids)
         bins = [NOWHERE] * len(encoded.ids)
-        if sample.image is None or not encoded.images:
-            return pointers, bins
+        starts = answer_starts(encoded.labels)
+        for turn, start in zip(sample.turns, starts, strict=True):
+            if sample.image is not None and encoded.images:
+                self._point_at_picture(encoded, sample, turn, start, pointers, bins)
+            self._point_at_question(encoded.ids, turn, start, pointers)
+        return pointers, bins
+
+    def _point_at_picture(
+        self,
+        encoded: EncodedSample,
+        sample: Sample,
+        turn: Turn,
+        start: int,
+        pointers: list[int],
+        bins: list[int],
+    ) -> None:
+        assert sample.image is not None  # noqa: S101
         image_id = self.processor.tokens.image
         own = image_tokens(encoded.images[-1])
         last = max(i for i, token in enumerate(encoded.ids) if token == image_id)
-        starts = iter(answer_starts(encoded.labels))
-        for turn in sample.turns:
-            start = next(starts)
-            spots = character_spots(turn.answer, sample.glyphs, sample.image.size)
-            spans = self._spans(turn.answer)
-            for index, char in enumerate(spans):
-                spot = spots[char]
-                if spot is None:
-                    continue
-                place, inner = token_place(spot, sample.image.size, encoded.images[-1])
-                if place != NOWHERE:
-                    pointers[start + index] = last + 1 - own + place
-                    bins[start + index] = inner if sample.glyphs else NOWHERE
-        return pointers, bins
+        spots = character_spots(turn, sample.glyphs, sample.image.size)
+        for index, char in enumerate(self._spans(turn.answer)):
+            spot = spots[char]
+            if spot is None:
+                continue
+            place, inner = token_place(spot, sample.image.size, encoded.images[-1])
+            if place != NOWHERE:
+                pointers[start + index] = last + 1 - own + place
+                bins[start + index] = inner if sample.glyphs else NOWHERE
+
+    def _point_at_question(
+        self, ids: list[int], turn: Turn, start: int, pointers: list[int]
+    ) -> None:
+        stretch = repeated(turn)
+        if stretch is None:
+            return
+        wanted = [i for i, char in enumerate(self._spans(turn.answer)) if char in range(*stretch)]
+        tokens = [ids[start + i] for i in wanted]
+        for place in range(start - len(tokens), -1, -1):
+            if ids[place : place + len(tokens)] == tokens:
+                for number, index in enumerate(wanted):
+                    pointers[start + index] = place + number
+                return
 
     def _spans(self, answer: str) -> list[int]:
         """The first character of every token of an answer."""

@@ -25,7 +25,8 @@ Labels = npt.NDArray[np.float32]
 def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, rows: int) -> Labels:
     """Labels of all local tiles: float32 [rows * columns, 196, 6]; distances in tiles.
 
-    Where objects overlap, the later one is on top.
+    Where objects overlap, the later one is on top. The corners of a box show background as
+    often as the object, so cells outside of the box's ellipse are unknown: -1.
     """
     scale, left, top = placement(size, columns, rows)
     x = _centres(columns)
@@ -46,9 +47,17 @@ def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, r
         cells[..., 3] = (y[down][:, None] - y0) / TILE
         cells[..., 4] = (x1 - x[across][None, :]) / TILE
         cells[..., 5] = (y1 - y[down][:, None]) / TILE
+        from_middle = _square(x[across], x0, x1)[None, :] + _square(y[down], y0, y1)[:, None]
+        cells[from_middle > 1] = -1
         grid[area] = cells
     tiles = grid.reshape(rows, CELLS, columns, CELLS, FIELDS).transpose(0, 2, 1, 3, 4)
     return tiles.reshape(rows * columns, CELLS * CELLS, FIELDS)
+
+
+def _square(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.float64]:
+    """The square of the distance from the middle, 1 at the ends."""
+    squares: npt.NDArray[np.float64] = ((values - (low + high) / 2) / ((high - low) / 2)) ** 2
+    return squares
 
 
 def _centres(tiles: int) -> npt.NDArray[np.float64]:

@@ -146,21 +146,21 @@ class MultiHeadLatentAttention(nn.Module):
             mixed = self._expanded(q_nope, q_rope, latent, k_rope, mask)
         return self.o_proj(_merge_heads(mixed))  # type: ignore[no-any-return]
 
-    def head_scores(self, hidden: Tensor, tables: Tables, head: int) -> Tensor:
-        """Attention scores of one head before mask and softmax: [B, T, H] -> [B, T, T].
+    def head_scores(self, hidden: Tensor, tables: Tables, heads: int) -> Tensor:
+        """Scores of the first ``heads`` heads: [B, T, H] -> [B, heads, T, T], no mask, no softmax.
 
         ``hidden`` is the layer's input after its norm; what training supervises to teach
         the decoder where to look.
         """
         batch, length, _ = hidden.shape
-        query = self._query(hidden).view(batch, length, self.heads, -1)[:, None, :, head]
-        q_nope, q_rope = query.split([self.nope, self.rope], dim=-1)
+        query = self._query(hidden).view(batch, length, self.heads, -1)[:, :, :heads]
+        q_nope, q_rope = query.transpose(1, 2).split([self.nope, self.rope], dim=-1)
         latent, k_rope = self.kv_a_proj_with_mqa(hidden).split([self.rank, self.rope], dim=-1)
-        k_nope = self.kv_b_proj(self.kv_a_layernorm(latent))[:, head, None, :, : self.nope]
+        k_nope = self.kv_b_proj(self.kv_a_layernorm(latent))[:, :heads, :, : self.nope]
+        k_rope = rotate(deinterleave(k_rope[:, None]), *tables).expand(-1, heads, -1, -1)
         query = torch.cat([q_nope, rotate(deinterleave(q_rope), *tables)], dim=-1)
-        key = torch.cat([k_nope, rotate(deinterleave(k_rope[:, None]), *tables)], dim=-1)
-        scores: Tensor = (query * self.scale) @ key.transpose(-1, -2)
-        return scores[:, 0]
+        key = torch.cat([k_nope, k_rope], dim=-1)
+        return (query * self.scale) @ key.transpose(-1, -2)  # type: ignore[no-any-return]
 
     def _query(self, hidden: Tensor) -> Tensor:
         if hasattr(self, "q_proj"):

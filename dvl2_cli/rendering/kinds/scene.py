@@ -48,21 +48,24 @@ def draw(rng: random.Random, split: Split) -> Draft:
 
 
 def compose(
-    objects: list[Object], size: tuple[int, int], rng: random.Random
+    objects: list[Object], size: tuple[int, int], rng: random.Random, *, crowded: bool = False
 ) -> tuple[Canvas, Background]:
-    """Draw the objects on a background of ``size``; those that find no room are left out."""
+    """Draw the objects on a background of ``size``; those that find no room are left out.
+
+    ``crowded``: objects are smaller, and may be anywhere.
+    """
     background = _fitting_background(objects, rng, *size)
     canvas = Canvas(background.image)
     overlap = 0.15 if rng.random() < 0.25 else 0.0
     for thing in objects:
         if _shows(thing, background.base):
-            _add(canvas, thing, overlap, rng)
+            _add(canvas, thing, overlap, rng, crowded=crowded)
     return canvas, background
 
 
-def random_objects(rng: random.Random, split: Split) -> list[Object]:
-    """One to eight objects, two to eight in the test split, some of them alike."""
-    count = rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8))
+def random_objects(rng: random.Random, split: Split, count: int = 0) -> list[Object]:
+    """``count`` or one to eight objects, at least two in the test split, some of them alike."""
+    count = count or rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8))
     chosen: list[Object] = []
     if split == "test":
         count = max(2, count)
@@ -132,11 +135,15 @@ def _fitting_background(
     return background
 
 
-def _add(canvas: Canvas, thing: Object, overlap: float, rng: random.Random) -> None:
+def _add(
+    canvas: Canvas, thing: Object, overlap: float, rng: random.Random, *, crowded: bool
+) -> None:
     """Draw the object where there is room; left out when there is none after many tries."""
     width, height = canvas.size
     for attempt in range(60):
         sizes = ("small", "medium", "medium", "large") if attempt < 12 else ("small", "medium")
+        if crowded:
+            sizes = ("small", "small", "medium")
         size_name = rng.choice(sizes)
         low, high = _SIZES[size_name]
         side = round(min(width, height) * rng.uniform(low, high))
@@ -147,7 +154,7 @@ def _add(canvas: Canvas, thing: Object, overlap: float, rng: random.Random) -> N
         sprite = _sprite(thing, side, rng)
         box = (left, top, left + sprite.width, top + sprite.height)
         place = place_of(box, width, height)
-        if place is None and attempt < 40:
+        if place is None and attempt < 40 and not crowded:
             continue
         canvas.image.paste(sprite, (left, top), sprite)
         canvas.things.append(Thing(thing.name, thing.colour, box, place, size_name))

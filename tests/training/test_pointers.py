@@ -1,0 +1,131 @@
+"""Where answer tokens are to be read from, and what the fingers are taught."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2.rope import rotary_tables
+from dvl2_cli.rendering.render import render
+from dvl2_cli.rendering.sample import Mention, Sample, Turn
+from dvl2_cli.training.finger import last_known
+from dvl2_cli.training.pointers import character_spots, repeated
+from dvl2_cli.training.recipe import Stage
+from dvl2_cli.training.rendered import RenderedBatches
+from tests.golden_data import ROOT
+from tests.rendering.fonts_here import need_all
+
+STAGE = Stage(name="read", steps=1, learning_rate=1e-3, pointer_loss=1.0, tiles=2)
+
+
+def scenes(count: int) -> list[Sample]:
+    need_all()
+    return [render("scene", seed, "test") for seed in range(count)]
+
+
+def batches(kind: str) -> RenderedBatches:
+    need_all()
+    processor = DeepseekVLV2Processor.from_pretrained(ROOT / "checkpoints" / "mla")
+    return RenderedBatches(dataclasses.replace(STAGE, mix={kind: 1.0}), 1, processor)
+
+
+def test_what_an_answer_says_of_an_object_is_seen_within_its_box() -> None:
+    for sample in scenes(6):
+        assert sample.image is not None
+        for turn in sample.turns:
+            for mention in turn.mentions:
+                said = turn.answer[mention.start : mention.end].lower()
+                x, y = mention.x * sample.image.width, mention.y * sample.image.height
+                under = [t for t in sample.things if t.box[0] < x < t.box[2]]
+                under = [t for t in under if t.box[1] < y < t.box[3]]
+                names = " ".join(t.name for t in under)
+                assert under
+                if turn.task.startswith("caption"):
+                    assert any(word in said for word in names.split()), (said, names)
+
+
+def test_every_object_of_a_caption_is_mentioned() -> None:
+    for sample in scenes(6):
+        caption = next(turn for turn in sample.turns if turn.task == "caption")
+        assert len(caption.mentions) == len(sample.things)
+        spots = character_spots(caption, (), (384, 384))
+        mentioned = {at for m in caption.mentions for at in range(m.start, m.end)}
+        assert {i for i, spot in enumerate(spots) if spot is not None} == mentioned
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "stretch"),
+    [
+        ("<|ref|>the car<|/ref|>.", "<|ref|>the car<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>", (7, 14)),
+        ("<|ref|>a dog<|/ref|>.", "There is no dog in this image.", (12, 15)),
+        ("Repeat: to be", "to be", (0, 5)),
+        ("Where is the car?", "left", None),
+        ("How many cars are there?", "2", None),
+        ("Two\nlines", "Two\nlines", None),
+    ],
+)
+def test_what_is_repeated_from_the_question(
+    question: str, answer: str, stretch: tuple[int, int] | None
+) -> None:
+    assert repeated(Turn(question, answer)) == stretch
+
+
+def test_a_mention_and_a_box_have_their_own_spots() -> None:
+    answer = "a cat <|ref|>x<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>"
+    spots = character_spots(Turn("", answer, "", (Mention(0, 5, 0.25, 0.5),)), (), (200, 100))
+    assert spots[:5] == [(50.0, 50.0)] * 5
+    assert spots[5] is None
+    assert spots[6] == (100.0, 50.0)
+
+
+def test_pointers_at_the_question_point_at_the_same_token() -> None:
+    data = batches("chat")
+    pairs = []
+    for number in range(20):
+        batch = data[number]
+        if batch.pointers is not None:
+            for row, token in (batch.pointers >= 0).nonzero().tolist():
+                place = int(batch.pointers[row, token])
+                pairs.append((int(batch.ids[row, token]), int(batch.ids[row, place])))
+                assert place < token
+    assert len(pairs) > 20
+    assert all(here == there for here, there in pairs)
+
+
+def test_print_points_at_tokens_of_its_picture() -> None:
+    data = batches("primer")
+    batch = data[0]
+    assert batch.pointers is not None
+    known = batch.pointers >= 0
+    image = data.processor.tokens.image
+    assert int(known.sum()) > 50
+    assert bool((batch.ids.gather(1, batch.pointers.clamp(min=0))[known] == image).all())
+
+
+def test_a_token_without_a_place_has_that_of_the_one_before_it_in_the_same_answer() -> None:
+    labels = torch.tensor([[-100, -100, 1, 1, 1, -100, 1, 1]])
+    values = torch.tensor([[-1, -1, -1, 5, -1, -1, -1, 7]])
+    assert last_known(values, labels).tolist() == [[-1, -1, -1, 5, 5, -1, -1, 7]]
+
+
+def test_scores_are_what_the_attention_attends_with() -> None:
+    folder = ROOT / "checkpoints" / "mla"
+    model = DeepseekVLV2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    config = model.config.language
+    attention = model.language.model.layers[1].self_attn
+    hidden = torch.randn(1, 9, config.hidden_size, generator=torch.Generator().manual_seed(1))
+    tables = rotary_tables(torch.arange(9)[None], attention.rope, config.rope_theta)
+    scores = attention.head_scores(hidden, tables, 2)
+    past = torch.ones(9, 9, dtype=torch.bool).tril()
+    weights = scores.masked_fill(~past, -torch.inf).softmax(-1)
+    latent = attention.kv_a_proj_with_mqa(hidden)[..., : attention.rank]
+    values = attention.kv_b_proj(attention.kv_a_layernorm(latent))[:, :2, :, attention.nope :]
+    # Heads that were not scored add nothing.
+    with torch.no_grad():
+        attention.o_proj.weight[:, 2 * attention.value_dim :] = 0
+    mixed = (weights @ values).transpose(1, 2).flatten(2)
+    wanted = mixed @ attention.o_proj.weight[:, : 2 * attention.value_dim].T
+    torch.testing.assert_close(attention(hidden, tables, None, None), wanted)
