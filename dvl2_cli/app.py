@@ -153,6 +153,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("dvl2: cancelled", file=sys.stderr)
         sys.exit(130)
+    except SystemExit as error:
+        # typer and rich leave with 1 where nobody reads what they write.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _detach_stdout()
+        sys.exit(0)
     except BrokenPipeError:
         _detach_stdout()
         sys.exit(0)

@@ -35,6 +35,22 @@ def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
     reader.stderr.close()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("ls",), ("ls", "--json"), ("show", "nano"), ("help",), ("help", "ls"), ("--help",)],
+)
+def test_a_pipe_that_was_closed_before_the_first_byte_is_silent(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = Process(tmp_path).run(*arguments, stdout=writing)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
