@@ -166,6 +166,8 @@ class GroundTask:
             return GroundResult.failure(found.error, source)
         try:
             result = self._ask(run, found, examples)
+            if result.finish_reason == "cancelled":
+                return result  # half of the boxes are no crops, drawing or annotation
             return self._save_pictures(run, result, found)
         except Dvl2Error as error:
             if is_fatal(error):
@@ -176,7 +178,8 @@ class GroundTask:
         images = [item.image for item in (*examples, picture)]
         located = []
         warnings = list(picture.notes)
-        for phrase, question in self.wanted.questions():
+        questions = self.wanted.questions()
+        for phrase, question in questions:
             request = run.request(question, images, constraint=self.wanted.constraint())
             answer = run.ask(request)
             located.append(Located(phrase, answer))
@@ -185,7 +188,10 @@ class GroundTask:
             if run.interrupts.cancel.is_set():
                 break
         result = ground_result(
-            located, (picture.width, picture.height), as_caption=self.wanted.caption
+            located,
+            (picture.width, picture.height),
+            as_caption=self.wanted.caption,
+            complete=len(located) == len(questions),
         )
         return dataclasses.replace(
             result,
@@ -242,15 +248,16 @@ class GroundTask:
         unusable = empty and (bool(result.rejected) or result.finish_reason == "loop")
         run.count(result, code=5 if unusable else int(empty and self.fail_empty))
         if self._writer is not None:
-            self._results.append(result)
+            if result.finish_reason != "cancelled":
+                self._results.append(result)
         elif self.form == "json":
             run.output.json(result.as_json())
         elif result.status != "failed":
             run.output.text(as_text(result))
 
     def _write(self, run: Run) -> None:
-        if self._writer is None:
-            return
+        if self._writer is None or not self._results:
+            return  # no annotations are asked for, or Ctrl-C came before any was whole
         files = self._writer(self._results)
         if self.output is not None:
             write_files(self.output, files)

@@ -24,10 +24,15 @@ class Located:
 
 
 def ground_result(
-    located: Sequence[Located], size: tuple[int, int], *, as_caption: bool = False
+    located: Sequence[Located],
+    size: tuple[int, int],
+    *,
+    as_caption: bool = False,
+    complete: bool = True,
 ) -> GroundResult:
     """Objects of one picture of ``size`` (width, height), without source and model.
 
+    ``complete`` is False where Ctrl-C left some of the phrases unasked.
     An answer that ended badly, or held boxes none of which could be read, makes the status
     "partial" and gives a warning.
     """
@@ -42,7 +47,8 @@ def ground_result(
     usage = UsageTotals()
     for item in located:
         usage = usage.plus(item.answer.usage)
-    reason = min((item.answer.finish_reason for item in located), key=_WORST_FIRST.index)
+    ends = [item.answer.finish_reason for item in located]
+    reason = min(ends, key=_WORST_FIRST.index) if complete else "cancelled"
     warnings = _warnings(reason, len(objects), rejected)
     return GroundResult(
         status="partial" if warnings else "ok",

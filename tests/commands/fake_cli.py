@@ -2,7 +2,8 @@
 
     python tests/commands/fake_cli.py ANSWERS.json ocr page.png …
 
-ANSWERS.json has {"answer": text or {substring of the prompt: text}, "finish_reason": …,
+ANSWERS.json has {"answer": text, {substring of the prompt: text} or [text of each request, the
+last one's also of all that follow], "finish_reason": …,
 "delay": seconds before each answer, "pace": seconds before each token, "log": file that
 gets a line for each request, "peak": file that gets the process's memory status at its end}.
 """
@@ -52,6 +53,8 @@ def engine_from(script: dict[str, Any]) -> FakeEngine:
                 return answers
             size = request.messages[-1].images[-1].size
             return answers.replace("{size}", f"{size[0]}x{size[1]}")
+        if isinstance(answers, list):
+            return str(answers.pop(0) if len(answers) > 1 else answers[0])
         content = request.messages[-1].content
         return str(next((text for key, text in answers.items() if key in content), "nothing"))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
+
+import pytest
 
 from tests.commands.conftest import picture
 from tests.commands.fake_process import Process
@@ -32,18 +35,28 @@ def test_ctrl_c_once_finishes_every_phrase_of_the_picture(tmp_path: Path) -> Non
     assert all(row["finish_reason"] == "stop" and len(row["objects"]) == 2 for row in rows)
 
 
-def test_ctrl_c_twice_stops_at_once_and_keeps_what_was_found(tmp_path: Path) -> None:
-    process = Process(tmp_path, answer=CAR + " and" * 2000, pace=0.01)
-    out = tmp_path / "labels"
-    running = process.start("ground", folder(tmp_path), "car", "-f", "coco", "-o", out)
+@pytest.mark.parametrize("finished", [0, 1])
+def test_ctrl_c_twice_stops_at_once_and_keeps_the_pictures_that_are_whole(
+    tmp_path: Path, finished: int
+) -> None:
+    process = Process(tmp_path, answer=[CAR] * finished + [CAR + " and" * 2000], pace=0.01)
+    out, crops = tmp_path / "labels", tmp_path / "crops"
+    files = ("-f", "coco", "-o", out, "--crop-dir", crops)
+    running = process.start("ground", folder(tmp_path), "car", *files)
     assert running.stderr is not None
-    wait_for(lambda: process.asked() >= 1)
+    wait_for(lambda: process.asked() >= finished + 1)
+    time.sleep(2)  # the box is there, the end of the answer is not
     running.send_signal(signal.SIGINT)
     assert b"finishing this one" in running.stderr.readline()
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=15)
     assert running.returncode == 130
     assert b"Traceback" not in errors
-    assert process.asked() == 1
-    document = json.loads((out / "annotations.json").read_text(encoding="utf-8"))
-    assert len(document["images"]) == 1
+    assert process.asked() == finished + 1
+    assert len(list(crops.iterdir())) == finished
+    assert [path.name for path in out.iterdir()] == ["annotations.json"] * finished
+    for path in out.iterdir():
+        document = json.loads(path.read_text(encoding="utf-8"))
+        assert [item["file_name"] for item in document["images"]] == [
+            str(tmp_path / "in" / "0.png")
+        ]
