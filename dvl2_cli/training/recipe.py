@@ -28,6 +28,8 @@ class Stage:
     conversations instead, read ``epochs`` times where ``steps`` is 0.
     ``tokens`` bounds a micro-batch (text and image tokens, padding included) and ``tiles``
     the pictures' tiles; ``micro_batches`` of them, over all processes, make a step.
+    ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
+    that it learns to go on after a mistake of its own.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Stage:
     language_loss: float = 1.0
     balance_loss: float = 0.001
     bias_rate: float = 0.001
+    noise: float = 0.0
     mix: dict[str, float] = field(default_factory=dict)
 
 
@@ -100,7 +103,11 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         if bool(stage.mix) == bool(stage.data):
             raise UsageError(f"{place}: give either mix or data")
         if stage.data and (
-            stage.dense_loss or stage.thing_loss or stage.pointer_loss or stage.tower != "full"
+            stage.dense_loss
+            or stage.thing_loss
+            or stage.pointer_loss
+            or stage.tower != "full"
+            or stage.noise
         ):
             raise UsageError(f"{place}: with data, only language_loss can be trained")
         if recipe.lora is not None and "language" not in stage.train:
@@ -138,6 +145,8 @@ def check_stage(stage: Stage, where: str) -> None:
     for key in ("learning_rate", "warmup", "decay", "final", "weight_decay"):
         if getattr(stage, key) < 0:
             raise UsageError(f"{where}: {key} must not be negative")
+    if not 0 <= stage.noise < 1:
+        raise UsageError(f"{where}: noise must be at least 0 and below 1")
     if any(share < 0 for share in stage.mix.values()) or (
         stage.mix and not sum(stage.mix.values())
     ):

@@ -97,6 +97,9 @@ class RenderedBatches(Dataset[MicroBatch]):
             if self.stage.pointer_loss:
                 pointers, bins = self._pointers(encoded, sample)
                 encoded = replace(encoded, pointers=pointers, bins=bins)
+            if self.stage.noise and sample.glyphs:
+                wrong = mistaken(encoded.ids, encoded.labels, self.stage.noise, rng)
+                encoded = replace(encoded, ids=wrong)
             samples.append(encoded)
             marks.append(_all_labels(encoded, sample))
             objects.append(_all_things(encoded, sample))
@@ -179,6 +182,15 @@ def _messages(sample: Sample) -> list[dict[str, str]]:
             {"role": "<|Assistant|>", "content": turn.answer},
         ]
     return messages
+
+
+def mistaken(ids: list[int], labels: list[int], share: float, rng: random.Random) -> list[int]:
+    """``ids`` with that share of the answers' tokens replaced by others of the answers."""
+    answers = [token for token, label in zip(ids, labels, strict=True) if label != -100]
+    return [
+        rng.choice(answers) if label != -100 and rng.random() < share else token
+        for token, label in zip(ids, labels, strict=True)
+    ]
 
 
 def answer_starts(labels: list[int]) -> list[int]:

@@ -129,3 +129,14 @@ def test_scores_are_what_the_attention_attends_with() -> None:
     mixed = (weights @ values).transpose(1, 2).flatten(2)
     wanted = mixed @ attention.o_proj.weight[:, : 2 * attention.value_dim].T
     torch.testing.assert_close(attention(hidden, tables, None, None), wanted)
+
+
+def test_the_decoder_is_shown_mistakes_but_not_taught_them() -> None:
+    plain, noisy = batches("primer"), batches("primer")
+    noisy.stage = dataclasses.replace(noisy.stage, noise=0.1)
+    shown, right = noisy[0], plain[0]
+    other = shown.ids[0] != right.ids[0]
+    learned = right.labels[0] != -100
+    assert bool((shown.labels[0] == right.labels[0]).all())
+    assert not bool(other[~learned].any())
+    assert 0.02 < float(other[learned].float().mean()) < 0.2
