@@ -22,6 +22,7 @@ from dvl2_cli.files import atomic_write, output_error
 from dvl2_cli.quantizing.journal import JOURNAL, Finished, Journal
 from dvl2_cli.quantizing.layout import Shard, Target, plan_shards
 from dvl2_cli.quantizing.reading import read_tensor, tensor_bytes
+from dvl2_cli.quantizing.replacing import replace_folder
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.keys import ABSORBED
 from dvl2_cli.store.shards import INDEX, SINGLE
@@ -95,15 +96,6 @@ def finish(info: CheckpointInfo, kind: PackedKind, partial: Path, final: Path) -
         replace_folder(partial, final)
     except OSError as error:
         raise output_error(final, error) from error
-
-
-def replace_folder(partial: Path, final: Path) -> None:
-    """Rename ``partial`` to ``final``; an older folder there is gone only afterwards."""
-    old = final.with_name(f".{final.name}.old.{os.getpid()}")
-    if final.exists():
-        final.rename(old)
-    partial.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def copy_size(info: CheckpointInfo, kind: PackedKind) -> int:

@@ -23,12 +23,12 @@ from dvl2_cli.quantizing.conversion import (
     copy_companions,
     file_hash,
     identity,
-    replace_folder,
     write_report,
 )
 from dvl2_cli.quantizing.journal import JOURNAL, Journal
 from dvl2_cli.quantizing.layout import class_and_kind, layer_groups
 from dvl2_cli.quantizing.reading import read_tensor
+from dvl2_cli.quantizing.replacing import replace_folder
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.shards import INDEX
 

@@ -13,6 +13,7 @@ from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.files import output_error
 from dvl2_cli.quantizing.conversion import ClassError, Progress, convert, finish
 from dvl2_cli.quantizing.journal import JOURNAL
+from dvl2_cli.quantizing.replacing import settle
 from dvl2_cli.quantizing.verify import check_hashes
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.copies import is_current
@@ -62,6 +63,7 @@ def quantize_model(
     _check_replaceable(folder)
     partial = folder.with_name(f"{folder.name}.partial")
     with _one_at_a_time(folder):
+        settle(folder)
         if is_current(folder, source):
             return Outcome(folder, made=False, errors=[])
         if not verified and not (partial / JOURNAL).exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dvl2_cli.errors import ModelError, OutputError
 from dvl2_cli.quantizing.conversion import REPORT, file_hash
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.quantizing.quantize import Format, quantize_model
+from dvl2_cli.quantizing.replacing import replace_folder
 from dvl2_cli.store.records import Record, StoredFile, write_record
 from tests import golden_data
 
@@ -138,6 +140,57 @@ def test_a_shard_that_shrinks_meanwhile_is_named_and_the_rest_is_kept(tmp_path: 
     assert (tmp_path / "copy.partial" / JOURNAL).exists()
     shard.write_bytes(content)
     assert quantize_model(source, Format.int4, tmp_path / "copy", silent).made
+
+
+def test_a_kill_between_the_renames_loses_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, copy = own_checkpoint(tmp_path / "source"), tmp_path / "c[o]py"
+    quantize_model(source, Format.int4, copy, silent)
+    content = shard_of(copy).read_bytes()
+    copy.rename(tmp_path / ".c[o]py.old.4711")
+    assert not quantize_model(source, Format.int4, copy, silent).made
+    assert shard_of(copy).read_bytes() == content
+    # As long as a newer one is not there, it stays.
+    copy.rename(tmp_path / ".c[o]py.old.4711")
+    later = time.time() + 60
+    os.utime(shard_of(source), (later, later))
+    with monkeypatch.context() as broken:
+        fail_after(broken, "pwrite", 60, errno.ENOSPC)
+        with pytest.raises(OutputError):
+            quantize_model(source, Format.int4, copy, silent)
+    assert shard_of(copy).read_bytes() == content
+
+
+def test_a_kill_after_the_renames_leaves_no_second_copy(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    quantize_model(SOURCE, Format.int4, copy, silent)
+    left = tmp_path / ".copy.old.4711"
+    left.mkdir()
+    (left / "config.json").write_text("{}", encoding="utf-8")
+    assert not quantize_model(SOURCE, Format.int4, copy, silent).made
+    assert not left.exists()
+
+
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, partial = tmp_path / "copy", tmp_path / "copy.partial"
+    for folder in (copy, partial):
+        folder.mkdir()
+    (copy / "old").touch()
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path == partial:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError):
+        replace_folder(partial, copy)
+    assert (copy / "old").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "copy.partial"]
 
 
 @pytest.fixture
