@@ -93,10 +93,11 @@ def _list(json: bool) -> None:
             Output().line(f"{row['name']}\t{_shown(row['value'])}\t{row['source']}")
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.console import Console
     from dvl2_cli.ui.control import printable
 
     table = Table(box=box.SIMPLE)
@@ -106,7 +107,7 @@ def _list(json: bool) -> None:
         style = "dim" if row["source"] == "default" else "bold"
         shown = (row["name"], _shown(row["value"]), str(row["source"]), RULES[row["name"]].help)
         table.add_row(*(Text(printable(cell), style) for cell in shown))
-    Console().print(table)
+    Console(CommonOptions()).rich_out().print(table)
 
 
 def _get(name: str, json: bool) -> None:

@@ -43,9 +43,10 @@ def ps(
     elif not running:
         typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
     else:
-        from rich.console import Console
+        from dvl2_cli.options import CommonOptions
+        from dvl2_cli.ui.console import Console
 
-        Console().print(_table(running))
+        Console(CommonOptions()).rich_out().print(_table(running))
 
 
 def _stop(paths: list[Path]) -> None:

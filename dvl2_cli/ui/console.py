@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.ui.control import one_line
 
@@ -21,13 +21,16 @@ NANO_NOTICE = (
     "for the real one: dvl2 pull deepseek-ai/deepseek-vl2-tiny"
 )
 
+# Names of files and models may look like Rich's markup or an emoji's name.
+_PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+
 
 class Console:
     """One run's way of speaking to the user.
 
     Lines on stderr start with "dvl2: ", have no control characters, and obey --quiet and
-    --verbose. ``rich_out`` and ``rich_err`` are Rich consoles, plain where NO_COLOR,
-    --no-color, TERM=dumb or a pipe ask for that.
+    --verbose. ``rich_out`` and ``rich_err`` are Rich consoles that take text as it is, plain
+    where NO_COLOR, --no-color, TERM=dumb or a pipe ask for that.
     """
 
     def __init__(self, common: CommonOptions) -> None:
@@ -105,13 +108,13 @@ class Console:
         """A Rich console on stdout."""
         from rich.console import Console as RichConsole
 
-        return RichConsole(no_color=not self.colour, highlight=False)
+        return RichConsole(no_color=not self.colour, **_PLAIN)
 
     def rich_err(self) -> RichConsole:
         """A Rich console on stderr."""
         from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=True, no_color=self._no_color, highlight=False)
+        return RichConsole(stderr=True, no_color=self._no_color, **_PLAIN)
 
 
 def _is_tty(stream: object) -> bool:

@@ -40,7 +40,7 @@ class Progress:
 
         self._bar = RichProgress(
             SpinnerColumn(),
-            TextColumn(self._what),
+            TextColumn(self._what, markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
