@@ -47,7 +47,7 @@ def state_journal(kind: str, what: object, fingerprint: str) -> Journal:
     from platformdirs import user_state_path
 
     digest = hashlib.sha256(repr(what).encode("utf-8", "replace")).hexdigest()[:24]
-    folder = user_state_path("dvl2") / kind
+    folder = user_state_path("dvl2", appauthor=False) / kind
     _drop_old(folder)
     return Journal(folder / f"{digest}.journal", fingerprint)
 

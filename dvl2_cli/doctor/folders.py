@@ -41,7 +41,8 @@ def _settings() -> Check:
         if settings.source(name) != "default"
     ]
     where = f"{path}" if path.exists() else f"{path} (not there, so defaults hold)"
-    return ok(GROUP, "settings", where, "; ".join(changed) or None)
+    # The file is written anew beside the old one, so its folder is what counts.
+    return _kept("settings", path.parent, "; ".join(changed) or None, found=where)
 
 
 def _models() -> Check:
@@ -51,7 +52,7 @@ def _models() -> Check:
     free = shutil.disk_usage(_existing(folder)).free
     found = f"{folder}, {format_size(free)} free"
     reason = "from DVL2_MODELS" if os.environ.get("DVL2_MODELS") else None
-    if not _writable(folder):
+    if _closed(folder) is not None:
         remedy = "Set DVL2_MODELS to a folder of yours, or change its permissions."
         return Check(GROUP, "models", Status.WARNING, found, "it cannot be written", remedy)
     if free < _LEAST_DISK:
@@ -85,14 +86,19 @@ def _state() -> Check:
     from platformdirs import user_state_path
 
     folder = user_state_path("dvl2", appauthor=False)
-    return _kept("state", folder, "where a stopped run goes on, and what was typed in chat")
+    reason = "where a stopped run goes on, and what was typed in chat"
+    return _kept("state", folder, reason, inside=True)
 
 
-def _kept(name: str, path: Path, reason: str | None) -> Check:
-    if _writable(path):
-        return ok(GROUP, name, str(path), reason)
-    remedy = f"Change the permissions of {_existing(path)}."
-    return Check(GROUP, name, Status.WARNING, str(path), "it cannot be written", remedy)
+def _kept(
+    name: str, path: Path, reason: str | None, *, found: str | None = None, inside: bool = False
+) -> Check:
+    shown = found or str(path)
+    closed = _closed(path, inside=inside)
+    if closed is None:
+        return ok(GROUP, name, shown, reason)
+    remedy = f"Change the permissions of {closed}."
+    return Check(GROUP, name, Status.WARNING, shown, f"{closed} cannot be written", remedy)
 
 
 def _sockets() -> Check:
@@ -113,5 +119,17 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _closed(path: Path, *, inside: bool = False) -> Path | None:
+    """What keeps ``path`` from being written: itself, its folder, or where it would be made.
+
+    With ``inside`` also what lies in it, which another user may have made.
+    """
+    there = _existing(path)
+    looked_at = [there] if there.is_dir() else [there.parent, there]
+    if inside and there == path and there.is_dir() and os.access(there, os.R_OK):
+        looked_at += sorted(there.iterdir())
+    return next((item for item in looked_at if not _writable(item)), None)
+
+
 def _writable(path: Path) -> bool:
-    return os.access(_existing(path), os.W_OK)
+    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)

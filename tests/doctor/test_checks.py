@@ -17,6 +17,7 @@ from dvl2_cli.doctor.folders import folder_checks
 from dvl2_cli.doctor.machine import machine_checks
 from dvl2_cli.doctor.models import model_reports
 from dvl2_cli.engine.local.self_test import SelfTest, run_self_test
+from dvl2_cli.history.store import History
 from dvl2_cli.planning.hardware import Fact
 from dvl2_cli.store.places import nano_folder
 from tests import golden_data
@@ -107,6 +108,39 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     check = by_name(folder_checks())["models"]
     assert check.status is Status.WARNING
     assert "DVL2_MODELS" in (check.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"),
+    [
+        ("settings", "config/dvl2"),
+        ("models", "data/dvl2/models"),
+        ("chat history", "data/dvl2"),
+        ("chat history", "data/dvl2/history.db"),
+        ("state", "state/dvl2"),
+        ("state", "state/dvl2/captions"),
+        ("state", "state/dvl2/ocr"),
+        ("state", "state"),
+    ],
+)
+def test_every_folder_that_dvl2_writes_to_is_looked_at(
+    user_folders: Path, monkeypatch: pytest.MonkeyPatch, name: str, closed: str
+) -> None:
+    if closed.endswith(".db"):
+        History(user_folders / closed).close()
+    elif closed != "state":
+        (user_folders / closed).mkdir(parents=True)
+    assert by_name(folder_checks())[name].status is Status.OK
+    # Root may write everywhere: what the system would say to anyone else.
+    asked = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != user_folders / closed and asked(path, mode)
+    )
+    check = by_name(folder_checks())[name]
+    assert check.status is Status.WARNING
+    assert check.remedy
+    if name != "models":
+        assert check.remedy == f"Change the permissions of {user_folders / closed}."
 
 
 @pytest.fixture
