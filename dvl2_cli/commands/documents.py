@@ -85,9 +85,9 @@ class Documents:
         if path != self._path:
             self._finish_document()
             self._start_document(path, result)
-        if self._streamed and result.quality.retries == 0 and result.quality.bands == 1:
-            self._write("\n")
-        else:
+        if self._streamed:
+            self._run.output.end_line()
+        if not (self._streamed and result.quality.retries == 0 and result.quality.bands == 1):
             page = self._writer.page(result, self._index)
             # A form feed would move the cursor of a terminal.
             self._write(page.replace("\f", "\n", 1) if self._on_terminal else page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ class Run:
         self.common = common
         self.console = Console(common)
         self.output = Output()
+        self.console.follow(self.output)
         self.interrupts = Interrupts(several=several)
         self.sampling = sampling_of(settings, max_tokens=max_tokens)
         self.tiles = tiles_of(settings)
@@ -67,6 +69,9 @@ class Run:
         trace: TracebackType | None,
     ) -> None:
         self.interrupts.__exit__(kind, error, trace)
+        if error is not None and self.output.is_tty:
+            with contextlib.suppress(Dvl2Error):
+                self.output.end_line()  # what went wrong is said on a line of its own
         if self._engine is not None:
             self._engine.close()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
     from dvl2_cli.engine.events import Started, Usage
     from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.output import Output
 
 NANO_NOTICE = (
     "answers come from nano, the small model bundled for trying dvl2 out; "
@@ -41,16 +42,22 @@ class Console:
         self.out_is_tty = _is_tty(sys.stdout)
         self.err_is_tty = _is_tty(sys.stderr)
         self._said: set[str] = set()
+        self._streaming: Output | None = None
 
     @property
     def colour(self) -> bool:
         """Whether stdout may carry colour."""
         return self.out_is_tty and not self._no_color and os.environ.get("TERM") != "dumb"
 
+    def follow(self, output: Output) -> None:
+        """Start messages on a line of their own where ``output`` streams to the same terminal."""
+        if self.out_is_tty and self.err_is_tty:
+            self._streaming = output
+
     def note(self, text: str) -> None:
         """Something worth knowing; silent with --quiet."""
         if not self.quiet:
-            _line(f"dvl2: {text}")
+            self._line(f"dvl2: {text}")
 
     def note_once(self, text: str) -> None:
         """As `note`, but each text only once per run."""
@@ -61,18 +68,18 @@ class Console:
     def detail(self, text: str) -> None:
         """A choice and its reason; only with --verbose."""
         if self.verbose:
-            _line(f"dvl2: {text}")
+            self._line(f"dvl2: {text}")
 
     def warn(self, text: str) -> None:
         """Something that makes a result doubtful; silent with --quiet."""
         if not self.quiet:
-            _line(f"dvl2: warning: {text}")
+            self._line(f"dvl2: warning: {text}")
 
     def error(self, text: str, hint: str | None = None) -> None:
         """A failure of one input; always shown."""
-        _line(f"dvl2: {text}")
+        self._line(f"dvl2: {text}")
         if hint:
-            _line(f"  {hint}")
+            self._line(f"  {hint}")
 
     def introduce(self, info: ModelInfo) -> None:
         """Name the model that answers and why it was chosen, once."""
@@ -97,12 +104,20 @@ class Console:
             return
         rate = usage.completion_tokens / usage.decode_seconds if usage.decode_seconds > 0 else 0.0
         subject = f"{what}: " if what else ""
-        _line(
+        self._line(
             f"dvl2: {subject}{usage.prompt_tokens} prompt tokens "
             f"({usage.image_tokens} of images) in {usage.prefill_seconds:.2f} s, "
             f"{usage.completion_tokens} tokens in {usage.decode_seconds:.2f} s "
             f"({rate:.1f} per second)"
         )
+
+    def _line(self, text: str) -> None:
+        if self._streaming is not None:
+            self._streaming.end_line()
+        # Messages that nobody can take, as on a closed pipe, must not stop the work.
+        with contextlib.suppress(OSError):
+            sys.stderr.write(one_line(text) + "\n")
+            sys.stderr.flush()
 
     def rich_out(self) -> RichConsole:
         """A Rich console on stdout."""
@@ -122,10 +137,3 @@ def _is_tty(stream: object) -> bool:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError):
         return False
-
-
-def _line(text: str) -> None:
-    # Messages that nobody can take, as on a closed pipe, must not stop the work.
-    with contextlib.suppress(OSError):
-        sys.stderr.write(one_line(text) + "\n")
-        sys.stderr.flush()

@@ -23,11 +23,19 @@ class Output:
 
     def __init__(self) -> None:
         self.is_tty = sys.stdout.isatty()
+        self._mid_line = False
 
     def text(self, text: str) -> None:
         """Write ``text`` as it is."""
         shown = printable(text) if self.is_tty else text
         self._write(shown.encode("utf-8", "replace").decode("utf-8"))
+        if shown:
+            self._mid_line = not shown.endswith("\n")
+
+    def end_line(self) -> None:
+        """End the line that the last text began, if it did not end it."""
+        if self._mid_line:
+            self.text("\n")
 
     def line(self, text: str) -> None:
         """Write ``text`` and a newline."""

@@ -34,20 +34,19 @@ class PlainView:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._last = ""
+        self._begun = False
 
     def feed(self, piece: str) -> None:
         """More of the answer."""
-        if not self._last:
+        if not self._begun:
             piece = piece.lstrip()
         if piece:
             self._output.text(piece)
-            self._last = piece[-1]
+            self._begun = True
 
     def close(self) -> None:
         """End the last line."""
-        if self._last not in ("", "\n"):
-            self._output.text("\n")
+        self._output.end_line()
 
 
 class MarkdownView:
