@@ -97,7 +97,7 @@ def test_the_wheel_holds_what_it_should(built: tuple[Path, Path]) -> None:
 @pytest.mark.skipif(not (NANO / "config.json").exists(), reason="nano is not trained yet")
 def test_nano_is_in_the_wheel(built: tuple[Path, Path]) -> None:
     found = names(built[0])
-    for name in ("config.json", "tokenizer.json", "processor_config.json"):
+    for name in ("config.json", "tokenizer.json", "processor_config.json", "LICENSE"):
         assert f"dvl2_nano/{name}" in found
     assert any(name.startswith("dvl2_nano/") and name.endswith(".safetensors") for name in found)
 

@@ -113,6 +113,13 @@ def test_show(home: Path) -> None:
     assert "2 of 4 routed and 1 shared in 1 layers, softmax greedy router" in plain
 
 
+def test_the_bundled_model_has_the_licence_of_dvl2() -> None:
+    (line,) = lines(run("show", "nano", "--json"), "show")
+    assert line["licence"] == "MIT License"
+    licence = Path(line["folder"]) / "LICENSE"
+    assert licence.read_bytes() == (Path(__file__).parents[2] / "LICENSE").read_bytes()
+
+
 def test_show_lists_everything_that_is_wrong(home: Path) -> None:
     folder = write_checkpoint(home / "mine")
     (folder / "tokenizer.json").unlink()

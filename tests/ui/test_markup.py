@@ -31,7 +31,7 @@ def test_lines_and_cells(stream: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_model_of_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine(f"a CPU {NAME}", 2, 2, 8, "no", {"torch": "2"})
-    speeds = Speeds(*range(1, 13), outside_kernels=None, lookup_gain=None)
+    speeds = Speeds(*range(1, 15))
     result = BenchResult(f"/models/{NAME}", "int4", machine, speeds, Memory(*range(1, 11)), 1, 1)
     render_bench(result, Console(CommonOptions()).rich_out())
     shown = capsys.readouterr().out
