@@ -44,7 +44,7 @@ def simple_commands(text: str) -> Iterator[list[str]]:
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
     words: list[str] = []
     for word in lexer:
-        if not set(word) <= set(_ENDS):
+        if not word or not set(word) <= set(_ENDS):
             words.append(word)
             continue
         if word[0] in "<>" and words and words[-1].isdecimal():
@@ -71,4 +71,7 @@ def jq_programs(text: str) -> Iterator[str]:
     for words in simple_commands(text):
         if "jq" in words:
             after = words[words.index("jq") + 1 :]
-            yield next((word for word in after if not word.startswith("-")), "")
+            while after and after[0].startswith("-"):
+                # --arg, --rawfile and their like have a name and a value.
+                del after[: 3 if re.match("--(raw|slurp)?(file|arg)", after[0]) else 1]
+            yield after[0] if after else ""
