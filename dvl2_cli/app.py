@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from dvl2_cli import __version__
 from dvl2_cli.errors import Dvl2Error, OutputError
 
+_CANCELLED = "dvl2: cancelled"
 _STREAM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 # name -> (module, one-line help, panel); the module has a `typer.Typer` called `app`.
@@ -151,9 +152,12 @@ def main() -> None:
         report(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("dvl2: cancelled", file=sys.stderr)
+        print(_CANCELLED, file=sys.stderr)
         sys.exit(130)
     except SystemExit as error:
+        if _interrupted(error):
+            print(_CANCELLED, file=sys.stderr)
+            raise
         # typer and rich leave with 1 where nobody reads what they write.
         if not isinstance(error.__context__, BrokenPipeError):
             raise
@@ -169,6 +173,12 @@ def main() -> None:
         _detach_stdout()
         report(OutputError(f"cannot write to stdout: {error.strerror}"))
         sys.exit(OutputError.exit_code)
+
+
+def _interrupted(error: SystemExit) -> bool:
+    """Whether typer left because of a Ctrl-C that no command had expected."""
+    reason = error.__context__
+    return reason is not None and isinstance(reason.__cause__, KeyboardInterrupt)
 
 
 def _open_closed_streams() -> None:

@@ -24,6 +24,7 @@ _VARIABLES = {
     "DVL2_CONFIG": "The settings file, instead of the one in the user's configuration folder.",
     "DVL2_MODELS": "Folder for pulled models.",
     "DVL2_SOCKET": "Socket of a warm model.",
+    "DVL2_API_KEY": "Key for the server of --server.",
     "DVL2_KERNELS": "0 runs in torch alone, without the compiled kernels.",
     "HF_ENDPOINT": "Mirror of the model hub for dvl2 pull.",
     "NO_COLOR": "No colour.",
