@@ -42,6 +42,11 @@ STEPS = (
     Step("compare-tiny", "tiny"),
     Step("tiny-int8", "tiny", quant="int8"),
     Step("small", "small"),
+    Step(
+        "small-4gb",
+        "small",
+        ("--max-memory", "4GB", "--answer-tokens", "8", "--prompt-tokens", "64"),
+    ),
     Step("compare-small", "small", ("--rounds", "3")),
     Step("27b", "27b", ("--answer-tokens", "24")),
     Step(

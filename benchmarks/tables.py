@@ -20,6 +20,7 @@ BENCHES = {
     "tiny": "Tiny",
     "tiny-int8": "Tiny, int8",
     "small": "Small",
+    "small-4gb": "Small under 4 GB",
     "27b": "27B",
     "27b-8gb": "27B under 8 GB",
 }
