@@ -141,10 +141,7 @@ def _add(
     """Draw the object where there is room; left out when there is none after many tries."""
     width, height = canvas.size
     for attempt in range(60):
-        sizes = ("small", "medium", "medium", "large") if attempt < 12 else ("small", "medium")
-        if crowded:
-            sizes = ("small", "small", "medium")
-        size_name = rng.choice(sizes)
+        size_name = rng.choice(_sizes_to_try(attempt, crowded=crowded))
         low, high = _SIZES[size_name]
         side = round(min(width, height) * rng.uniform(low, high))
         left, top = rng.randint(2, width - side - 2), rng.randint(2, height - side - 2)
@@ -159,6 +156,12 @@ def _add(
         canvas.image.paste(sprite, (left, top), sprite)
         canvas.things.append(Thing(thing.name, thing.colour, box, place, size_name))
         return
+
+
+def _sizes_to_try(attempt: int, *, crowded: bool) -> tuple[str, ...]:
+    if crowded:
+        return ("small", "small", "medium")
+    return ("small", "medium", "medium", "large") if attempt < 12 else ("small", "medium")
 
 
 def _hidden(box: Box, other: Box) -> float:
