@@ -65,7 +65,8 @@ class Screen:
     def save(self, name: str) -> Path:
         """Write the scene as ``name``.svg beside this file."""
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-            console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True,
+            # A column more than the terminal has: Rich's picture cuts the last one off.
+            console = Console(record=True, width=COLUMNS + 1, file=nowhere, force_terminal=True,
                               color_system="truecolor")  # fmt: skip
             for line in self._lines[:-1]:
                 console.print(line, overflow="crop", no_wrap=True, highlight=False)
