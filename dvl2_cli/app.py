@@ -157,7 +157,6 @@ def main() -> None:
     except SystemExit as error:
         if _interrupted(error):
             print(_CANCELLED, file=sys.stderr)
-            raise
         # typer and rich leave with 1 where nobody reads what they write.
         if not isinstance(error.__context__, BrokenPipeError):
             raise
