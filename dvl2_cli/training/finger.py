@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
-from deepseek_vl_v2.attention import MultiHeadLatentAttention
+from deepseek_vl_v2.attention import MultiHeadLatentAttention, Tables
 from deepseek_vl_v2.decoder import DecoderLayer
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
@@ -92,14 +92,16 @@ def finger_loss(
         batch: with ``pointers``, and ``bins`` where they are known.
     """
     assert batch.pointers is not None  # noqa: S101
-    layers = model.config.language.num_hidden_layers
+    config = model.config.language
+    layers = config.num_hidden_layers
+    tables = rotary_tables(batch.positions, config.qk_rope_head_dim, config.rope_theta)
     now, following = last_known(batch.pointers, batch.labels)[:, :-1], batch.pointers[:, 1:]
     losses, right = [], batch.pointers.new_zeros(())
     for fingers in FINGERS:
         layer = layers - fingers.layer
         if layer < 1:  # the first layer has seen no context yet
             continue
-        scores = _scores(model, layer, states[layer], batch.positions, fingers.now + fingers.next)
+        scores = _scores(model, layer, states[layer], tables, fingers.now + fingers.next)
         for head, target in enumerate([now] * fingers.now + [following] * fingers.next):
             loss, hits = _pointing(scores[:, head], target)
             losses.append(loss)
@@ -141,10 +143,9 @@ def _pointing(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scores(
-    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, positions: Tensor, heads: int
+    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, tables: Tables, heads: int
 ) -> Tensor:
     """Scores [B, heads, T, T] of a layer's first heads, not masked."""
     layer = cast(DecoderLayer, model.language.model.layers[index])
     attention = cast(MultiHeadLatentAttention, layer.self_attn)
-    tables = rotary_tables(positions, attention.rope, model.config.language.rope_theta)
     return attention.head_scores(layer.input_layernorm(states), tables, heads)
