@@ -32,7 +32,7 @@ from dvl2_cli.engine.local.loading import LoadedModel, load_model
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.planning.hardware import probe
 from dvl2_cli.planning.size import parse_size
-from dvl2_cli.planning.weights import weights_from_headers
+from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.planning.working_memory import cache_bytes_per_token
 from dvl2_cli.store.architecture import Architecture
 from dvl2_cli.store.checkpoint import check_checkpoint
@@ -70,7 +70,7 @@ def measure(
     """
     info = check_checkpoint(folder)
     parts = info.architecture
-    weights = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    weights = weights_held(info, "cpu")
     hardware = probe(folder)
     torch.set_num_threads(threads or hardware.cores.value)
     reset_peak()

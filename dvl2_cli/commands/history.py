@@ -92,9 +92,13 @@ def _list(summaries: list[Summary], output: Output, *, json: bool) -> None:
         else:
             questions = summary.turns // 2
             output.line(
-                f"{summary.id}  {_local(summary.updated)}  {questions:>3} questions  "
-                f"{summary.images:>2} images  {_title(summary.title)}"
+                f"{summary.id}  {_local(summary.updated)}  {_counted(questions, 'question'):>13}  "
+                f"{_counted(summary.images, 'image'):>9}  {_title(summary.title)}"
             )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _hits(hits: list[Hit], output: Output, *, json: bool) -> None:

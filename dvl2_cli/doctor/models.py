@@ -14,7 +14,7 @@ from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import Tier
 from dvl2_cli.planning.released import released_architecture
 from dvl2_cli.planning.size import format_size
-from dvl2_cli.planning.weights import predicted_weights, weights_from_headers
+from dvl2_cli.planning.weights import predicted_weights, weights_held
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.inventory import Copy, all_copies
 from dvl2_cli.store.names import RELEASED
@@ -100,7 +100,7 @@ def _of_folder(name: str, quant: str, folder: Path, hardware: Hardware) -> Model
         info = check_checkpoint(folder)
     except Dvl2Error as error:
         return ModelReport(None, folder, from_error(GROUP, name, error))
-    weights = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    weights = weights_held(info, "cpu")
     found = outlook_of_copy(name, info.architecture, weights, quant, hardware)
     return ModelReport(found, folder, _judged(name, found, "runs"))
 

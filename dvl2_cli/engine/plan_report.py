@@ -17,7 +17,7 @@ from dvl2_cli.planning.choose import Choice, choose_device
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import Need, Plan, make_plan
 from dvl2_cli.planning.size import parse_size
-from dvl2_cli.planning.weights import Weights, weights_from_headers
+from dvl2_cli.planning.weights import Weights, weights_held
 
 if TYPE_CHECKING:
     from deepseek_vl_v2.processing import DeepseekVLV2Processor
@@ -132,8 +132,7 @@ class Planner:
 
     def report(self) -> PlanReport:
         """The plan of everything that was added."""
-        tensors = self._info.tensors.items()
-        weights = weights_from_headers({key: item.nbytes for key, item in tensors})
+        weights = weights_held(self._info, self._device.chosen)
         plan, refusal = self._fit(weights)
         resolved = self._resolved
         return PlanReport(

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from dvl2_cli.planning.packing import added_tensors, stored_bytes
 from dvl2_cli.store.architecture import Architecture, Decoder
+from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.expected import UNUSED_PREFIX, expected_tensors
 from dvl2_cli.store.keys import EXACT_ROWS
 
@@ -84,6 +85,25 @@ def part_of(key: str) -> Part:
 def weights_from_headers(sizes: Mapping[str, int]) -> Weights:
     """Add up the bytes of stored tensors, by key; the unused pooling head is not loaded."""
     return Weights(_by_part(sizes), "headers of the weight files")
+
+
+def weights_held(info: CheckpointInfo, device: str) -> Weights:
+    """What a checkpoint's weights take in the memory of ``device``."""
+    wider = widened(info, device)
+    held = {
+        key: item.nbytes * (2 if wider and item.dtype == "F16" else 1)
+        for key, item in info.tensors.items()
+    }
+    weights = weights_from_headers(held)
+    if not wider:
+        return weights
+    return Weights(weights.parts, f"{weights.source}; float16 is widened to float32")
+
+
+def widened(info: CheckpointInfo, device: str) -> bool:
+    """Whether float16 weights are held as float32: few CPUs calculate in float16."""
+    plain = info.quant_method is None
+    return device == "cpu" and plain and any(t.dtype == "F16" for t in info.tensors.values())
 
 
 def predicted_weights(parts: Architecture, quant: str) -> Weights:

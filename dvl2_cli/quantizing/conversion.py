@@ -19,10 +19,10 @@ from deepseek_vl_v2.quantized_rounding import quantise
 from dvl2_cli import __version__
 from dvl2_cli.errors import ModelError, OutputError
 from dvl2_cli.files import atomic_write, output_error
+from dvl2_cli.folders import replace_folder
 from dvl2_cli.quantizing.journal import JOURNAL, Finished, Journal
 from dvl2_cli.quantizing.layout import Shard, Target, plan_shards
 from dvl2_cli.quantizing.reading import read_tensor, tensor_bytes
-from dvl2_cli.quantizing.replacing import replace_folder
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.keys import ABSORBED
 from dvl2_cli.store.shards import INDEX, SINGLE

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dvl2_cli.errors import ModelError, OutputError, UsageError
 from dvl2_cli.files import atomic_write, output_error
+from dvl2_cli.folders import replace_folder
 from dvl2_cli.quantizing.conversion import (
     Progress,
     check_space,
@@ -28,7 +29,6 @@ from dvl2_cli.quantizing.conversion import (
 from dvl2_cli.quantizing.journal import JOURNAL, Journal
 from dvl2_cli.quantizing.layout import class_and_kind, layer_groups
 from dvl2_cli.quantizing.reading import read_tensor
-from dvl2_cli.quantizing.replacing import replace_folder
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.shards import INDEX
 

@@ -18,6 +18,21 @@ class PlacedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects of a micro-batch: ``of`` int64 [B, T] says which one a token is read from,
+    -1 for none; ``areas`` bool [N, T] where its row shows it, ``facts`` float32 [N, 6].
+    """
+
+    of: Tensor
+    areas: Tensor
+    facts: Tensor
+
+    def to(self, device: torch.device) -> Objects:
+        """The same on ``device``."""
+        return Objects(self.of.to(device), self.areas.to(device), self.facts.to(device))
+
+
+@dataclass(frozen=True, slots=True)
 class MicroBatch:
     """Samples of similar length, or packed into rows.
 
@@ -28,7 +43,9 @@ class MicroBatch:
     [B, T] number the samples of a packed row, 0 is padding.
     ``segments`` is None for rows that hold one sample each, padded on the right. ``pointers`` int64
     [B, T] is the position in its row that each token is read from, or -1, ``bins`` the
-    glyph bin within that cell. Without a
+    glyph bin within that cell. ``branches`` int64 [B, T] numbers what follows a picture and
+    does not see each other; 0 is seen by all of the row. ``objects`` are those that tokens
+    are read from. Without a
     decoder's part, ``ids`` has no rows.
     """
 
@@ -42,12 +59,16 @@ class MicroBatch:
     pointers: Tensor | None = None
     bins: Tensor | None = None
     things: Tensor | None = None
+    branches: Tensor | None = None
+    objects: Objects | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """The batch on ``device``."""
         moved = {item.name: getattr(self, item.name) for item in fields(self)}
         for name, value in moved.items():
-            if isinstance(value, Tensor):
+            if isinstance(value, Objects):
+                moved[name] = value.to(device)
+            elif isinstance(value, Tensor):
                 moved[name] = value.to(device, non_blocking=True)
         return MicroBatch(**moved)
 

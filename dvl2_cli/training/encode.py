@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
+from dvl2_cli.training.objects import SeenObject, join_objects
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
 LENGTH_STEP = 128
@@ -23,7 +24,12 @@ Message = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class EncodedSample:
-    """One conversation; ``tiles`` [N, 3, S, S] without repeats, ``images`` index into them."""
+    """One conversation; ``tiles`` [N, 3, S, S] without repeats, ``images`` index into them.
+
+    Or several that begin with the same picture: ``branches`` numbers them from 1, 0 is what
+    they share, and ``positions`` go on from there in each. ``objects``: which of them each
+    token is read from, and where in the sequence they are seen.
+    """
 
     ids: list[int]
     labels: list[int]
@@ -31,6 +37,9 @@ class EncodedSample:
     images: tuple[PlacedImage, ...]
     pointers: list[int] | None = None
     bins: list[int] | None = None
+    positions: list[int] | None = None
+    branches: list[int] | None = None
+    objects: tuple[list[int], list[SeenObject]] | None = None
 
 
 def encode_sample(
@@ -59,6 +68,42 @@ def encode_sample(
     size = processor.tile_size
     pixels = np.stack(tiles) if tiles else np.zeros((0, 3, size, size), np.uint8)
     return EncodedSample(encoded.ids, labels, pixels, tuple(placed))
+
+
+def encode_branches(
+    processor: DeepseekVLV2Processor,
+    conversations: Sequence[Sequence[Message]],
+    images: Sequence[Image],
+) -> EncodedSample:
+    """Encode conversations about the same images, whose tokens stand in front of all, once.
+
+    Raises:
+        PromptError: see ``deepseek_vl_v2.template``.
+    """
+    first, *others = conversations
+    encoded = encode_sample(processor, first, images)
+    shared = len(encoded.ids) - encoded.ids[::-1].index(processor.tokens.image)
+    ids, labels = encoded.ids[:shared], encoded.labels[:shared]
+    positions, branches = list(range(shared)), [0] * shared
+    more = [_own_part(processor, messages, images, shared) for messages in others]
+    own = [(encoded.ids[shared:], encoded.labels[shared:]), *more]
+    for number, (own_ids, own_labels) in enumerate(own, 1):
+        ids, labels = ids + own_ids, labels + own_labels
+        positions += range(shared, shared + len(own_ids))
+        branches += [number] * len(own_ids)
+    return EncodedSample(
+        ids, labels, encoded.tiles, encoded.images, positions=positions, branches=branches
+    )
+
+
+def _own_part(
+    processor: DeepseekVLV2Processor,
+    messages: Sequence[Message],
+    images: Sequence[Image],
+    shared: int,
+) -> tuple[list[int], list[int]]:
+    _, encoded = encode_text(processor, messages, [image.size for image in images])
+    return encoded.ids[shared:], encoded.labels(processor.ignore_id)[shared:]
 
 
 def encode_text(
@@ -100,7 +145,10 @@ def collate(
     for row, sample in enumerate(samples):
         ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
         labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
-    positions = torch.arange(length)[None].expand(len(samples), -1)
+    positions = torch.arange(length).repeat(len(samples), 1)
+    for row, sample in enumerate(samples):
+        if sample.positions is not None:
+            positions[row, : len(sample.ids)] = torch.tensor(sample.positions)
     tiles, images = join_images(samples)
     return MicroBatch(
         tiles,
@@ -113,6 +161,8 @@ def collate(
         pointers=_rows([sample.pointers for sample in samples], length),
         bins=_rows([sample.bins for sample in samples], length),
         things=things,
+        branches=_rows([sample.branches for sample in samples], length),
+        objects=join_objects([sample.objects for sample in samples], length),
     )
 
 

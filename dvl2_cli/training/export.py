@@ -14,8 +14,8 @@ from deepseek_vl_v2 import DeepseekVLV2Config, DeepseekVLV2ForCausalLM, Deepseek
 from dvl2_cli.engine.local.adapter import CONFIG, merge_adapter
 from dvl2_cli.errors import ModelError
 from dvl2_cli.store.fields import read_json
-from dvl2_cli.training.folders import replace_folder
 from dvl2_cli.training.state import NETWORK
+from dvl2_cli.training.whole_folder import write_folder
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -52,7 +52,7 @@ def write_model(
         skeleton.save_pretrained(part, state_dict=cast)
         processor.save_pretrained(part)
 
-    replace_folder(folder, write)
+    write_folder(folder, write)
 
 
 def write_adapter(folder: Path, adapted: PeftModel, weights: dict[str, Tensor]) -> None:
@@ -67,7 +67,7 @@ def write_adapter(folder: Path, adapted: PeftModel, weights: dict[str, Tensor]) 
         adapted.save_pretrained(str(part), state_dict=named, save_embedding_layers=False)
         (part / "README.md").unlink(missing_ok=True)  # a model card with blanks to fill in
 
-    replace_folder(folder, write)
+    write_folder(folder, write)
 
 
 def base_of(adapter: Path) -> Path:
@@ -104,4 +104,4 @@ def write_merged(folder: Path, base: Path, adapter: Path) -> None:
         model.save_pretrained(part)
         processor.save_pretrained(part)
 
-    replace_folder(folder, write)
+    write_folder(folder, write)

@@ -9,6 +9,7 @@ Small heads also name the bin of the glyph within its cell; they are dropped aft
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,6 +24,7 @@ from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.glyphs import BINS
+from dvl2_cli.training.things import NAMES, SHADES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ FINGERS = (Fingers(5, 1, 0), Fingers(4, 1, 1), Fingers(3, 0, 1), Fingers(2, 0, 1
 # The layer whose hits are shown, and those whose inputs should know the bins.
 SHOWN = 2
 KNOWS_NOW, KNOWS_NEXT = 3, 1
+# Of what the next token's object is, beside where it is.
+OBJECT_WEIGHT = 0.2
+BOX_WEIGHT = 8.0
 
 
 def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
@@ -72,51 +77,88 @@ class BinHead(nn.Module):
         )
 
 
-class BinHeads(nn.Module):
-    """What the decoder should know of the glyph written last, and of the one to come."""
+class ObjectHead(nn.Module):
+    """States [N, H] -> name, colour and box of the object that the next token speaks of."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.names = nn.Linear(width, len(NAMES))
+        self.shades = nn.Linear(width, len(SHADES))
+        self.box = nn.Linear(width, 4)
+
+    def loss(self, states: Tensor, facts: Tensor) -> Tensor:
+        """Summed loss against ``facts`` [N, 6], see ``objects.SeenObject``."""
+        states = self.norm(states)
+        names, shades = self.names(states).float(), self.shades(states).float()
+        loss = functional.cross_entropy(names, facts[:, 0].long(), reduction="sum")
+        loss = loss + functional.cross_entropy(shades, facts[:, 1].long(), reduction="sum")
+        box = functional.l1_loss(self.box(states).float(), facts[:, 2:], reduction="sum")
+        return loss + BOX_WEIGHT * box
+
+
+class ReadingHeads(nn.Module):
+    """What the decoder should know: the bins of the glyph written last and of the one to
+    come, and the object that the next token speaks of.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.now, self.next = BinHead(width), BinHead(width)
+        self.object = ObjectHead(width)
 
 
 def finger_loss(
-    model: DeepseekVLV2ForCausalLM, heads: BinHeads, states: tuple[Tensor, ...], batch: MicroBatch
+    model: DeepseekVLV2ForCausalLM,
+    heads: ReadingHeads,
+    states: tuple[Tensor, ...],
+    batch: MicroBatch,
 ) -> tuple[Tensor, Tensor]:
     """Summed loss of where the fingers point, and how many of layer SHOWN point at the right cell.
 
     Args:
         model: the checkpoint in training.
-        heads: name the bins.
+        heads: name the bins and objects.
         states: the inputs [B, T, H] of every layer, and the final states.
-        batch: with ``pointers``, and ``bins`` where they are known.
+        batch: with ``pointers``, and ``bins`` and ``objects`` where they are known.
     """
     assert batch.pointers is not None  # noqa: S101
     config = model.config.language
     layers = config.num_hidden_layers
     tables = rotary_tables(batch.positions, config.qk_rope_head_dim, config.rope_theta)
-    now, following = last_known(batch.pointers, batch.labels)[:, :-1], batch.pointers[:, 1:]
+    latest = last_known(batch.pointers, batch.labels)
+    now = _targets(batch, gathered(batch.pointers, latest)[:, :-1], latest[:, :-1])
+    following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:])
     losses, right = [], batch.pointers.new_zeros(())
     for fingers in FINGERS:
         layer = layers - fingers.layer
         if layer < 1:  # the first layer has seen no context yet
             continue
-        scores = _scores(model, layer, states[layer], tables, fingers.now + fingers.next)
-        for head, target in enumerate([now] * fingers.now + [following] * fingers.next):
-            loss, hits = _pointing(scores[:, head], target)
+        count = fingers.now + fingers.next
+        query, key = _queries_and_keys(model, layer, states[layer], tables, count)
+        for head in range(count):
+            targets = now if head < fingers.now else following
+            loss, hits = _pointing(query[:, head], key[:, head], targets)
             losses.append(loss)
         if fingers.layer == SHOWN:
             right = hits
     loss = torch.stack(losses).mean()
+    before, last = states[layers - KNOWS_NOW], states[layers - KNOWS_NEXT]
     if batch.bins is not None:
-        bins = last_known(batch.bins, batch.labels)[:, :-1]
-        loss = loss + heads.next.loss(states[layers - KNOWS_NEXT][:, :-1], batch.bins[:, 1:])
-        loss = loss + heads.now.loss(states[layers - KNOWS_NOW][:, :-1], bins)
+        bins = gathered(batch.bins, latest)[:, :-1]
+        loss = loss + heads.next.loss(last[:, :-1], batch.bins[:, 1:])
+        loss = loss + heads.now.loss(before[:, :-1], bins)
+    if batch.objects is not None:
+        spoken = batch.objects.of[:, 1:]
+        known = spoken >= 0
+        facts = batch.objects.facts[spoken[known]]
+        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)
     return loss, right
 
 
 def last_known(values: Tensor, labels: Tensor) -> Tensor:
-    """For every answer token its own value, or else the last one before it in the same answer.
+    """For every answer token its own place, or else the last one before it in the same answer,
+    that has a value.
 
     Args:
         values: int64 [B, T], -1 where unknown.
@@ -128,24 +170,66 @@ def last_known(values: Tensor, labels: Tensor) -> Tensor:
     place = torch.arange(values.shape[1], device=values.device).expand_as(values)
     latest = torch.where(values >= 0, place, -1).cummax(1).values
     outside = torch.where(labels == -100, place, -1).cummax(1).values
-    return torch.where(latest > outside, values.gather(1, latest.clamp(min=0)), -1)
+    return torch.where(latest > outside, latest, -1)
 
 
-def _pointing(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Summed loss and hits of one head's scores [B, T, T] against targets [B, T - 1]."""
-    row, place = (target >= 0).nonzero(as_tuple=True)
-    picked = scores[row, place].float()
-    columns = torch.arange(picked.shape[1], device=picked.device)
-    picked = picked.masked_fill(columns > place[:, None], torch.finfo(torch.float32).min)
-    wanted = target[row, place]
-    hits = (picked.detach().argmax(-1) == wanted).sum()
-    return functional.cross_entropy(picked, wanted, reduction="sum"), hits
+def gathered(values: Tensor, places: Tensor) -> Tensor:
+    """``values`` [B, T] at ``places`` [B, S] of the same row; -1 where the place is."""
+    return torch.where(places >= 0, values.gather(1, places.clamp(min=0)), -1)
 
 
-def _scores(
+def _places(batch: MicroBatch) -> Tensor:
+    return torch.arange(batch.ids.shape[1], device=batch.ids.device).expand_as(batch.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """Of one row: the places [M] that point; bool [M, T] where they may, where they should."""
+
+    places: Tensor
+    visible: Tensor
+    wanted: Tensor
+
+
+def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor) -> list[_Targets]:
+    """Targets of every row, from ``pointers`` [B, T - 1] and the tokens that they belong to.
+
+    A token that speaks of an object may look at any cell of it.
+    """
+    columns = torch.arange(batch.ids.shape[1], device=batch.ids.device)
+    found = []
+    for row in range(len(pointers)):
+        places = (pointers[row] >= 0).nonzero()[:, 0]
+        visible = columns <= places[:, None]
+        if batch.branches is not None:
+            own = batch.branches[row]
+            visible &= (own == own[places][:, None]) | (own == 0)
+        wanted = columns == pointers[row, places][:, None]
+        if batch.objects is not None:
+            of = batch.objects.of[row, spoken[row, places]]
+            wanted |= batch.objects.areas[of.clamp(min=0)] & (of >= 0)[:, None]
+        found.append(_Targets(places, visible, wanted))
+    return found
+
+
+def _pointing(query: Tensor, key: Tensor, targets: Sequence[_Targets]) -> tuple[Tensor, Tensor]:
+    """Summed loss and hits of one head, from its queries and keys [B, T, D]."""
+    lowest = torch.finfo(torch.float32).min
+    losses, hits = [], []
+    for row, target in enumerate(targets):
+        scores = (query[row, target.places] @ key[row].mT).float()
+        scores = scores.masked_fill(~target.visible, lowest)
+        wanted = scores.masked_fill(~target.wanted, lowest)
+        losses.append((scores.logsumexp(-1) - wanted.logsumexp(-1)).sum())
+        best = scores.detach().argmax(-1, keepdim=True)
+        hits.append(target.wanted.gather(1, best).sum())
+    return torch.stack(losses).sum(), torch.stack(hits).sum()
+
+
+def _queries_and_keys(
     model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, tables: Tables, heads: int
-) -> Tensor:
-    """Scores [B, heads, T, T] of a layer's first heads, not masked."""
+) -> tuple[Tensor, Tensor]:
+    """Scaled queries and keys [B, heads, T, D] of a layer's first heads."""
     layer = cast(DecoderLayer, model.language.model.layers[index])
     attention = cast(MultiHeadLatentAttention, layer.self_attn)
-    return attention.head_scores(layer.input_layernorm(states), tables, heads)
+    return attention.queries_and_keys(layer.input_layernorm(states), tables, heads)

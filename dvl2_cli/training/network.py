@@ -15,7 +15,7 @@ from torch.nn import functional
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.dense_head import DenseHead, label_weight
-from dvl2_cli.training.finger import BinHeads, check_finger, finger_loss
+from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss
 from dvl2_cli.training.heads import ThingHead, known_cells
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
@@ -52,10 +52,10 @@ class TrainingNetwork(nn.Module):
 
         self.head = DenseHead(width) if wanted("dense") else None
         self.thing_head = ThingHead(width) if wanted("thing") else None
-        self.bin_head: BinHeads | None = None
+        self.reading_heads: ReadingHeads | None = None
         if wanted("pointer"):
             check_finger(model)
-            self.bin_head = BinHeads(model.config.language.hidden_size)
+            self.reading_heads = ReadingHeads(model.config.language.hidden_size)
 
     def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
         """Losses of a micro-batch."""
@@ -113,7 +113,7 @@ class TrainingNetwork(nn.Module):
         out = model.language.model(
             inputs_embeds=model.embed(batch.ids, features),
             position_ids=batch.positions,
-            attention_mask=None if batch.segments is None else packed_mask(batch.segments),
+            attention_mask=_mask(batch),
             use_cache=False,
             output_hidden_states=batch.pointers is not None,
         )
@@ -123,8 +123,8 @@ class TrainingNetwork(nn.Module):
         targets = batch.labels[:, 1:][learned]
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
         losses.hits["language"] = float((logits.detach().argmax(-1) == targets).sum())
-        if batch.pointers is not None and self.bin_head is not None:
-            loss, hits = finger_loss(model, self.bin_head, out.hidden_states, batch)
+        if batch.pointers is not None and self.reading_heads is not None:
+            loss, hits = finger_loss(model, self.reading_heads, out.hidden_states, batch)
             losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)
         if stage.balance_loss:
             losses.balance = model.language.model.balance_loss()
@@ -146,12 +146,27 @@ def _cut(labels: Tensor, windows: bool) -> Tensor:
     return window_labels(labels) if windows else labels
 
 
+def _mask(batch: MicroBatch) -> Tensor | None:
+    if batch.branches is not None:
+        return branched_mask(batch.branches)
+    return None if batch.segments is None else packed_mask(batch.segments)
+
+
+def branched_mask(branches: Tensor) -> Tensor:
+    """[B, 1, T, T], True where a token may look: back, at its own branch and what all share."""
+    same = branches[:, :, None] == branches[:, None, :]
+    return ((same | (branches == 0)[:, None, :]) & _past(branches))[:, None]
+
+
 def packed_mask(segments: Tensor) -> Tensor:
     """[B, 1, T, T], True where a token may look: back, and within its own sample.
 
     Padding looks at itself, so that no row of the softmax is empty.
     """
     same = segments[:, :, None] == segments[:, None, :]
-    length = segments.shape[1]
-    past = torch.ones(length, length, dtype=torch.bool, device=same.device).tril()
-    return (same & past)[:, None]
+    return (same & _past(segments))[:, None]
+
+
+def _past(rows: Tensor) -> Tensor:
+    length = rows.shape[1]
+    return torch.ones(length, length, dtype=torch.bool, device=rows.device).tril()

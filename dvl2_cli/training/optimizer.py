@@ -13,6 +13,7 @@ import math
 import torch
 from torch import nn
 
+from dvl2_cli.training.muon import BatchedMuon
 from dvl2_cli.training.recipe import Stage
 
 BETAS = (0.9, 0.95)
@@ -54,7 +55,7 @@ def build_optimizers(network: nn.Module, stage: Stage) -> list[torch.optim.Optim
         inner = [p for n, p in matrices if is_inner(n, p)]
         matrices = [(n, p) for n, p in matrices if not is_inner(n, p)]
         optimizers.append(
-            torch.optim.Muon(
+            BatchedMuon(
                 inner, lr=rate, weight_decay=decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
             )
         )

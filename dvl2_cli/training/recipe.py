@@ -29,7 +29,8 @@ class Stage:
     ``tokens`` bounds a micro-batch (text and image tokens, padding included) and ``tiles``
     the pictures' tiles; ``micro_batches`` of them, over all processes, make a step.
     ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
-    that it learns to go on after a mistake of its own.
+    that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
+    rendered pictures whose turns are conversations of their own, each blind to the others.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Stage:
     balance_loss: float = 0.001
     bias_rate: float = 0.001
     noise: float = 0.0
+    branches: float = 0.0
     mix: dict[str, float] = field(default_factory=dict)
 
 
@@ -108,6 +110,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
             or stage.pointer_loss
             or stage.tower != "full"
             or stage.noise
+            or stage.branches
         ):
             raise UsageError(f"{place}: with data, only language_loss can be trained")
         if recipe.lora is not None and "language" not in stage.train:
@@ -147,6 +150,8 @@ def check_stage(stage: Stage, where: str) -> None:
             raise UsageError(f"{where}: {key} must not be negative")
     if not 0 <= stage.noise < 1:
         raise UsageError(f"{where}: noise must be at least 0 and below 1")
+    if not 0 <= stage.branches <= 1:
+        raise UsageError(f"{where}: branches must be at least 0 and at most 1")
     if any(share < 0 for share in stage.mix.values()) or (
         stage.mix and not sum(stage.mix.values())
     ):

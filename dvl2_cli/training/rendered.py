@@ -20,8 +20,9 @@ from dvl2_cli.prompts import with_images
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Sample, Split, Turn
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
-from dvl2_cli.training.encode import EncodedSample, collate, encode_sample
+from dvl2_cli.training.encode import EncodedSample, collate, encode_branches, encode_sample
 from dvl2_cli.training.glyphs import BINS, CELLS, Labels, glyph_labels
+from dvl2_cli.training.objects import NO_OBJECT, SeenObject, object_at, seen_objects
 from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.things import FIELDS, thing_labels
@@ -32,6 +33,15 @@ MOST_SAMPLES = 64
 # Pictures of more tiles than a micro-batch should hold cost several times as much and teach
 # little more, so most of them are passed over.
 LARGE_SHARE = 0.15
+
+
+class _Pointers:
+    """What each token of a sample is read from: its place, the bin there, the object; or -1."""
+
+    def __init__(self, length: int) -> None:
+        self.places = [NOWHERE] * length
+        self.bins = [NOWHERE] * length
+        self.objects = [NO_OBJECT] * length
 
 
 class RenderedBatches(Dataset[MicroBatch]):
@@ -48,11 +58,15 @@ class RenderedBatches(Dataset[MicroBatch]):
 
     def __getitem__(self, number: int) -> MicroBatch:
         rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
-        kinds, shares = list(self.stage.mix), list(self.stage.mix.values())
-        kind = rng.choices(kinds, shares)[0]
+        kind = self._kind(number // self.stage.micro_batches)
         if self.stage.language_loss == 0:
             return self._tiles_only(kind, rng)
         return self._conversations(kind, rng)
+
+    def _kind(self, step: int) -> str:
+        """One kind for a whole step: processes that share it then have as much to do each."""
+        rng = random.Random(f"{self.seed}/{self.stage.name}/step {step}")  # noqa: S311
+        return rng.choices(list(self.stage.mix), list(self.stage.mix.values()))[0]
 
     def _render(self, kind: str, rng: random.Random) -> Sample:
         return render(kind, rng.getrandbits(48), self.split)
@@ -84,19 +98,19 @@ class RenderedBatches(Dataset[MicroBatch]):
         marks: list[Labels] = []
         objects: list[np.ndarray] = []
         longest = tiles = 0
+        branched = rng.random() < self.stage.branches
         while len(samples) < MOST_SAMPLES:
             sample = self._render(kind, rng)
             if self._is_large(sample) and rng.random() >= LARGE_SHARE:
                 continue
-            encoded = encode_sample(self.processor, _messages(sample), _images(sample))
+            encoded = self._encode(sample, branched=branched)
             longest = max(longest, len(encoded.ids))
             tiles += len(encoded.tiles)
             full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
             if samples and full:
                 break
             if self.stage.pointer_loss:
-                pointers, bins = self._pointers(encoded, sample)
-                encoded = replace(encoded, pointers=pointers, bins=bins)
+                encoded = self._with_pointers(encoded, sample)
             if self.stage.noise and sample.glyphs:
                 wrong = mistaken(encoded.ids, encoded.labels, self.stage.noise, rng)
                 encoded = replace(encoded, ids=wrong)
@@ -107,58 +121,74 @@ class RenderedBatches(Dataset[MicroBatch]):
         things = torch.from_numpy(np.concatenate(objects)) if self.stage.thing_loss else None
         return collate(samples, self.processor.pad_id, dense, things)
 
+    def _encode(self, sample: Sample, *, branched: bool) -> EncodedSample:
+        if branched and _images(sample) and len(sample.turns) > 1:
+            apart = [_messages(replace(sample, turns=(turn,))) for turn in sample.turns]
+            return encode_branches(self.processor, apart, _images(sample))
+        return encode_sample(self.processor, _messages(sample), _images(sample))
+
     def _is_large(self, sample: Sample) -> bool:
         if sample.image is None:
             return False
         grid = self.processor.grid(sample.image.size, images=len(_images(sample)))
         return grid.count > self.stage.tiles
 
-    def _pointers(self, encoded: EncodedSample, sample: Sample) -> tuple[list[int], list[int]]:
-        """For every token the position that it is read from, and the glyph's bin there; or -1."""
-        pointers = [NOWHERE] * len(encoded.ids)
-        bins = [NOWHERE] * len(encoded.ids)
+    def _with_pointers(self, encoded: EncodedSample, sample: Sample) -> EncodedSample:
+        """With the position that every token is read from, the glyph's bin, and the object."""
+        known = _Pointers(len(encoded.ids))
+        seen: list[SeenObject] = []
         starts = answer_starts(encoded.labels)
+        if sample.image is not None and encoded.images:
+            before = self._before_image(encoded)
+            for found in seen_objects(sample.things, sample.image.size, encoded.images[-1]):
+                cells = tuple(before + cell for cell in found.cells)
+                seen.append(replace(found, cells=cells))
         for turn, start in zip(sample.turns, starts, strict=True):
             if sample.image is not None and encoded.images:
-                self._point_at_picture(encoded, sample, turn, start, pointers, bins)
-            self._point_at_question(encoded.ids, turn, start, pointers)
-        return pointers, bins
+                self._point_at_picture(encoded, sample, turn, start, known)
+            self._point_at_question(encoded, turn, start, known)
+        objects = (known.objects, seen) if seen else None
+        return replace(encoded, pointers=known.places, bins=known.bins, objects=objects)
+
+    def _before_image(self, encoded: EncodedSample) -> int:
+        """The position of the last image's first token."""
+        image_id = self.processor.tokens.image
+        last = max(i for i, token in enumerate(encoded.ids) if token == image_id)
+        return last + 1 - image_tokens(encoded.images[-1])
 
     def _point_at_picture(
-        self,
-        encoded: EncodedSample,
-        sample: Sample,
-        turn: Turn,
-        start: int,
-        pointers: list[int],
-        bins: list[int],
+        self, encoded: EncodedSample, sample: Sample, turn: Turn, start: int, known: _Pointers
     ) -> None:
         assert sample.image is not None  # noqa: S101
-        image_id = self.processor.tokens.image
-        own = image_tokens(encoded.images[-1])
-        last = max(i for i, token in enumerate(encoded.ids) if token == image_id)
-        spots = character_spots(turn, sample.glyphs, sample.image.size)
-        for index, char in enumerate(self._spans(turn.answer)):
+        size, image = sample.image.size, encoded.images[-1]
+        before = self._before_image(encoded)
+        spots = character_spots(turn, sample.glyphs, size)
+        for index, char in enumerate(self._spans(turn.answer), start):
             spot = spots[char]
             if spot is None:
                 continue
-            place, inner = token_place(spot, sample.image.size, encoded.images[-1])
+            place, inner = token_place(spot, size, image)
             if place != NOWHERE:
-                pointers[start + index] = last + 1 - own + place
-                bins[start + index] = inner if sample.glyphs else NOWHERE
+                known.places[index] = before + place
+                known.bins[index] = inner if sample.glyphs else NOWHERE
+                known.objects[index] = object_at(spot, sample.things, size)
 
     def _point_at_question(
-        self, ids: list[int], turn: Turn, start: int, pointers: list[int]
+        self, encoded: EncodedSample, turn: Turn, start: int, known: _Pointers
     ) -> None:
+        ids, branches = encoded.ids, encoded.branches
         stretch = repeated(turn)
         if stretch is None:
             return
         wanted = [i for i, char in enumerate(self._spans(turn.answer)) if char in range(*stretch)]
         tokens = [ids[start + i] for i in wanted]
         for place in range(start - len(tokens), -1, -1):
+            if branches is not None and branches[place] != branches[start]:
+                return
             if ids[place : place + len(tokens)] == tokens:
                 for number, index in enumerate(wanted):
-                    pointers[start + index] = place + number
+                    known.places[start + index] = place + number
+                    known.objects[start + index] = NO_OBJECT
                 return
 
     def _spans(self, answer: str) -> list[int]:

@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.files import output_error
-from dvl2_cli.training.folders import sync
+from dvl2_cli.training.whole_folder import sync
 
 PREFIX = "state-"
 NETWORK, MOMENTS, PLACE = "network.safetensors", "optimizer.safetensors", "place.json"

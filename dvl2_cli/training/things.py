@@ -22,6 +22,16 @@ FIELDS = 6
 Labels = npt.NDArray[np.float32]
 
 
+def name_class(name: str) -> int:
+    """The class of an object's name; 0 for one that is not listed."""
+    return _NAME_OF.get(name, 0)
+
+
+def shade_class(colour: str | None) -> int:
+    """The class of an object's colour; 0 for none."""
+    return _SHADE_OF.get(colour or "", 0)
+
+
 def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, rows: int) -> Labels:
     """Labels of all local tiles: float32 [rows * columns, 196, 6]; distances in tiles.
 
@@ -41,8 +51,8 @@ def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, r
         down = (y >= y0) & (y <= y1)
         area = np.ix_(down, across)
         cells = np.zeros((int(down.sum()), int(across.sum()), FIELDS), np.float32)
-        cells[..., 0] = _NAME_OF.get(thing.name, 0)
-        cells[..., 1] = _SHADE_OF.get(thing.colour or "", 0)
+        cells[..., 0] = name_class(thing.name)
+        cells[..., 1] = shade_class(thing.colour)
         cells[..., 2] = (x[across][None, :] - x0) / TILE
         cells[..., 3] = (y[down][:, None] - y0) / TILE
         cells[..., 4] = (x1 - x[across][None, :]) / TILE

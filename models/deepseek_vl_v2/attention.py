@@ -146,11 +146,11 @@ class MultiHeadLatentAttention(nn.Module):
             mixed = self._expanded(q_nope, q_rope, latent, k_rope, mask)
         return self.o_proj(_merge_heads(mixed))  # type: ignore[no-any-return]
 
-    def head_scores(self, hidden: Tensor, tables: Tables, heads: int) -> Tensor:
-        """Scores of the first ``heads`` heads: [B, T, H] -> [B, heads, T, T], no mask, no softmax.
+    def queries_and_keys(self, hidden: Tensor, tables: Tables, heads: int) -> tuple[Tensor, Tensor]:
+        """Of the first ``heads`` heads: [B, T, H] -> two of [B, heads, T, nope + rope].
 
-        ``hidden`` is the layer's input after its norm; what training supervises to teach
-        the decoder where to look.
+        Their products are the scores before mask and softmax. ``hidden`` is the layer's
+        input after its norm; what training supervises to teach the decoder where to look.
         """
         batch, length, _ = hidden.shape
         query = self._query(hidden).view(batch, length, self.heads, -1)[:, :, :heads]
@@ -159,8 +159,7 @@ class MultiHeadLatentAttention(nn.Module):
         k_nope = self.kv_b_proj(self.kv_a_layernorm(latent))[:, :heads, :, : self.nope]
         k_rope = rotate(deinterleave(k_rope[:, None]), *tables).expand(-1, heads, -1, -1)
         query = torch.cat([q_nope, rotate(deinterleave(q_rope), *tables)], dim=-1)
-        key = torch.cat([k_nope, k_rope], dim=-1)
-        return (query * self.scale) @ key.transpose(-1, -2)  # type: ignore[no-any-return]
+        return query * self.scale, torch.cat([k_nope, k_rope], dim=-1)
 
     def _query(self, hidden: Tensor) -> Tensor:
         if hasattr(self, "q_proj"):

@@ -11,7 +11,7 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Mention, Sample, Turn
-from dvl2_cli.training.finger import last_known
+from dvl2_cli.training.finger import gathered, last_known
 from dvl2_cli.training.pointers import character_spots, repeated
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.rendered import RenderedBatches
@@ -108,7 +108,8 @@ def test_print_points_at_tokens_of_its_picture() -> None:
 def test_a_token_without_a_place_has_that_of_the_one_before_it_in_the_same_answer() -> None:
     labels = torch.tensor([[-100, -100, 1, 1, 1, -100, 1, 1]])
     values = torch.tensor([[-1, -1, -1, 5, -1, -1, -1, 7]])
-    assert last_known(values, labels).tolist() == [[-1, -1, -1, 5, 5, -1, -1, 7]]
+    latest = last_known(values, labels)
+    assert gathered(values, latest).tolist() == [[-1, -1, -1, 5, 5, -1, -1, 7]]
 
 
 def test_scores_are_what_the_attention_attends_with() -> None:
@@ -118,7 +119,8 @@ def test_scores_are_what_the_attention_attends_with() -> None:
     attention = model.language.model.layers[1].self_attn
     hidden = torch.randn(1, 9, config.hidden_size, generator=torch.Generator().manual_seed(1))
     tables = rotary_tables(torch.arange(9)[None], attention.rope, config.rope_theta)
-    scores = attention.head_scores(hidden, tables, 2)
+    query, key = attention.queries_and_keys(hidden, tables, 2)
+    scores = query @ key.mT
     past = torch.ones(9, 9, dtype=torch.bool).tril()
     weights = scores.masked_fill(~past, -torch.inf).softmax(-1)
     latent = attention.kv_a_proj_with_mqa(hidden)[..., : attention.rank]

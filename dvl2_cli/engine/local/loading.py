@@ -21,6 +21,7 @@ from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import ModelError, UsageError
+from dvl2_cli.planning.weights import widened
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 
 
@@ -53,7 +54,8 @@ def load_model(
     Args:
         folder: is checked before any weight is read.
         device: "cpu", "cuda", "cuda:1" or "mps".
-        dtype: of the weights; None takes the file's own, which keeps them memory-mapped.
+        dtype: of the weights; None takes the file's own, which keeps them memory-mapped, but
+            widens float16 to float32 on a CPU.
         adapter: folder of a LoRA adapter to lay over the weights.
         threads: CPU threads; None for torch's choice.
         max_memory: hard cap on resident memory, as "8GB".
@@ -89,8 +91,9 @@ def _load_weights(
                 "Use --device cpu, or a copy made with dvl2 quantize --to nf4.",
             )
         return load_quantized(folder)
+    usual = torch.float32 if widened(info, device) else "auto"
     model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(
-        folder, dtype=dtype or "auto", local_files_only=True
+        folder, dtype=dtype or usual, local_files_only=True
     )
     model.train(False)
     if info.quant_method != "bitsandbytes":  # which places its own weights

@@ -13,7 +13,7 @@ from dvl2_cli.planning.hardware import probe
 from dvl2_cli.planning.plan import Need, make_plan
 from dvl2_cli.planning.resident_cap import ResidentCap, Span
 from dvl2_cli.planning.size import parse_size
-from dvl2_cli.planning.weights import weights_from_headers
+from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.store.checkpoint import CheckpointInfo
 
 
@@ -25,7 +25,7 @@ def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> Non
         UsageError: ``max_memory`` is not a size.
     """
     cap = None if max_memory is None else parse_size(max_memory)
-    weights = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    weights = weights_held(info, device)
     make_plan(info.architecture, weights, probe(), Need(), device=device, max_memory=cap)
 
 

@@ -8,30 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dvl2_cli.files import output_error
+from dvl2_cli.folders import replace_folder, settle
 
 
-def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a folder beside ``folder``, sync it, and put it in its place.
 
     Raises:
         OutputError: no space, or no permission.
     """
     temporary = folder.with_name(f".{folder.name}.part")
-    old = folder.with_name(f".{folder.name}.old")
     try:
+        settle(folder)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         write(temporary)
         for part in temporary.iterdir():
             sync(part)
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
+        replace_folder(temporary, folder)
         sync(folder.parent)
     except OSError as error:
         raise output_error(folder, error) from error
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def sync(path: Path) -> None:
