@@ -70,13 +70,12 @@ class Answering:
                 return time.perf_counter() - start
         raise AssertionError("an answer without a token")
 
-    def decode(self, tokens: int, read: int) -> Decoding:
+    def decode(self, tokens: int, read: int, reader: ReadBandwidth) -> Decoding:
         """Rounds of ``tokens`` tokens, each between two looks at the read bandwidth.
 
         Of several rounds the one with the middle ratio of the two is given; ``read`` is the
         bytes that a step reads.
         """
-        reader = ReadBandwidth()
         rounds = []
         for _ in range(_ROUNDS + 1):
             before = reader.measure()

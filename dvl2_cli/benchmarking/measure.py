@@ -12,7 +12,7 @@ import torch
 
 from deepseek_vl_v2.kernels import library as kernels
 from dvl2_cli.benchmarking.answering import Answering
-from dvl2_cli.benchmarking.limits import beside, dense_peak
+from dvl2_cli.benchmarking.limits import ReadBandwidth, beside, dense_peak
 from dvl2_cli.benchmarking.repetition import lookup_gain
 from dvl2_cli.benchmarking.resident import (
     reset_peak,
@@ -73,6 +73,8 @@ def measure(
     weights = weights_held(info, "cpu")
     hardware = probe(folder)
     torch.set_num_threads(threads or hardware.cores.value)
+    # Here, not later: a cap on memory should know of its buffer before it is spent otherwise.
+    reader = ReadBandwidth()
     reset_peak()
     before = resident()
     say("loading")
@@ -90,7 +92,7 @@ def measure(
     first = answering.first_token_seconds(seed=0)
     warm_first = answering.first_token_seconds(seed=1)
     say("decoding")
-    decoding = answering.decode(answer_tokens, read_per_token)
+    decoding = answering.decode(answer_tokens, read_per_token, reader)
     answering.close()
     # Under a cap each step may come from the disk: a table would take very long.
     gain = None

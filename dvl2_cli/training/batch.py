@@ -20,16 +20,18 @@ class PlacedImage:
 @dataclass(frozen=True, slots=True)
 class Objects:
     """The objects of a micro-batch: ``of`` int64 [B, T] says which one a token is read from,
-    -1 for none; ``areas`` bool [N, T] where its row shows it, ``facts`` float32 [N, 6].
+    -1 for none; ``rows`` int64 [N] is the row that each is in, ``areas`` bool [N, T] where that
+    shows it, ``facts`` float32 [N, 6].
     """
 
     of: Tensor
+    rows: Tensor
     areas: Tensor
     facts: Tensor
 
     def to(self, device: torch.device) -> Objects:
         """The same on ``device``."""
-        return Objects(self.of.to(device), self.areas.to(device), self.facts.to(device))
+        return Objects(*(getattr(self, item.name).to(device) for item in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

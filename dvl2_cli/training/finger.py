@@ -45,6 +45,7 @@ SHOWN = 2
 KNOWS_NOW, KNOWS_NEXT = 3, 1
 # Of what the next token's object is, beside where it is.
 OBJECT_WEIGHT = 0.2
+CELL_WEIGHT = 0.3
 BOX_WEIGHT = 8.0
 
 
@@ -99,13 +100,13 @@ class ObjectHead(nn.Module):
 
 class ReadingHeads(nn.Module):
     """What the decoder should know: the bins of the glyph written last and of the one to
-    come, and the object that the next token speaks of.
+    come, the object that the next token speaks of, and the one that each visual token shows.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.now, self.next = BinHead(width), BinHead(width)
-        self.object = ObjectHead(width)
+        self.object, self.shown = ObjectHead(width), ObjectHead(width)
 
 
 def finger_loss(
@@ -153,6 +154,10 @@ def finger_loss(
         known = spoken >= 0
         facts = batch.objects.facts[spoken[known]]
         loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)
+        # Values are read linearly, so the facts should lie open before they are.
+        number, place = batch.objects.areas.nonzero(as_tuple=True)
+        showing = before[batch.objects.rows[number], place]
+        loss = loss + CELL_WEIGHT * heads.shown.loss(showing, batch.objects.facts[number])
     return loss, right
 
 

@@ -78,7 +78,7 @@ def join_objects(
     if not any(samples):
         return None
     of = torch.full((len(samples), length), NO_OBJECT)
-    areas, facts = [], []
+    rows, areas, facts = [], [], []
     for row, sample in enumerate(samples):
         tokens, objects = sample or ([], [])
         known = torch.tensor(tokens, dtype=torch.long)
@@ -86,6 +86,9 @@ def join_objects(
         for seen in objects:
             area = torch.zeros(length, dtype=torch.bool)
             area[list(seen.cells)] = True
+            rows.append(row)
             areas.append(area)
             facts.append(seen.facts)
-    return Objects(of, torch.stack(areas), torch.tensor(facts, dtype=torch.float32))
+    return Objects(
+        of, torch.tensor(rows), torch.stack(areas), torch.tensor(facts, dtype=torch.float32)
+    )

@@ -13,10 +13,10 @@ import pytest
 
 from deepseek_vl_v2.quantized_rounding import quantise
 from dvl2_cli.errors import ModelError, OutputError
+from dvl2_cli.folders import replace_folder
 from dvl2_cli.quantizing.conversion import REPORT, file_hash
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.quantizing.quantize import Format, quantize_model
-from dvl2_cli.folders import replace_folder
 from dvl2_cli.store.records import Record, StoredFile, write_record
 from tests import golden_data
 
