@@ -17,6 +17,7 @@ from dvl2_cli.planning.size import format_size
 from dvl2_cli.planning.weights import predicted_weights, weights_held
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.inventory import Copy, all_copies
+from dvl2_cli.store.keys import OWN_METHOD
 from dvl2_cli.store.names import RELEASED
 from dvl2_cli.store.resolve import PLAIN, folder_quant
 
@@ -101,7 +102,8 @@ def _of_folder(name: str, quant: str, folder: Path, hardware: Hardware) -> Model
     except Dvl2Error as error:
         return ModelReport(None, folder, from_error(GROUP, name, error))
     weights = weights_held(info, "cpu")
-    found = outlook_of_copy(name, info.architecture, weights, quant, hardware)
+    packed = info.quant_method == OWN_METHOD
+    found = outlook_of_copy(name, info.architecture, weights, quant, hardware, packed=packed)
     return ModelReport(found, folder, _judged(name, found, "runs"))
 
 

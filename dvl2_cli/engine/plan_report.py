@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import ContextOverflowError, OutOfMemoryError, UsageError
-from dvl2_cli.planning.choose import Choice, choose_device
+from dvl2_cli.planning.choose import Choice, check_packed, choose_device
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import Need, Plan, make_plan
 from dvl2_cli.planning.size import parse_size
@@ -101,7 +101,7 @@ class Planner:
         self._resolved = resolve(wish_from(settings, common.revision), remember=False)
         self._info = check_checkpoint(self._resolved.folder)
         self._hardware = probe(self._resolved.folder)
-        self._device = _checked_device(self._hardware, settings.device, self._resolved.packed)
+        self._device = _checked_device(self._hardware, settings.device, self._resolved)
         self._prompts: list[PromptPlan] = []
         self._largest = Need()
 
@@ -192,8 +192,8 @@ class Planner:
         return plan, None
 
 
-def _checked_device(hardware: Hardware, wish: str, packed: bool) -> Choice:
-    """The device, refused where its memory cannot be known."""
+def _checked_device(hardware: Hardware, wish: str, resolved: Resolved) -> Choice:
+    """The device, refused where its memory cannot be known or the copy does not run."""
     from dvl2_cli.engine.opening import checked_device
 
     found = hardware.accelerators
@@ -203,7 +203,10 @@ def _checked_device(hardware: Hardware, wish: str, packed: bool) -> Choice:
             f"--device is {wish}, but no such device is there ({found.source})",
             "Use --device cpu, or see: dvl2 doctor",
         )
-    return choose_device(hardware, wish, packed=packed)
+    choice = choose_device(hardware, wish, packed=resolved.packed)
+    if resolved.packed:
+        check_packed(resolved.folder, choice.chosen)
+    return choice
 
 
 def _model_choice(resolved: Resolved) -> Choice:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from dvl2_cli.errors import OutOfMemoryError
+from dvl2_cli.errors import OutOfMemoryError, UsageError
 from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import PAGE, Need, Plan, make_plan
 from dvl2_cli.planning.weights import Weights, predicted_weights
@@ -14,8 +15,6 @@ from dvl2_cli.store.architecture import Architecture
 # smallest copy is the fastest (benchmarks/README.md).
 _ON_CUDA = ("none", "int8", "nf4")
 _ON_CPU = ("int4", "int8", "none")
-# dvl2's packed formats, which only its CPU kernels multiply.
-_FOR_CPU_ONLY = ("int4", "int8")
 # bfloat16 is native from compute capability 8.0 (Ampere) on.
 _NATIVE_BF16 = (8, 0)
 
@@ -65,6 +64,19 @@ def choose_device(hardware: Hardware, wish: str = "auto", *, packed: bool = Fals
     return Choice("device", "cpu", f"no accelerator is there: {hardware.accelerators.source}")
 
 
+def check_packed(folder: Path, device: str) -> None:
+    """Refuse a packed copy anywhere but on the CPU.
+
+    Raises:
+        UsageError: ``device`` is another.
+    """
+    if device != "cpu":
+        raise UsageError(
+            f"the copy in {folder} is packed for the CPU, and --device is {device}",
+            "Use --device cpu, or a copy made with dvl2 quantize --to nf4.",
+        )
+
+
 def outlook(
     name: str,
     parts: Architecture,
@@ -103,11 +115,15 @@ def outlook_of_copy(
     quant: str,
     hardware: Hardware,
     *,
+    packed: bool,
     need: Need = PAGE,
     max_memory: int | None = None,
 ) -> Outlook:
-    """Whether a copy that is on this machine runs here, from its own ``weights``."""
-    device = "cpu" if quant in _FOR_CPU_ONLY else choose_device(hardware).chosen
+    """Whether a copy that is on this machine runs here, from its own ``weights``.
+
+    ``packed`` as in ``choose_device``.
+    """
+    device = choose_device(hardware, packed=packed).chosen
     try:
         plan = make_plan(parts, weights, hardware, need, device=device, max_memory=max_memory)
     except OutOfMemoryError as error:

@@ -24,7 +24,7 @@ from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.glyphs import BINS
-from dvl2_cli.training.things import NAMES, SHADES
+from dvl2_cli.training.object_head import ObjectHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,6 @@ SHOWN = 2
 KNOWS_NOW, KNOWS_NEXT = 3, 1
 # Of what the next token's object is, beside where it is.
 OBJECT_WEIGHT = 0.2
-CELL_WEIGHT = 0.3
-BOX_WEIGHT = 8.0
 
 
 def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
@@ -78,35 +76,15 @@ class BinHead(nn.Module):
         )
 
 
-class ObjectHead(nn.Module):
-    """States [N, H] -> name, colour and box of the object that the next token speaks of."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.names = nn.Linear(width, len(NAMES))
-        self.shades = nn.Linear(width, len(SHADES))
-        self.box = nn.Linear(width, 4)
-
-    def loss(self, states: Tensor, facts: Tensor) -> Tensor:
-        """Summed loss against ``facts`` [N, 6], see ``objects.SeenObject``."""
-        states = self.norm(states)
-        names, shades = self.names(states).float(), self.shades(states).float()
-        loss = functional.cross_entropy(names, facts[:, 0].long(), reduction="sum")
-        loss = loss + functional.cross_entropy(shades, facts[:, 1].long(), reduction="sum")
-        box = functional.l1_loss(self.box(states).float(), facts[:, 2:], reduction="sum")
-        return loss + BOX_WEIGHT * box
-
-
 class ReadingHeads(nn.Module):
     """What the decoder should know: the bins of the glyph written last and of the one to
-    come, the object that the next token speaks of, and the one that each visual token shows.
+    come, and the object that the next token speaks of.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.now, self.next = BinHead(width), BinHead(width)
-        self.object, self.shown = ObjectHead(width), ObjectHead(width)
+        self.object = ObjectHead(width)
 
 
 def finger_loss(
@@ -153,11 +131,7 @@ def finger_loss(
         spoken = batch.objects.of[:, 1:]
         known = spoken >= 0
         facts = batch.objects.facts[spoken[known]]
-        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)
-        # Values are read linearly, so the facts should lie open before they are.
-        number, place = batch.objects.areas.nonzero(as_tuple=True)
-        showing = before[batch.objects.rows[number], place]
-        loss = loss + CELL_WEIGHT * heads.shown.loss(showing, batch.objects.facts[number])
+        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)[0]
     return loss, right
 
 

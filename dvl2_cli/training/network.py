@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.cells import FIRST_LAYERS, CellHeads, cell_count, first_states
 from dvl2_cli.training.dense_head import DenseHead, label_weight
 from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss
 from dvl2_cli.training.heads import ThingHead, known_cells
@@ -21,7 +22,7 @@ from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
 
 # The losses, in the order in which a step's counts are kept.
-KINDS = ("language", "dense", "thing", "pointer")
+KINDS = ("language", "dense", "thing", "pointer", "cell")
 
 
 @dataclass(slots=True)
@@ -52,6 +53,9 @@ class TrainingNetwork(nn.Module):
 
         self.head = DenseHead(width) if wanted("dense") else None
         self.thing_head = ThingHead(width) if wanted("thing") else None
+        self.cell_heads = None
+        if wanted("cell"):
+            self.cell_heads = CellHeads(model.config.language.hidden_size)
         self.reading_heads: ReadingHeads | None = None
         if wanted("pointer"):
             check_finger(model)
@@ -67,7 +71,8 @@ class TrainingNetwork(nn.Module):
             tokens = encode_windows(*self._eyes(), tiles) if windows else self._encode(tiles)
             self._cells(losses, tokens, batch, windows)
         if len(batch.ids):
-            self._language(losses, batch, tokens, stage)
+            read = self._language if stage.language_loss else self._first_layers
+            read(losses, batch, tokens, stage)
         if torch.is_grad_enabled():
             # Every weight takes part in the loss, those that the batch leaves out with zero: one
             # process does as several do, so that they stay equal.
@@ -84,9 +89,10 @@ class TrainingNetwork(nn.Module):
 
     def _encode(self, tiles: Tensor) -> Tensor:
         tower, projector = self._eyes()
-        if tiles.device.type != "cpu":
+        frozen = not any(p.requires_grad for p in tower.parameters())
+        if frozen or tiles.device.type != "cpu":
             return cast(Tensor, projector(tower(tiles)))
-        # Written-out attention is faster on CPUs; see windows.
+        # Going back, written-out attention is faster on CPUs; see windows.
         return cast(
             Tensor, projector(run_blocks(tower, tower.patch_embed(tiles) + tower.pos_embed))
         )
@@ -105,17 +111,12 @@ class TrainingNetwork(nn.Module):
         self, losses: Losses, batch: MicroBatch, tokens: Tensor | None, stage: Stage
     ) -> None:
         model = self.model
-        features = [
-            model.assemble(tokens[list(image.tiles)], image.columns, image.rows)
-            for image in batch.images
-            if tokens is not None
-        ]
         out = model.language.model(
-            inputs_embeds=model.embed(batch.ids, features),
+            inputs_embeds=self._embed(batch, tokens),
             position_ids=batch.positions,
             attention_mask=_mask(batch),
             use_cache=False,
-            output_hidden_states=batch.pointers is not None,
+            output_hidden_states=batch.pointers is not None or bool(stage.cell_loss),
         )
         learned = batch.labels[:, 1:] != -100
         # Every position, so that the product's shape recurs; see encode.LENGTH_STEP.
@@ -126,8 +127,32 @@ class TrainingNetwork(nn.Module):
         if batch.pointers is not None and self.reading_heads is not None:
             loss, hits = finger_loss(model, self.reading_heads, out.hidden_states, batch)
             losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)
+        if stage.cell_loss:
+            self._shown(losses, batch, out.hidden_states[FIRST_LAYERS])
         if stage.balance_loss:
             losses.balance = model.language.model.balance_loss()
+
+    def _first_layers(
+        self, losses: Losses, batch: MicroBatch, tokens: Tensor | None, stage: Stage
+    ) -> None:
+        """Only what the visual tokens show; nothing is written."""
+        decoder = self.model.language.model
+        states = first_states(decoder, self._embed(batch, tokens), batch.positions)
+        self._shown(losses, batch, states)
+
+    def _shown(self, losses: Losses, batch: MicroBatch, states: Tensor) -> None:
+        assert self.cell_heads is not None  # noqa: S101
+        image_id = self.model.config.image_token_id
+        losses.sums["cell"], hits = self.cell_heads.loss(states, batch, image_id)
+        losses.hits["cell"] = float(hits)
+
+    def _embed(self, batch: MicroBatch, tokens: Tensor | None) -> Tensor:
+        features = [
+            self.model.assemble(tokens[list(image.tiles)], image.columns, image.rows)
+            for image in batch.images
+            if tokens is not None
+        ]
+        return self.model.embed(batch.ids, features)
 
 
 def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
@@ -139,7 +164,8 @@ def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
     if batch.things is not None:
         things = known_cells(_cut(batch.things, windows))
     pointers = 0 if batch.pointers is None else int((batch.pointers[:, 1:] >= 0).sum())
-    return [batch.answer_tokens, dense, things, pointers]
+    cells = cell_count(batch) if stage.cell_loss else 0
+    return [batch.answer_tokens, dense, things, pointers, cells]
 
 
 def _cut(labels: Tensor, windows: bool) -> Tensor:

@@ -69,7 +69,7 @@ def build_optimizers(network: nn.Module, stage: Stage) -> list[torch.optim.Optim
 
 def is_inner(name: str, parameter: nn.Parameter) -> bool:
     """Whether Muon takes it: a matrix between two layers, not an embedding or an output."""
-    outer = ("embed_tokens", "lm_head", "patch_embed", "head.", ".gate.weight")
+    outer = ("embed_tokens", "lm_head", "patch_embed", "head.", "heads.", ".gate.weight")
     return parameter.dim() == 2 and not any(part in name for part in outer)
 
 

@@ -53,6 +53,7 @@ class Stage:
     dense_loss: float = 0.0
     thing_loss: float = 0.0
     pointer_loss: float = 0.0
+    cell_loss: float = 0.0
     language_loss: float = 1.0
     balance_loss: float = 0.001
     bias_rate: float = 0.001
@@ -108,6 +109,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
             stage.dense_loss
             or stage.thing_loss
             or stage.pointer_loss
+            or stage.cell_loss
             or stage.tower != "full"
             or stage.noise
             or stage.branches

@@ -59,7 +59,7 @@ class RenderedBatches(Dataset[MicroBatch]):
     def __getitem__(self, number: int) -> MicroBatch:
         rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
         kind = self._kind(number // self.stage.micro_batches)
-        if self.stage.language_loss == 0:
+        if self.stage.language_loss == 0 and self.stage.cell_loss == 0:
             return self._tiles_only(kind, rng)
         return self._conversations(kind, rng)
 
@@ -104,20 +104,24 @@ class RenderedBatches(Dataset[MicroBatch]):
             if self._is_large(sample) and rng.random() >= LARGE_SHARE:
                 continue
             encoded = self._encode(sample, branched=branched)
-            longest = max(longest, len(encoded.ids))
+            alone = self.stage.language_loss == 0
+            longest = max(longest, self._picture_end(encoded) if alone else len(encoded.ids))
             tiles += len(encoded.tiles)
             full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
             if samples and full:
                 break
-            if self.stage.pointer_loss:
+            if self.stage.pointer_loss or self.stage.cell_loss:
                 encoded = self._with_pointers(encoded, sample)
+            if self.stage.language_loss == 0:
+                encoded = self._picture_alone(encoded)
             if self.stage.noise and sample.glyphs:
                 wrong = mistaken(encoded.ids, encoded.labels, self.stage.noise, rng)
                 encoded = replace(encoded, ids=wrong)
             samples.append(encoded)
             marks.append(_all_labels(encoded, sample))
             objects.append(_all_things(encoded, sample))
-        dense = torch.from_numpy(np.concatenate(marks)) if self.stage.dense_loss else None
+        glyphs = self.stage.dense_loss or self.stage.cell_loss
+        dense = torch.from_numpy(np.concatenate(marks)) if glyphs else None
         things = torch.from_numpy(np.concatenate(objects)) if self.stage.thing_loss else None
         return collate(samples, self.processor.pad_id, dense, things)
 
@@ -150,11 +154,22 @@ class RenderedBatches(Dataset[MicroBatch]):
         objects = (known.objects, seen) if seen else None
         return replace(encoded, pointers=known.places, bins=known.bins, objects=objects)
 
+    def _picture_end(self, encoded: EncodedSample) -> int:
+        ids = encoded.ids
+        return len(ids) - ids[::-1].index(self.processor.tokens.image)
+
+    def _picture_alone(self, encoded: EncodedSample) -> EncodedSample:
+        """Without what is said of the picture."""
+        end = self._picture_end(encoded)
+        return replace(
+            encoded, ids=encoded.ids[:end], labels=[-100] * end,
+            pointers=None, bins=None, positions=None, branches=None,
+            objects=encoded.objects and ([], encoded.objects[1]),
+        )  # fmt: skip
+
     def _before_image(self, encoded: EncodedSample) -> int:
         """The position of the last image's first token."""
-        image_id = self.processor.tokens.image
-        last = max(i for i, token in enumerate(encoded.ids) if token == image_id)
-        return last + 1 - image_tokens(encoded.images[-1])
+        return self._picture_end(encoded) - image_tokens(encoded.images[-1])
 
     def _point_at_picture(
         self, encoded: EncodedSample, sample: Sample, turn: Turn, start: int, known: _Pointers

@@ -142,6 +142,10 @@ def test_a_packed_copy_stays_off_the_card(
     assert done.rows[0]["memory"]["device"] == "cpu"
     choices = {choice["what"]: choice for choice in done.rows[0]["choices"]}
     assert choices["device"]["reason"] == "the copy is packed for the CPU"
+    words = ("-m", tmp_path / "int4", "--plan", "--device", "cuda")
+    refused = cli("ocr", tmp_path / "a.png", *words)
+    assert (refused.code, refused.out) == (2, "")
+    assert "is packed for the CPU, and --device is cuda" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
@@ -16,6 +18,8 @@ from dvl2_cli.planning.weights import (
     parameters,
     predicted_weights,
     weights_from_headers,
+    weights_held,
+    widened,
 )
 from dvl2_cli.planning.working_memory import cache_bytes_per_token
 from dvl2_cli.store.checkpoint import check_checkpoint
@@ -153,11 +157,37 @@ def test_what_cannot_run_says_why() -> None:
 def test_a_copy_that_is_here_is_judged_by_its_own_weights() -> None:
     parts = released_architecture("tiny")
     weights = predicted_weights(parts, "int4")
-    fits = outlook_of_copy("tiny", parts, weights, "int4", machine(8 * GB, card(80 * GB)))
+    big = machine(8 * GB, card(80 * GB))
+    fits = outlook_of_copy("tiny", parts, weights, "int4", big, packed=True)
     assert (fits.runs, fits.device) == (True, "cpu")  # packed weights run on the CPU alone
-    refused = outlook_of_copy("tiny", parts, weights, "int4", machine(1 * GB))
+    # Of the same name, but made by bitsandbytes.
+    other = outlook_of_copy(
+        "tiny", parts, predicted_weights(parts, "int8"), "int8", big, packed=False
+    )
+    assert other.device == "cuda"
+    refused = outlook_of_copy("tiny", parts, weights, "int4", machine(1 * GB), packed=True)
     assert (refused.runs, refused.plan) == (False, None)
     assert refused.remedy is not None
+
+
+def test_float16_is_counted_as_float32_on_a_cpu(tmp_path: Path) -> None:
+    info = check_checkpoint(_in_float16(GOLDEN / "mla", tmp_path))
+    stored = weights_from_headers({key: item.nbytes for key, item in info.tensors.items()})
+    assert weights_held(info, "cpu").total == 2 * stored.total
+    assert weights_held(info, "cuda").parts == stored.parts
+    assert "widened" in weights_held(info, "cpu").source
+    plain = check_checkpoint(GOLDEN / "mla")
+    assert not widened(plain, "cpu")
+
+
+def _in_float16(source: Path, target: Path) -> Path:
+    for path in source.iterdir():
+        if path.suffix == ".safetensors":
+            tensors = {key: value.half() for key, value in load_file(path).items()}
+            save_file(tensors, target / path.name, {"format": "pt"})
+        elif path.is_file():
+            shutil.copy(path, target)
+    return target
 
 
 def test_more_memory_never_makes_a_plan_worse() -> None:

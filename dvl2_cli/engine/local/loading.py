@@ -21,6 +21,7 @@ from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import ModelError, UsageError
+from dvl2_cli.planning.choose import check_packed
 from dvl2_cli.planning.weights import widened
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 
@@ -85,11 +86,7 @@ def _load_weights(
     folder: Path, info: CheckpointInfo, *, device: str, dtype: torch.dtype | None
 ) -> DeepseekVLV2ForCausalLM:
     if info.quant_method == QUANT_METHOD:
-        if device != "cpu":
-            raise UsageError(
-                f"the copy in {folder} is packed for the CPU, and --device is {device}",
-                "Use --device cpu, or a copy made with dvl2 quantize --to nf4.",
-            )
+        check_packed(folder, device)
         return load_quantized(folder)
     usual = torch.float32 if widened(info, device) else "auto"
     model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(

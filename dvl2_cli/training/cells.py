@@ -1,0 +1,81 @@
+"""What the decoder's visual tokens show after its first layers.
+
+Attention passes values on linearly. What a layer is to read off a visual token, the glyphs of
+its cell or the object over it, should therefore lie open to a linear head before that layer.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from deepseek_vl_v2.decoder import DeepseekVLV2TextModel
+from deepseek_vl_v2.rope import rotary_tables
+from dvl2_cli.training.batch import MicroBatch, PlacedImage
+from dvl2_cli.training.dense_head import DenseHead
+from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.object_head import ObjectHead
+
+# Layers before the one whose inputs are looked at.
+FIRST_LAYERS = 2
+
+
+class CellHeads(nn.Module):
+    """Glyphs and objects, from states of the decoder's width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.glyphs, self.object = DenseHead(width), ObjectHead(width)
+
+    def loss(self, states: Tensor, batch: MicroBatch, image_id: int) -> tuple[Tensor, Tensor]:
+        """Summed loss of states [B, T, H], and how many tokens name their object rightly."""
+        loss, right = states.new_zeros(()), batch.ids.new_zeros(())
+        if batch.objects is not None:
+            number, place = batch.objects.areas.nonzero(as_tuple=True)
+            showing = states[batch.objects.rows[number], place]
+            found, right = self.object.loss(showing, batch.objects.facts[number])
+            loss = loss + found
+        if batch.dense is not None:
+            labels = in_sequence(batch.dense, batch.images)
+            loss = loss + self.glyphs.loss(states[batch.ids == image_id], labels)[0]
+        return loss, right
+
+
+def first_states(decoder: DeepseekVLV2TextModel, embeds: Tensor, positions: Tensor) -> Tensor:
+    """States [B, T, H] before layer FIRST_LAYERS, of sequences that see their past."""
+    config = decoder.config
+    tables = rotary_tables(positions, config.qk_rope_head_dim, config.rope_theta)
+    for layer in decoder.layers[:FIRST_LAYERS]:
+        embeds = layer(embeds, tables, None, None, None)
+    return embeds
+
+
+def in_sequence(labels: Tensor, images: tuple[PlacedImage, ...]) -> Tensor:
+    """Labels [N, 196, F] of tiles, for the tokens of all images in their order: [S, F].
+
+    Separators have -1, and so have thumbnails, but of a picture of one tile: there it is the same.
+    """
+    return torch.cat([_one_image(labels, image) for image in images])
+
+
+def _one_image(labels: Tensor, image: PlacedImage) -> Tensor:
+    fields = labels.shape[-1]
+    local = labels[list(image.tiles[1:])].view(image.rows, image.columns, CELLS, CELLS, fields)
+    lines = local.transpose(1, 2).reshape(image.rows * CELLS, image.columns * CELLS, fields)
+    thumbnail = labels.new_full((CELLS, CELLS, fields), -1)
+    if image.columns == image.rows == 1:
+        thumbnail = lines
+    parts = [_with_line_ends(thumbnail), labels.new_full((1, fields), -1), _with_line_ends(lines)]
+    return torch.cat(parts)
+
+
+def _with_line_ends(lines: Tensor) -> Tensor:
+    ends = lines.new_full((len(lines), 1, lines.shape[-1]), -1)
+    return torch.cat([lines, ends], dim=1).flatten(0, 1)
+
+
+def cell_count(batch: MicroBatch) -> float:
+    """What the summed loss is to be divided by for a mean."""
+    objects = 0 if batch.objects is None else int(batch.objects.areas.sum())
+    glyphs = 0 if batch.dense is None else int((batch.dense > 0).sum())
+    return objects + glyphs
