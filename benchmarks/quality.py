@@ -2,30 +2,34 @@
 
     python benchmarks/quality.py FOLDER [--limit N]
 
-Nano answers its own suite with its released weights, with an int8 and an int4 copy, and with
-``--tiles auto``. Beside that, copies of nano and of the golden checkpoints (which the upstream
-code computed) are compared with their originals token by token. Copies are written to FOLDER;
-the result goes to results/quality.json and into README.md.
+Nano answers its own suite with its released weights, with an int8, an int4 and an nf4 copy, and
+with ``--tiles auto``. The nf4 copy is for CUDA; here its weights are unpacked to float32 first,
+which leaves out only the rounding of bfloat16 products. Beside that, copies of nano and of the
+golden checkpoints (which the upstream code computed) are compared with their originals token by
+token. Copies are written to FOLDER; the result goes to results/quality.json and into README.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
 from tables import RESULTS, write_tables
+from torch import Tensor
 
 from dvl2_cli.engine.request import Tiles
 from dvl2_cli.files import atomic_write
 from dvl2_cli.store.places import nano_folder
 
 _GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "checkpoints"
-_COPIES = ("int8", "int4")
+_COPIES = ("int8", "int4", "nf4")
 
 
 def measure(folder: Path, limit: int | None) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def measure(folder: Path, limit: int | None) -> dict[str, Any]:
         for source in (nano, *sorted(_GOLDEN.iterdir()))
     }
     variants: list[tuple[str, Path, Tiles]] = [("none", nano, None)]
-    variants += [(kind, folder / f"{nano.name}-{kind}", None) for kind in _COPIES]
+    variants += [(kind, _fast(folder / f"{nano.name}-{kind}", nano), None) for kind in _COPIES]
     variants.append(("none, --tiles auto", nano, "auto"))
     suite = {}
     for name, model, tiles in variants:
@@ -65,7 +69,38 @@ def _agreement(source: Path, folder: Path, kind: str) -> dict[str, Any]:
 
     copy = folder / f"{source.name}-{kind}"
     quantize_model(source, Format(kind), copy, lambda done, total: None)
-    return asdict(round_trip(source, copy))
+    return asdict(round_trip(source, copy, nf4=kind == "nf4"))
+
+
+def _fast(copy: Path, source: Path) -> Path:
+    """The copy, or beside an nf4 one the same weights as float32."""
+    from dvl2_cli.store.resolve import folder_quant
+
+    if folder_quant(copy) != "nf4":
+        return copy
+    plain = copy.with_name(f"{copy.name}-unpacked")
+    shutil.rmtree(plain, ignore_errors=True)
+    plain.mkdir()
+    for companion in source.iterdir():
+        if companion.is_file() and companion.suffix != ".safetensors":
+            shutil.copy(companion, plain)
+    save_file(_unpacked(copy), plain / "model.safetensors", {"format": "pt"})
+    return plain
+
+
+def _unpacked(copy: Path) -> dict[str, Tensor]:
+    """The weights of an nf4 copy as float32, by their released names."""
+    from bitsandbytes.functional import dequantize_4bit
+
+    from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+
+    model = DeepseekVLV2ForCausalLM.from_pretrained(copy, dtype="auto", local_files_only=True)
+    weights = {}
+    for name, parameter in model.named_parameters():
+        state = getattr(parameter, "quant_state", None)
+        plain = parameter.data if state is None else dequantize_4bit(parameter.data, state)
+        weights[name] = plain.float().contiguous()
+    return weights
 
 
 def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, Any]]:

@@ -165,7 +165,8 @@ def agreement() -> str:
         [name, *(f"{kinds[kind]['top1']:.1%}, {kinds[kind]['kl']:.4f}" for kind in kinds)]
         for name, kinds in found["agreement"].items()
     ]
-    return _table(["", "int8: same top token, KL", "int4: same top token, KL"], rows)
+    kinds = next(iter(found["agreement"].values()))
+    return _table(["", *(f"{kind}: same top token, KL" for kind in kinds)], rows)
 
 
 def classes() -> str:

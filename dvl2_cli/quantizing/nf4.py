@@ -95,6 +95,9 @@ def finish_nf4(info: CheckpointInfo, partial: Path, folder: Path) -> None:
     try:
         with atomic_write(partial / "config.json") as stream:
             content = {**info.config, "quantization_config": table}
+            if any(header.dtype == "F16" for header in info.tensors.values()):
+                # All of it computes in one type, see compute_dtype.
+                content["dtype"] = "bfloat16"
             stream.write(json.dumps(content, indent=1) + "\n")
         (partial / JOURNAL).unlink(missing_ok=True)
         replace_folder(partial, folder)
@@ -122,6 +125,8 @@ def _write_file(info: CheckpointInfo, keys: list[str], path: Path, journal: Jour
     tensors: dict[str, Tensor] = {}
     for key in keys:
         weight = read_tensor(key, info.tensors[key])
+        if info.tensors[key].dtype == "F16":
+            weight = weight.to(torch.bfloat16)
         tensors |= _quantised(key, weight) if is_converted(key) else {key: weight}
     staged = path.with_suffix(".tmp")
     try:

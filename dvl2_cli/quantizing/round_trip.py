@@ -99,8 +99,10 @@ def predictions(model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor
 
 
 def load_plain(folder: Path) -> DeepseekVLV2ForCausalLM:
-    """The unquantised model in ``folder``, on the CPU."""
+    """The model in ``folder``, on the CPU; float16 as float32, which CPUs calculate faster."""
     model = DeepseekVLV2ForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)
+    if model.language.lm_head.weight.dtype is torch.float16:
+        model.float()
     return model.eval()  # type: ignore[no-any-return]
 
 

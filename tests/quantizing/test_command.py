@@ -14,6 +14,7 @@ import pytest
 
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.store.checkpoint import check_checkpoint
+from dvl2_cli.store.places import nano_folder
 from tests import golden_data
 
 pytestmark = pytest.mark.slow
@@ -108,3 +109,14 @@ def test_an_unknown_format(tmp_path: Path) -> None:
     done = run(str(SOURCE), "--to", "int2", "-o", str(tmp_path / "copy"))
     assert done.returncode == 2
     assert "int4, int8, nf4" in done.stderr
+
+
+def test_nf4_of_float16_weights_computes_in_one_type(tmp_path: Path) -> None:
+    nano = nano_folder()
+    assert nano is not None
+    done = run(str(nano), "--to", "nf4", "-o", str(tmp_path / "copy"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["agreement"]["top1"] > 0.7
+    info = check_checkpoint(tmp_path / "copy")
+    assert info.config["dtype"] == "bfloat16"
+    assert info.tensors["image_newline"].dtype == "BF16"
