@@ -6,6 +6,8 @@ its cell or the object over it, should therefore lie open to a linear head befor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -41,13 +43,28 @@ class CellHeads(nn.Module):
         return loss, right
 
 
-def first_states(decoder: DeepseekVLV2TextModel, embeds: Tensor, positions: Tensor) -> Tensor:
-    """States [B, T, H] before layer FIRST_LAYERS, of sequences that see their past."""
+def first_states(
+    decoder: DeepseekVLV2TextModel,
+    layers: Iterable[nn.Module],
+    embeds: Tensor,
+    positions: Tensor,
+    mask: Tensor | None,
+) -> Tensor:
+    """States [B, T, H] after ``layers``; ``mask`` bool [B, 1, T, T] or None for causal."""
     config = decoder.config
     tables = rotary_tables(positions, config.qk_rope_head_dim, config.rope_theta)
-    for layer in decoder.layers[:FIRST_LAYERS]:
-        embeds = layer(embeds, tables, None, None, None)
+    for layer in layers:
+        embeds = layer(embeds, tables, mask, None, None)
     return embeds
+
+
+def departure(states: Tensor, before: Tensor, text: Tensor) -> Tensor:
+    """How far states [B, T, H] went from what they were, as a share of their square.
+
+    ``text`` bool [B, T] says which are no visual tokens; they weigh as much as all of those.
+    """
+    away = (states - before).square().mean(-1) / before.square().mean()
+    return away[text].mean() + away[~text].mean()
 
 
 def in_sequence(labels: Tensor, images: tuple[PlacedImage, ...]) -> Tensor:

@@ -31,6 +31,8 @@ class Stage:
     ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
     that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
     rendered pictures whose turns are conversations of their own, each blind to the others.
+    With ``cell_loss`` alone only the decoder's first layers run, and ``keep`` weighs how far
+    their outputs go from what they were when the stage began.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Stage:
     thing_loss: float = 0.0
     pointer_loss: float = 0.0
     cell_loss: float = 0.0
+    keep: float = 0.0
     language_loss: float = 1.0
     balance_loss: float = 0.001
     bias_rate: float = 0.001
