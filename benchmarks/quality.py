@@ -1,6 +1,6 @@
 """What quantising and the adaptive tile budget cost in quality.
 
-    python benchmarks/quality.py FOLDER [--limit N]
+    python benchmarks/quality.py FOLDER [--limit N] [--only int8|int4|nf4]
 
 Nano answers its own suite with its released weights, with an int8, an int4 and an nf4 copy, and
 with ``--tiles auto``. The nf4 copy is for CUDA; here its weights are unpacked to float32 first,
@@ -15,7 +15,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,20 @@ _GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "checkpoints"
 _COPIES = ("int8", "int4", "nf4")
 
 
-def measure(folder: Path, limit: int | None) -> dict[str, Any]:
-    """Scores of every variant and agreements of every copy."""
+def measure(folder: Path, limit: int | None, copies: Sequence[str]) -> dict[str, Any]:
+    """Scores of every variant and agreements of the ``copies``."""
     nano = nano_folder()
     if nano is None:
         sys.exit("the bundled model is not installed")
     agreements = {
-        source.name: {kind: _agreement(source, folder, kind) for kind in _COPIES}
+        source.name: {kind: _agreement(source, folder, kind) for kind in copies}
         for source in (nano, *sorted(_GOLDEN.iterdir()))
     }
     variants: list[tuple[str, Path, Tiles]] = [("none", nano, None)]
-    variants += [(kind, _fast(folder / f"{nano.name}-{kind}", nano), None) for kind in _COPIES]
+    variants += [(kind, _fast(folder / f"{nano.name}-{kind}", nano), None) for kind in copies]
     variants.append(("none, --tiles auto", nano, "auto"))
+    if len(copies) < len(_COPIES):
+        variants = [variant for variant in variants if variant[0] in copies]
     suite = {}
     for name, model, tiles in variants:
         print(f"the nano suite: {name}", file=sys.stderr)
@@ -55,6 +57,22 @@ def measure(folder: Path, limit: int | None) -> dict[str, Any]:
         "class_divergence": _class_divergences(nano),
         "suite": suite,
     }
+
+
+def added(new: dict[str, Any], path: Path) -> dict[str, Any]:
+    """``new`` laid over the result in ``path``, which must be of the same items."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    if kept["limit"] != new["limit"]:
+        sys.exit(f"{path} was measured with --limit {kept['limit']}")
+    for source, kinds in new["agreement"].items():
+        kept["agreement"][source] |= kinds
+    kept["suite"] |= new["suite"]
+    return {**kept, "suite": {name: kept["suite"][name] for name in _order(kept["suite"])}}
+
+
+def _order(variants: Iterable[str]) -> list[str]:
+    order = ["none", *_COPIES, "none, --tiles auto"]
+    return sorted(variants, key=order.index)
 
 
 def _class_divergences(nano: Path) -> dict[str, dict[str, float]]:
@@ -134,11 +152,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--limit", type=int, help="Items of each part of the suite.")
+    parser.add_argument("--only", choices=_COPIES, help="Add this copy to the result there is.")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    result = measure(arguments.folder, arguments.limit)
+    copies = [arguments.only] if arguments.only else _COPIES
+    result = measure(arguments.folder, arguments.limit, copies)
     RESULTS.mkdir(exist_ok=True)
-    with atomic_write(RESULTS / "quality.json") as stream:
+    path = RESULTS / "quality.json"
+    if arguments.only and path.is_file():
+        result = added(result, path)
+    with atomic_write(path) as stream:
         stream.write(json.dumps(result, indent=1) + "\n")
     write_tables()
 

@@ -37,7 +37,7 @@ class CellHeads(nn.Module):
             showing = states[batch.objects.rows[number], place]
             found, right = self.object.loss(showing, batch.objects.facts[number])
             loss = loss + found
-        if batch.dense is not None:
+        if batch.dense is not None and batch.images:
             labels = in_sequence(batch.dense, batch.images)
             loss = loss + self.glyphs.loss(states[batch.ids == image_id], labels)[0]
         return loss, right

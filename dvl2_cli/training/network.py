@@ -155,15 +155,17 @@ class TrainingNetwork(nn.Module):
         if self.teacher is not None:
             with torch.no_grad():
                 before = first_states(decoder, self.teacher, embeds, batch.positions, mask)
-            text = batch.ids != self.model.config.image_token_id
+            text = batch.ids != self._image_id()
             away = departure(states, before, text)
             losses.sums["cell"] = losses.sums["cell"] + stage.keep * cell_count(batch) * away
 
     def _shown(self, losses: Losses, batch: MicroBatch, states: Tensor) -> None:
         assert self.cell_heads is not None  # noqa: S101
-        image_id = self.model.config.image_token_id
-        losses.sums["cell"], hits = self.cell_heads.loss(states, batch, image_id)
+        losses.sums["cell"], hits = self.cell_heads.loss(states, batch, self._image_id())
         losses.hits["cell"] = float(hits)
+
+    def _image_id(self) -> int:
+        return cast(int, self.model.config.image_token_id)
 
     def _embed(self, batch: MicroBatch, tokens: Tensor | None) -> Tensor:
         features = [

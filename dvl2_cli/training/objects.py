@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from dvl2_cli.rendering.sample import Thing
 from dvl2_cli.training.batch import Objects, PlacedImage
@@ -78,7 +79,9 @@ def join_objects(
     if not any(samples):
         return None
     of = torch.full((len(samples), length), NO_OBJECT)
-    rows, areas, facts = [], [], []
+    rows: list[int] = []
+    areas: list[Tensor] = []
+    facts: list[tuple[float, ...]] = []
     for row, sample in enumerate(samples):
         tokens, objects = sample or ([], [])
         known = torch.tensor(tokens, dtype=torch.long)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import pytest
 import torch
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Sample
-from dvl2_cli.training import finger
 from dvl2_cli.training.encode import EncodedSample, collate
 from dvl2_cli.training.network import TrainingNetwork
 from dvl2_cli.training.recipe import Recipe, Stage
@@ -50,11 +48,7 @@ def test_tokens_and_positions_are_those_of_conversations_of_their_own() -> None:
         assert [both.positions[i] for i in mine] == list(range(len(alone.ids)))
 
 
-def test_the_losses_are_the_sum_of_those_of_conversations_of_their_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # What the picture's own tokens should know counts once for all of them.
-    monkeypatch.setattr(finger, "CELL_WEIGHT", 0.0)
+def test_the_losses_are_the_sum_of_those_of_conversations_of_their_own() -> None:
     sample = scene()
     model = DeepseekVLV2ForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
     network = TrainingNetwork(model, Recipe("r", str(FOLDER), (STAGE,))).eval()

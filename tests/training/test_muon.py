@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from dvl2_cli.training.muon import BatchedMuon, orthogonalise
 
 SHAPES = ((24, 40), (40, 24), (32, 32), (24, 40))
-OPTIONS = {"lr": 0.02, "weight_decay": 0.1, "momentum": 0.9, "adjust_lr_fn": "match_rms_adamw"}
+OPTIONS: dict[str, Any] = {
+    "lr": 0.02,
+    "weight_decay": 0.1,
+    "momentum": 0.9,
+    "adjust_lr_fn": "match_rms_adamw",
+}
 
 
 def test_steps_are_those_of_torch_up_to_its_bfloat16() -> None:

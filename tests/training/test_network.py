@@ -18,7 +18,7 @@ from tests.rendering.fonts_here import need_all
 
 STAGE = Stage(
     name="joint", steps=1, learning_rate=1e-3,
-    dense_loss=0.5, thing_loss=0.5, pointer_loss=0.5, mix={"chat": 1.0},
+    dense_loss=0.5, thing_loss=0.5, pointer_loss=0.5, cell_loss=0.3, mix={"chat": 1.0},
 )  # fmt: skip
 
 

@@ -26,6 +26,15 @@ def test_the_recipe_of_nano_is_read() -> None:
     assert all(stage.mix and stage.steps and not stage.data for stage in recipe.stages)
 
 
+def test_the_recipe_that_goes_on_from_nano_is_read() -> None:
+    recipe = load_recipe(NANO.with_name("nano-objects.toml"))
+    assert recipe.base == "nano"
+    assert [(stage.name, stage.cell_loss > 0) for stage in recipe.stages] == [
+        ("open", True),
+        ("look", True),
+    ]
+
+
 def test_data_is_found_beside_the_recipe_and_lora_is_a_table(tmp_path: Path) -> None:
     recipe = _load(
         tmp_path,

@@ -11,7 +11,10 @@ from dvl2_cli.training.whole_folder import write_folder
 
 
 def fill(text: str, folder: Path) -> None:
-    write_folder(folder, lambda part: (part / "weights").write_text(text) and None)
+    def write(part: Path) -> None:
+        (part / "weights").write_text(text)
+
+    write_folder(folder, write)
 
 
 def test_a_folder_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
