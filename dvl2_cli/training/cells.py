@@ -52,7 +52,8 @@ def first_states(
 ) -> Tensor:
     """States [B, T, H] after ``layers``; ``mask`` bool [B, 1, T, T] or None for causal."""
     config = decoder.config
-    tables = rotary_tables(positions, config.qk_rope_head_dim, config.rope_theta)
+    width = config.qk_rope_head_dim if config.use_mla else config.head_dim
+    tables = rotary_tables(positions, width, config.rope_theta)
     for layer in layers:
         embeds = layer(embeds, tables, mask, None, None)
     return embeds
@@ -64,7 +65,8 @@ def departure(states: Tensor, before: Tensor, text: Tensor) -> Tensor:
     ``text`` bool [B, T] says which are no visual tokens; they weigh as much as all of those.
     """
     away = (states - before).square().mean(-1) / before.square().mean()
-    return away[text].mean() + away[~text].mean()
+    parts = [away[chosen].mean() for chosen in (text, ~text) if bool(chosen.any())]
+    return torch.stack(parts).sum()
 
 
 def in_sequence(labels: Tensor, images: tuple[PlacedImage, ...]) -> Tensor:

@@ -155,6 +155,8 @@ def check_stage(stage: Stage, where: str) -> None:
             raise UsageError(f"{where}: {key} must not be negative")
     if not 0 <= stage.noise < 1:
         raise UsageError(f"{where}: noise must be at least 0 and below 1")
+    if stage.keep < 0 or (stage.keep and (stage.language_loss or not stage.cell_loss)):
+        raise UsageError(f"{where}: keep must not be negative, and goes with cell_loss alone")
     if not 0 <= stage.branches <= 1:
         raise UsageError(f"{where}: branches must be at least 0 and at most 1")
     if any(share < 0 for share in stage.mix.values()) or (

@@ -64,6 +64,8 @@ def test_departure_is_a_share_and_nothing_for_the_same() -> None:
     states = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0))
     text = torch.tensor([[True, False] * 3] * 2)
     assert float(departure(states, states, text)) == 0.0
+    everything = torch.ones_like(text)
+    assert float(departure(states, states, everything)) == 0.0
     assert float(departure(1.1 * states, states, text)) == pytest.approx(0.02, rel=0.5)
 
 
