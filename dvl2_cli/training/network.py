@@ -152,7 +152,7 @@ class TrainingNetwork(nn.Module):
         layers = decoder.layers[:FIRST_LAYERS]
         states = first_states(decoder, layers, embeds, batch.positions, mask)
         self._shown(losses, batch, states)
-        if self.teacher is not None:
+        if stage.keep and self.teacher is not None:
             with torch.no_grad():
                 before = first_states(decoder, self.teacher, embeds, batch.positions, mask)
             text = batch.ids != self._image_id()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dvl2_cli.rendering.sample import Thing
 from dvl2_cli.training.batch import Objects, PlacedImage
-from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.cells import in_sequence
 from dvl2_cli.training.things import name_class, shade_class, thing_labels
 
 # Further from the middle of every object than this share of the picture is beside it.
@@ -39,16 +39,9 @@ def seen_objects(
 
 def _seen(thing: Thing, size: tuple[int, int], image: PlacedImage) -> SeenObject:
     labels = thing_labels([thing], size, image.columns, image.rows)
-    lines = labels[..., 0].reshape(image.rows, image.columns, CELLS, CELLS)
-    thumbnail = CELLS * (CELLS + 1) + 1
-    width = CELLS * image.columns + 1
-    cells = []
-    for row, column, down, across in zip(*(lines > 0).nonzero(), strict=True):
-        place = (row * CELLS + down) * width + column * CELLS + across
-        cells.append(thumbnail + int(place))
-        if image.columns == image.rows == 1:
-            # The thumbnail is the same tile again.
-            cells.append(int(down) * (CELLS + 1) + int(across))
+    local = PlacedImage((0, *range(len(labels))), image.columns, image.rows)
+    names = in_sequence(torch.from_numpy(labels[..., :1]), (local,))[:, 0]
+    cells = (names > 0).nonzero()[:, 0].tolist()
     x0, y0, x1, y1 = (side / whole for side, whole in zip(thing.box, (*size, *size), strict=True))
     facts = (name_class(thing.name), shade_class(thing.colour), x0, y0, x1, y1)
     return SeenObject(tuple(cells), facts)

@@ -99,12 +99,12 @@ class RenderedBatches(Dataset[MicroBatch]):
         objects: list[np.ndarray] = []
         longest = tiles = 0
         branched = rng.random() < self.stage.branches
+        alone = self.stage.language_loss == 0 and not self.stage.keep
         while len(samples) < MOST_SAMPLES:
             sample = self._render(kind, rng)
             if self._is_large(sample) and rng.random() >= LARGE_SHARE:
                 continue
             encoded = self._encode(sample, branched=branched)
-            alone = self.stage.language_loss == 0 and not self.stage.keep
             longest = max(longest, self._picture_end(encoded) if alone else len(encoded.ids))
             tiles += len(encoded.tiles)
             full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
@@ -112,7 +112,7 @@ class RenderedBatches(Dataset[MicroBatch]):
                 break
             if self.stage.pointer_loss or self.stage.cell_loss:
                 encoded = self._with_pointers(encoded, sample)
-            if self.stage.language_loss == 0 and not self.stage.keep:
+            if alone:
                 encoded = self._picture_alone(encoded)
             if self.stage.noise and sample.glyphs:
                 wrong = mistaken(encoded.ids, encoded.labels, self.stage.noise, rng)
