@@ -1,7 +1,8 @@
 """What the decoder's visual tokens show after its first layers.
 
 Attention passes values on linearly. What a layer is to read off a visual token, the glyphs of
-its cell or the object over it, should therefore lie open to a linear head before that layer.
+its cell, the object over it or its place, should therefore lie open to a linear head before that
+layer.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.dense_head import DenseHead
 from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.heads import PlaceHead
 from dvl2_cli.training.object_head import ObjectHead
 
 # Layers before the one whose inputs are looked at.
 FIRST_LAYERS = 2
+# Every visual token has a place, and only some have glyphs or an object.
+PLACE_WEIGHT = 0.2
 
 
 class CellHeads(nn.Module):
-    """Glyphs and objects, from states of the decoder's width."""
+    """Glyphs, objects and places, from states of the decoder's width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.glyphs, self.object = DenseHead(width), ObjectHead(width)
+        self.place = PlaceHead(width)
 
     def loss(self, states: Tensor, batch: MicroBatch, image_id: int) -> tuple[Tensor, Tensor]:
         """Summed loss of states [B, T, H], and how many tokens name their object rightly."""
@@ -40,6 +45,8 @@ class CellHeads(nn.Module):
         if batch.dense is not None and batch.images:
             labels = in_sequence(batch.dense, batch.images)
             loss = loss + self.glyphs.loss(states[batch.ids == image_id], labels)[0]
+        places = places_of(batch.ids, batch.images, image_id)
+        loss = loss + PLACE_WEIGHT * self.place.loss(states, places)[0]
         return loss, right
 
 
@@ -77,6 +84,22 @@ def in_sequence(labels: Tensor, images: tuple[PlacedImage, ...]) -> Tensor:
     return torch.cat([_one_image(labels, image) for image in images])
 
 
+def places_in_sequence(image: PlacedImage) -> Tensor:
+    """The cell 0..195, within its tile, of each token of an image, -1 for separators: int64 [S]."""
+    cells = torch.arange(CELLS * CELLS).view(CELLS, CELLS, 1)
+    lines = cells.repeat(image.rows, image.columns, 1)
+    return _laid_out(cells, lines).squeeze(-1)
+
+
+def places_of(ids: Tensor, images: tuple[PlacedImage, ...], image_id: int) -> Tensor:
+    """The same for all tokens of ``ids`` [B, T], -1 for text."""
+    cells = torch.full_like(ids, -1)
+    if images:
+        found = torch.cat([places_in_sequence(image) for image in images])
+        cells[ids == image_id] = found.to(ids.device)
+    return cells
+
+
 def _one_image(labels: Tensor, image: PlacedImage) -> Tensor:
     fields = labels.shape[-1]
     local = labels[list(image.tiles[1:])].view(image.rows, image.columns, CELLS, CELLS, fields)
@@ -84,8 +107,13 @@ def _one_image(labels: Tensor, image: PlacedImage) -> Tensor:
     thumbnail = labels.new_full((CELLS, CELLS, fields), -1)
     if image.columns == image.rows == 1:
         thumbnail = lines
-    parts = [_with_line_ends(thumbnail), labels.new_full((1, fields), -1), _with_line_ends(lines)]
-    return torch.cat(parts)
+    return _laid_out(thumbnail, lines)
+
+
+def _laid_out(thumbnail: Tensor, lines: Tensor) -> Tensor:
+    """Thumbnail, separator and lines [rows, columns, F] as a sequence [S, F]."""
+    separator = lines.new_full((1, lines.shape[-1]), -1)
+    return torch.cat([_with_line_ends(thumbnail), separator, _with_line_ends(lines)])
 
 
 def _with_line_ends(lines: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ The cross-entropy is taken of the heads' own attention, over all positions befor
 that what is learned is what the decoder reads with (guided attention, arXiv 1710.08969, with
 known targets). The first layers are taught to find the token that was written last, the
 others the one to come. Left alone the decoder needs many times the steps to find the lines.
-Small heads also name the bin of the glyph within its cell; they are dropped after training.
+Small heads also name the cell, the bin of the glyph within it, and the tokens before; they are
+dropped after training.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from deepseek_vl_v2.decoder import DecoderLayer
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.cells import places_of
 from dvl2_cli.training.glyphs import BINS
+from dvl2_cli.training.heads import PlaceHead
 from dvl2_cli.training.object_head import ObjectHead
 
 
@@ -40,11 +43,17 @@ class Fingers:
 
 # The last layer needs room for all glyphs of a cell.
 FINGERS = (Fingers(5, 1, 0), Fingers(4, 1, 1), Fingers(3, 0, 1), Fingers(2, 0, 1), Fingers(1, 0, 3))
-# The layer whose hits are shown, and those whose inputs should know the bins.
+# The layer whose hits are shown, and those whose inputs should know the places.
 SHOWN = 2
 KNOWS_NOW, KNOWS_NEXT = 3, 1
 # Of what the next token's object is, beside where it is.
 OBJECT_WEIGHT = 0.2
+# The tokens before its own that a text token should hold after the first layer: what was written
+# last is found by them.
+RECENT = 4
+RECENT_WEIGHT = 0.3
+# Of the cell, beside its bin.
+PLACE_WEIGHT = 0.3
 
 
 def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
@@ -60,30 +69,53 @@ def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
         raise UsageError("pointer_loss needs latent attention, three layers and three heads")
 
 
-class BinHead(nn.Module):
-    """States [..., H] -> logits of the glyph's bin in its cell [..., BINS]."""
+class GlyphHead(nn.Module):
+    """States [..., H] -> where a glyph is: the cell in its tile, the bin in the cell."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.bins = nn.Linear(width, BINS)
+        self.place = PlaceHead(width)
 
-    def loss(self, states: Tensor, bins: Tensor) -> Tensor:
-        """Summed cross-entropy against ``bins``, without those of -1."""
+    def loss(self, states: Tensor, cells: Tensor, bins: Tensor | None) -> Tensor:
+        """Summed cross-entropy against ``cells`` and ``bins`` [...], without those of -1."""
+        loss = PLACE_WEIGHT * self.place.loss(states, cells)[0]
+        if bins is None:
+            return loss
         logits: Tensor = self.bins(self.norm(states))
-        return functional.cross_entropy(
+        return loss + functional.cross_entropy(
             logits.flatten(0, -2).float(), bins.flatten(), ignore_index=-1, reduction="sum"
         )
 
 
+class RecentHead(nn.Module):
+    """States [B, T, H] -> the RECENT tokens before each."""
+
+    def __init__(self, width: int, vocabulary: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.tokens = nn.Linear(width, RECENT * vocabulary)
+
+    def loss(self, states: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy summed over tokens, the mean of those before, in answers only."""
+        whole = labels.unfold(1, RECENT + 1, 1).ne(-100).all(-1)
+        wanted = ids.unfold(1, RECENT + 1, 1)[whole][:, :-1]
+        logits = self.tokens(self.norm(states[:, RECENT:][whole])).float()
+        logits = logits.unflatten(-1, (RECENT, -1))
+        loss = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+        return loss / RECENT
+
+
 class ReadingHeads(nn.Module):
-    """What the decoder should know: the bins of the glyph written last and of the one to
-    come, and the object that the next token speaks of.
+    """What the decoder should know: the tokens written last, where the glyph written last and the
+    one to come are, and the object that the next token speaks of.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, vocabulary: int) -> None:
         super().__init__()
-        self.now, self.next = BinHead(width), BinHead(width)
+        self.recent = RecentHead(width, vocabulary)
+        self.now, self.next = GlyphHead(width), GlyphHead(width)
         self.object = ObjectHead(width)
 
 
@@ -97,7 +129,7 @@ def finger_loss(
 
     Args:
         model: the checkpoint in training.
-        heads: name the bins and objects.
+        heads: name the tokens before, the places and the objects.
         states: the inputs [B, T, H] of every layer, and the final states.
         batch: with ``pointers``, and ``bins`` and ``objects`` where they are known.
     """
@@ -106,7 +138,8 @@ def finger_loss(
     layers = config.num_hidden_layers
     tables = rotary_tables(batch.positions, config.qk_rope_head_dim, config.rope_theta)
     latest = last_known(batch.pointers, batch.labels)
-    now = _targets(batch, gathered(batch.pointers, latest)[:, :-1], latest[:, :-1])
+    written = gathered(batch.pointers, latest)[:, :-1]
+    now = _targets(batch, written, latest[:, :-1])
     following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:])
     losses, right = [], batch.pointers.new_zeros(())
     for fingers in FINGERS:
@@ -123,10 +156,13 @@ def finger_loss(
             right = hits
     loss = torch.stack(losses).mean()
     before, last = states[layers - KNOWS_NOW], states[layers - KNOWS_NEXT]
-    if batch.bins is not None:
-        bins = gathered(batch.bins, latest)[:, :-1]
-        loss = loss + heads.next.loss(last[:, :-1], batch.bins[:, 1:])
-        loss = loss + heads.now.loss(before[:, :-1], bins)
+    cells = places_of(batch.ids, batch.images, cast(int, model.config.image_token_id))
+    bins = batch.bins
+    latest_bins = None if bins is None else gathered(bins, latest)[:, :-1]
+    loss = loss + heads.now.loss(before[:, :-1], gathered(cells, written), latest_bins)
+    coming = gathered(cells, batch.pointers[:, 1:])
+    loss = loss + heads.next.loss(last[:, :-1], coming, None if bins is None else bins[:, 1:])
+    loss = loss + RECENT_WEIGHT * heads.recent.loss(states[1], batch.ids, batch.labels)
     if batch.objects is not None:
         spoken = batch.objects.of[:, 1:]
         known = spoken >= 0
@@ -163,11 +199,16 @@ def _places(batch: MicroBatch) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Targets:
-    """Of one row: the places [M] that point; bool [M, T] where they may, where they should."""
+    """Of one row: the places [M] that point; float32 [M, T] nothing where they may and the lowest
+    number elsewhere; bool [M, T] where they should, and the same as places [M, K] with what to
+    add for those that are not there.
+    """
 
     places: Tensor
-    visible: Tensor
+    hidden: Tensor
     wanted: Tensor
+    listed: Tensor
+    unlisted: Tensor
 
 
 def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor) -> list[_Targets]:
@@ -187,18 +228,30 @@ def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor) -> list[_Targe
         if batch.objects is not None:
             of = batch.objects.of[row, spoken[row, places]]
             wanted |= batch.objects.areas[of.clamp(min=0)] & (of >= 0)[:, None]
-        found.append(_Targets(places, visible, wanted))
+        found.append(_Targets(places, _shut(visible), wanted, *_listed(wanted)))
     return found
+
+
+def _shut(open_places: Tensor) -> Tensor:
+    lowest = torch.finfo(torch.float32).min
+    return torch.zeros(open_places.shape, device=open_places.device).masked_fill(
+        ~open_places, lowest
+    )
+
+
+def _listed(wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The few places that are wanted, and what to add to the scores of the fillers."""
+    most = max(1, int(wanted.sum(-1).max())) if len(wanted) else 1
+    kept, places = wanted.to(torch.uint8).topk(most, dim=-1)
+    return places, _shut(kept.bool())
 
 
 def _pointing(query: Tensor, key: Tensor, targets: Sequence[_Targets]) -> tuple[Tensor, Tensor]:
     """Summed loss and hits of one head, from its queries and keys [B, T, D]."""
-    lowest = torch.finfo(torch.float32).min
     losses, hits = [], []
     for row, target in enumerate(targets):
-        scores = (query[row, target.places] @ key[row].mT).float()
-        scores = scores.masked_fill(~target.visible, lowest)
-        wanted = scores.masked_fill(~target.wanted, lowest)
+        scores = (query[row, target.places] @ key[row].mT).float() + target.hidden
+        wanted = scores.gather(1, target.listed) + target.unlisted
         losses.append((scores.logsumexp(-1) - wanted.logsumexp(-1)).sum())
         best = scores.detach().argmax(-1, keepdim=True)
         hits.append(target.wanted.gather(1, best).sum())

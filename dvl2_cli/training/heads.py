@@ -1,6 +1,7 @@
-"""The auxiliary head of scenes: object labels per visual token.
+"""The auxiliary heads of objects and of places, one label per visual token.
 
-Like the glyph head it exists while nano is trained and is dropped afterwards.
+Like the glyph head they exist while nano is trained and are dropped afterwards. They are linear:
+the decoder's attention passes on what it reads linearly, so it must lie open to that.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dvl2_cli.training.glyphs import CELLS
 from dvl2_cli.training.things import NAMES, SHADES
 
-HIDDEN = 192
 # Most cells of a scene are background.
 BACKGROUND_WEIGHT = 0.3
 BOX_WEIGHT = 4.0
@@ -22,15 +23,15 @@ class ThingHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, HIDDEN), nn.GELU())
-        self.names = nn.Linear(HIDDEN, len(NAMES))
-        self.shades = nn.Linear(HIDDEN, len(SHADES))
-        self.box = nn.Linear(HIDDEN, 4)
+        self.norm = nn.LayerNorm(width)
+        self.names = nn.Linear(width, len(NAMES))
+        self.shades = nn.Linear(width, len(SHADES))
+        self.box = nn.Linear(width, 4)
 
     def loss(self, tokens: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Summed loss over the known cells, and how many covered cells are named rightly."""
         known = labels[..., 0] >= 0
-        hidden = self.trunk(tokens[known])
+        hidden = self.norm(tokens[known])
         labels = labels[known]
         names, shades = labels[:, 0].long(), labels[:, 1].long()
         covered = names > 0
@@ -44,6 +45,30 @@ class ThingHead(nn.Module):
         )
         right = ((guess.argmax(-1) == names) & covered).sum()
         return loss + BOX_WEIGHT * box, right
+
+
+class PlaceHead(nn.Module):
+    """States [..., D] of visual tokens to the row and the column of their cell in its tile.
+
+    Reading on from a place, and writing boxes, take it; print and objects alone teach the tower
+    to forget it.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.row, self.column = nn.Linear(width, CELLS), nn.Linear(width, CELLS)
+
+    def loss(self, states: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed loss, and how many have both right; ``cells`` int64 [...] in 0..195, or -1."""
+        known = cells >= 0
+        states, cells = self.norm(states[known]), cells[known]
+        loss, right = states.new_zeros((), dtype=torch.float32), torch.ones_like(cells)
+        for head, wanted in ((self.row, cells // CELLS), (self.column, cells % CELLS)):
+            guess = head(states).float()
+            loss = loss + functional.cross_entropy(guess, wanted, reduction="sum")
+            right = right & (guess.argmax(-1) == wanted)
+        return loss, right.sum()
 
 
 def known_cells(labels: Tensor) -> int:

@@ -18,12 +18,13 @@ from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.cells import FIRST_LAYERS, CellHeads, cell_count, departure, first_states
 from dvl2_cli.training.dense_head import DenseHead, label_weight
 from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss
-from dvl2_cli.training.heads import ThingHead, known_cells
+from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.heads import PlaceHead, ThingHead, known_cells
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
 
 # The losses, in the order in which a step's counts are kept.
-KINDS = ("language", "dense", "thing", "pointer", "cell")
+KINDS = ("language", "dense", "thing", "place", "pointer", "cell")
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class TrainingNetwork(nn.Module):
 
         self.head = DenseHead(width) if wanted("dense") else None
         self.thing_head = ThingHead(width) if wanted("thing") else None
+        self.place_head = PlaceHead(width) if wanted("place") else None
         self.cell_heads = None
         self.teacher: nn.ModuleList | None = None
         if any(stage.keep for stage in recipe.stages):
@@ -64,7 +66,8 @@ class TrainingNetwork(nn.Module):
         self.reading_heads: ReadingHeads | None = None
         if wanted("pointer"):
             check_finger(model)
-            self.reading_heads = ReadingHeads(model.config.language.hidden_size)
+            language = model.config.language
+            self.reading_heads = ReadingHeads(language.hidden_size, language.vocab_size)
 
     def forward(self, batch: MicroBatch, stage: Stage) -> Losses:
         """Losses of a micro-batch."""
@@ -74,7 +77,7 @@ class TrainingNetwork(nn.Module):
             tiles = batch.tiles.float() / 127.5 - 1
             windows = stage.tower == "windows"
             tokens = encode_windows(*self._eyes(), tiles) if windows else self._encode(tiles)
-            self._cells(losses, tokens, batch, windows)
+            self._cells(losses, tokens, batch, stage)
         if len(batch.ids):
             read = self._language if stage.language_loss else self._first_layers
             read(losses, batch, tokens, stage)
@@ -108,8 +111,13 @@ class TrainingNetwork(nn.Module):
             Tensor, projector(run_blocks(tower, tower.patch_embed(tiles) + tower.pos_embed))
         )
 
-    def _cells(self, losses: Losses, tokens: Tensor, batch: MicroBatch, windows: bool) -> None:
+    def _cells(self, losses: Losses, tokens: Tensor, batch: MicroBatch, stage: Stage) -> None:
         """The dense losses of the visual tokens."""
+        windows = stage.tower == "windows"
+        if stage.place_loss and self.place_head is not None:
+            places = _places(len(batch.tiles), windows).to(tokens.device)
+            loss, hits = self.place_head.loss(tokens, places)
+            losses.sums["place"], losses.hits["place"] = loss, float(hits)
         if batch.dense is not None and self.head is not None:
             loss, counts = self.head.loss(tokens, _cut(batch.dense, windows))
             losses.sums["dense"] = loss
@@ -186,7 +194,13 @@ def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
         things = known_cells(_cut(batch.things, windows))
     pointers = 0 if batch.pointers is None else int((batch.pointers[:, 1:] >= 0).sum())
     cells = cell_count(batch) if stage.cell_loss else 0
-    return [batch.answer_tokens, dense, things, pointers, cells]
+    places = _places(len(batch.tiles), windows).numel() if stage.place_loss else 0
+    return [batch.answer_tokens, dense, things, places, pointers, cells]
+
+
+def _places(tiles: int, windows: bool) -> Tensor:
+    """The cell 0..195 of every visual token: int64 [N, 196], or of windows."""
+    return _cut(torch.arange(CELLS * CELLS).repeat(tiles, 1), windows)
 
 
 def _cut(labels: Tensor, windows: bool) -> Tensor:

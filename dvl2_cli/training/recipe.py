@@ -54,6 +54,7 @@ class Stage:
     tower: Tower = "full"
     dense_loss: float = 0.0
     thing_loss: float = 0.0
+    place_loss: float = 0.0
     pointer_loss: float = 0.0
     cell_loss: float = 0.0
     keep: float = 0.0
@@ -111,6 +112,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         if stage.data and (
             stage.dense_loss
             or stage.thing_loss
+            or stage.place_loss
             or stage.pointer_loss
             or stage.cell_loss
             or stage.tower != "full"

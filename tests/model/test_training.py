@@ -134,3 +134,18 @@ def test_grouped_experts_equal_one_token_at_a_time() -> None:
     together = layer(hidden)
     singly = torch.cat([layer(hidden[:, i : i + 1]) for i in range(20)], dim=1)
     assert torch.allclose(together, singly, atol=2e-6)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_attention_is_the_same_with_gradients_and_without(
+    trainee: tuple[DeepseekVLV2ForCausalLM, dict[str, Tensor]], packed: bool
+) -> None:
+    decoder = trainee[0].language.model
+    states = torch.randn(2, 12, decoder.config.hidden_size)
+    mask = torch.ones(12, 12, dtype=torch.bool).tril().expand(2, 1, 12, 12).clone()
+    mask[:, :, 6:, 1:4] = False
+    arguments = {"attention_mask": mask if packed else None, "use_cache": False}
+    trained = decoder(inputs_embeds=states.clone().requires_grad_(), **arguments)
+    with torch.no_grad():
+        asked = decoder(inputs_embeds=states, **arguments)
+    assert torch.allclose(trained.last_hidden_state, asked.last_hidden_state, atol=1e-5)

@@ -9,7 +9,8 @@ import torch
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.rendering.render import render
-from dvl2_cli.training.cells import departure, in_sequence
+from dvl2_cli.training.batch import PlacedImage
+from dvl2_cli.training.cells import departure, in_sequence, places_in_sequence, places_of
 from dvl2_cli.training.encode import collate
 from dvl2_cli.training.network import TrainingNetwork
 from dvl2_cli.training.recipe import Recipe, Stage
@@ -49,8 +50,6 @@ def test_a_pointed_token_has_the_label_of_the_glyph_that_is_read_there(kind: str
 
 
 def test_separators_and_thumbnails_of_pages_have_no_labels() -> None:
-    from dvl2_cli.training.batch import PlacedImage
-
     tiles = torch.ones(3, 196, 1)
     labels = in_sequence(tiles, (PlacedImage((0, 1, 2), 2, 1),))
     thumbnail = 14 * 15 + 1
@@ -58,6 +57,20 @@ def test_separators_and_thumbnails_of_pages_have_no_labels() -> None:
     lines = labels[thumbnail:].view(14, 29)
     assert bool((lines[:, :28] == 1).all())
     assert bool((lines[:, 28] == -1).all())
+
+
+def test_every_visual_token_has_its_place_in_its_tile() -> None:
+    image = PlacedImage((0, 1, 2), 2, 1)
+    found = places_in_sequence(image)
+    thumbnail, lines = found[: 14 * 15].view(14, 15), found[14 * 15 + 1 :].view(14, 29)
+    cells = torch.arange(196).view(14, 14)
+    assert torch.equal(thumbnail[:, :14], cells)
+    assert torch.equal(lines[:, :28], torch.cat([cells, cells], dim=1))
+    ends = [thumbnail[:, 14], lines[:, 28], found[14 * 15 : 14 * 15 + 1]]
+    assert bool((torch.cat(ends) == -1).all())
+    ids = torch.tensor([[5, *[9] * len(found), 5]])
+    assert torch.equal(places_of(ids, (image,), 9)[0, 1:-1], found)
+    assert places_of(ids, (image,), 9)[0, [0, -1]].tolist() == [-1, -1]
 
 
 def test_departure_is_a_share_and_nothing_for_the_same() -> None:
