@@ -7,13 +7,9 @@ layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor, nn
 
-from deepseek_vl_v2.decoder import DeepseekVLV2TextModel
-from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.dense_head import DenseHead
 from dvl2_cli.training.glyphs import CELLS
@@ -50,32 +46,6 @@ class CellHeads(nn.Module):
         return loss, right
 
 
-def first_states(
-    decoder: DeepseekVLV2TextModel,
-    layers: Iterable[nn.Module],
-    embeds: Tensor,
-    positions: Tensor,
-    mask: Tensor | None,
-) -> Tensor:
-    """States [B, T, H] after ``layers``; ``mask`` bool [B, 1, T, T] or None for causal."""
-    config = decoder.config
-    width = config.qk_rope_head_dim if config.use_mla else config.head_dim
-    tables = rotary_tables(positions, width, config.rope_theta)
-    for layer in layers:
-        embeds = layer(embeds, tables, mask, None, None)
-    return embeds
-
-
-def departure(states: Tensor, before: Tensor, text: Tensor) -> Tensor:
-    """How far states [B, T, H] went from what they were, as a share of their square.
-
-    ``text`` bool [B, T] says which are no visual tokens; they weigh as much as all of those.
-    """
-    away = (states - before).square().mean(-1) / before.square().mean()
-    parts = [away[chosen].mean() for chosen in (text, ~text) if bool(chosen.any())]
-    return torch.stack(parts).sum()
-
-
 def in_sequence(labels: Tensor, images: tuple[PlacedImage, ...]) -> Tensor:
     """Labels [N, 196, F] of tiles, for the tokens of all images in their order: [S, F].
 
@@ -98,6 +68,25 @@ def places_of(ids: Tensor, images: tuple[PlacedImage, ...], image_id: int) -> Te
         found = torch.cat([places_in_sequence(image) for image in images])
         cells[ids == image_id] = found.to(ids.device)
     return cells
+
+
+# From a cell of the only tile back to the same cell of the thumbnail before it.
+TWIN = CELLS * (CELLS + 1) + 1
+
+
+def twins_of(ids: Tensor, images: tuple[PlacedImage, ...], image_id: int) -> Tensor:
+    """Which tokens, bool [B, T], are cells that one tile's thumbnail, TWIN before, shows too."""
+    twins = torch.zeros_like(ids, dtype=torch.bool)
+    if images:
+        parts = [_twins_in_sequence(image) for image in images]
+        twins[ids == image_id] = torch.cat(parts).to(ids.device)
+    return twins
+
+
+def _twins_in_sequence(image: PlacedImage) -> Tensor:
+    has = places_in_sequence(image) >= 0
+    has[:TWIN] = False
+    return has & (image.columns == image.rows == 1)
 
 
 def _one_image(labels: Tensor, image: PlacedImage) -> Tensor:

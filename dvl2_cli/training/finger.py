@@ -24,7 +24,7 @@ from deepseek_vl_v2.decoder import DecoderLayer
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
-from dvl2_cli.training.cells import places_of
+from dvl2_cli.training.cells import TWIN, places_of, twins_of
 from dvl2_cli.training.glyphs import BINS
 from dvl2_cli.training.heads import PlaceHead
 from dvl2_cli.training.object_head import ObjectHead
@@ -139,8 +139,10 @@ def finger_loss(
     tables = rotary_tables(batch.positions, config.qk_rope_head_dim, config.rope_theta)
     latest = last_known(batch.pointers, batch.labels)
     written = gathered(batch.pointers, latest)[:, :-1]
-    now = _targets(batch, written, latest[:, :-1])
-    following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:])
+    image_id = cast(int, model.config.image_token_id)
+    twins = twins_of(batch.ids, batch.images, image_id)
+    now = _targets(batch, written, latest[:, :-1], twins)
+    following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:], twins)
     losses, right = [], batch.pointers.new_zeros(())
     for fingers in FINGERS:
         layer = layers - fingers.layer
@@ -156,7 +158,7 @@ def finger_loss(
             right = hits
     loss = torch.stack(losses).mean()
     before, last = states[layers - KNOWS_NOW], states[layers - KNOWS_NEXT]
-    cells = places_of(batch.ids, batch.images, cast(int, model.config.image_token_id))
+    cells = places_of(batch.ids, batch.images, image_id)
     bins = batch.bins
     latest_bins = None if bins is None else gathered(bins, latest)[:, :-1]
     loss = loss + heads.now.loss(before[:, :-1], gathered(cells, written), latest_bins)
@@ -211,10 +213,11 @@ class _Targets:
     unlisted: Tensor
 
 
-def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor) -> list[_Targets]:
+def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor, twins: Tensor) -> list[_Targets]:
     """Targets of every row, from ``pointers`` [B, T - 1] and the tokens that they belong to.
 
-    A token that speaks of an object may look at any cell of it.
+    A token that speaks of an object may look at any cell of it, and where the thumbnail shows
+    the same (``twins``, see ``twins_of``) it may look there.
     """
     columns = torch.arange(batch.ids.shape[1], device=batch.ids.device)
     found = []
@@ -224,7 +227,9 @@ def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor) -> list[_Targe
         if batch.branches is not None:
             own = batch.branches[row]
             visible &= (own == own[places][:, None]) | (own == 0)
-        wanted = columns == pointers[row, places][:, None]
+        aims = pointers[row, places]
+        wanted = columns == aims[:, None]
+        wanted |= (columns == aims[:, None] - TWIN) & twins[row, aims][:, None]
         if batch.objects is not None:
             of = batch.objects.of[row, spoken[row, places]]
             wanted |= batch.objects.areas[of.clamp(min=0)] & (of >= 0)[:, None]

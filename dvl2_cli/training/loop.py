@@ -76,8 +76,6 @@ class Trainer:
     def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> Place:
         stage = self.recipe.stages[number]
         freeze(self.network.model, stage)
-        if start == 0:
-            self.network.remember()
         with warnings.catch_warnings():
             # torch has a new name for broadcast_buffers, which accelerate does not pass on.
             warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)

@@ -5,7 +5,6 @@ One ``forward`` from the root, so that DDP and FSDP see every parameter they wra
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from torch.nn import functional
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.training.batch import MicroBatch
-from dvl2_cli.training.cells import FIRST_LAYERS, CellHeads, cell_count, departure, first_states
+from dvl2_cli.training.cells import FIRST_LAYERS, CellHeads, cell_count
 from dvl2_cli.training.dense_head import DenseHead, label_weight
 from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss
 from dvl2_cli.training.glyphs import CELLS
@@ -57,10 +56,6 @@ class TrainingNetwork(nn.Module):
         self.thing_head = ThingHead(width) if wanted("thing") else None
         self.place_head = PlaceHead(width) if wanted("place") else None
         self.cell_heads = None
-        self.teacher: nn.ModuleList | None = None
-        if any(stage.keep for stage in recipe.stages):
-            self.teacher = copy.deepcopy(model.language.model.layers[:FIRST_LAYERS])
-            self.teacher.requires_grad_(False)
         if wanted("cell"):
             self.cell_heads = CellHeads(model.config.language.hidden_size)
         self.reading_heads: ReadingHeads | None = None
@@ -79,20 +74,13 @@ class TrainingNetwork(nn.Module):
             tokens = encode_windows(*self._eyes(), tiles) if windows else self._encode(tiles)
             self._cells(losses, tokens, batch, stage)
         if len(batch.ids):
-            read = self._language if stage.language_loss else self._first_layers
-            read(losses, batch, tokens, stage)
+            self._language(losses, batch, tokens, stage)
         if torch.is_grad_enabled():
             # Every weight takes part in the loss, those that the batch leaves out with zero: one
             # process does as several do, so that they stay equal.
             waited = [0.0 * p.flatten()[0].float() for p in self.waited_for()]
             losses.nothing = torch.stack(waited).sum() if waited else None
         return losses
-
-    def remember(self) -> None:
-        """Take the first layers as they are now for what ``Stage.keep`` holds them to."""
-        if self.teacher is not None:
-            first = self.model.language.model.layers[:FIRST_LAYERS]
-            self.teacher.load_state_dict(first.state_dict())
 
     def waited_for(self) -> list[nn.Parameter]:
         """Parameters whose gradients other processes wait for, whatever a batch makes use of."""
@@ -150,22 +138,6 @@ class TrainingNetwork(nn.Module):
             self._shown(losses, batch, out.hidden_states[FIRST_LAYERS])
         if stage.balance_loss:
             losses.balance = model.language.model.balance_loss()
-
-    def _first_layers(
-        self, losses: Losses, batch: MicroBatch, tokens: Tensor | None, stage: Stage
-    ) -> None:
-        """Only what the visual tokens show; nothing is written."""
-        decoder = self.model.language.model
-        embeds, mask = self._embed(batch, tokens), _mask(batch)
-        layers = decoder.layers[:FIRST_LAYERS]
-        states = first_states(decoder, layers, embeds, batch.positions, mask)
-        self._shown(losses, batch, states)
-        if stage.keep and self.teacher is not None:
-            with torch.no_grad():
-                before = first_states(decoder, self.teacher, embeds, batch.positions, mask)
-            text = batch.ids != self._image_id()
-            away = departure(states, before, text)
-            losses.sums["cell"] = losses.sums["cell"] + stage.keep * cell_count(batch) * away
 
     def _shown(self, losses: Losses, batch: MicroBatch, states: Tensor) -> None:
         assert self.cell_heads is not None  # noqa: S101

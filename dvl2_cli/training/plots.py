@@ -26,6 +26,8 @@ _TITLES = {
     "language": "answers",
     "dense": "glyphs",
     "thing": "objects",
+    "place": "places",
+    "cell": "cells of the decoder",
     "pointer": "pointers",
     "false": "glyphs seen where there are none",
 }

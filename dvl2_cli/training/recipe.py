@@ -31,8 +31,6 @@ class Stage:
     ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
     that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
     rendered pictures whose turns are conversations of their own, each blind to the others.
-    With ``cell_loss`` alone only the decoder's first layers run, and ``keep`` weighs how far
-    their outputs go from what they were when the stage began.
     """
 
     name: str
@@ -57,7 +55,6 @@ class Stage:
     place_loss: float = 0.0
     pointer_loss: float = 0.0
     cell_loss: float = 0.0
-    keep: float = 0.0
     language_loss: float = 1.0
     balance_loss: float = 0.001
     bias_rate: float = 0.001
@@ -157,8 +154,8 @@ def check_stage(stage: Stage, where: str) -> None:
             raise UsageError(f"{where}: {key} must not be negative")
     if not 0 <= stage.noise < 1:
         raise UsageError(f"{where}: noise must be at least 0 and below 1")
-    if stage.keep < 0 or (stage.keep and (stage.language_loss or not stage.cell_loss)):
-        raise UsageError(f"{where}: keep must not be negative, and goes with cell_loss alone")
+    if (stage.cell_loss or stage.pointer_loss) and not stage.language_loss:
+        raise UsageError(f"{where}: cell_loss and pointer_loss go with language_loss")
     if not 0 <= stage.branches <= 1:
         raise UsageError(f"{where}: branches must be at least 0 and at most 1")
     if any(share < 0 for share in stage.mix.values()) or (

@@ -59,7 +59,7 @@ class RenderedBatches(Dataset[MicroBatch]):
     def __getitem__(self, number: int) -> MicroBatch:
         rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
         kind = self._kind(number // self.stage.micro_batches)
-        if self.stage.language_loss == 0 and self.stage.cell_loss == 0:
+        if self.stage.language_loss == 0:
             return self._tiles_only(kind, rng)
         return self._conversations(kind, rng)
 
@@ -99,21 +99,18 @@ class RenderedBatches(Dataset[MicroBatch]):
         objects: list[np.ndarray] = []
         longest = tiles = 0
         branched = rng.random() < self.stage.branches
-        alone = self.stage.language_loss == 0 and not self.stage.keep
         while len(samples) < MOST_SAMPLES:
             sample = self._render(kind, rng)
             if self._is_large(sample) and rng.random() >= LARGE_SHARE:
                 continue
             encoded = self._encode(sample, branched=branched)
-            longest = max(longest, self._picture_end(encoded) if alone else len(encoded.ids))
+            longest = max(longest, len(encoded.ids))
             tiles += len(encoded.tiles)
             full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
             if samples and full:
                 break
             if self.stage.pointer_loss or self.stage.cell_loss:
                 encoded = self._with_pointers(encoded, sample)
-            if alone:
-                encoded = self._picture_alone(encoded)
             if self.stage.noise and sample.glyphs:
                 wrong = mistaken(encoded.ids, encoded.labels, self.stage.noise, rng)
                 encoded = replace(encoded, ids=wrong)
@@ -157,15 +154,6 @@ class RenderedBatches(Dataset[MicroBatch]):
     def _picture_end(self, encoded: EncodedSample) -> int:
         ids = encoded.ids
         return len(ids) - ids[::-1].index(self.processor.tokens.image)
-
-    def _picture_alone(self, encoded: EncodedSample) -> EncodedSample:
-        """Without what is said of the picture."""
-        end = self._picture_end(encoded)
-        return replace(
-            encoded, ids=encoded.ids[:end], labels=[-100] * end,
-            pointers=None, bins=None, positions=None, branches=None,
-            objects=encoded.objects and ([], encoded.objects[1]),
-        )  # fmt: skip
 
     def _before_image(self, encoded: EncodedSample) -> int:
         """The position of the last image's first token."""

@@ -7,22 +7,23 @@ import dataclasses
 import pytest
 import torch
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2 import DeepseekVLV2Processor
 from dvl2_cli.rendering.render import render
 from dvl2_cli.training.batch import PlacedImage
-from dvl2_cli.training.cells import departure, in_sequence, places_in_sequence, places_of
-from dvl2_cli.training.encode import collate
-from dvl2_cli.training.network import TrainingNetwork
-from dvl2_cli.training.recipe import Recipe, Stage
+from dvl2_cli.training.cells import (
+    TWIN,
+    in_sequence,
+    places_in_sequence,
+    places_of,
+    twins_of,
+)
+from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.rendered import RenderedBatches, _all_labels
 from tests.golden_data import ROOT
 from tests.rendering.fonts_here import need_all
 
 FOLDER = ROOT / "checkpoints" / "mla"
-STAGE = Stage(
-    name="open", steps=1, learning_rate=1e-3, language_loss=0.0, cell_loss=1.0, keep=1.0,
-    balance_loss=0.0, tiles=2, mix={"crowd": 1.0},
-)  # fmt: skip
+STAGE = Stage(name="look", steps=1, learning_rate=1e-3, tiles=2, mix={"crowd": 1.0})
 
 
 def processor() -> DeepseekVLV2Processor:
@@ -73,43 +74,12 @@ def test_every_visual_token_has_its_place_in_its_tile() -> None:
     assert places_of(ids, (image,), 9)[0, [0, -1]].tolist() == [-1, -1]
 
 
-def test_departure_is_a_share_and_nothing_for_the_same() -> None:
-    states = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0))
-    text = torch.tensor([[True, False] * 3] * 2)
-    assert float(departure(states, states, text)) == 0.0
-    everything = torch.ones_like(text)
-    assert float(departure(states, states, everything)) == 0.0
-    assert float(departure(1.1 * states, states, text)) == pytest.approx(0.02, rel=0.5)
-
-
-def test_only_the_first_layers_run_and_what_they_were_is_remembered() -> None:
-    need_all()
-    model = DeepseekVLV2ForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
-    network = TrainingNetwork(model, Recipe("r", str(FOLDER), (STAGE,)))
-    data = RenderedBatches(STAGE, 1, processor())
-    batch = data[0]
-    later = model.language.model.layers[2]
-    later.register_forward_pre_hook(lambda *_: pytest.fail("a later layer ran"))
-    at_first = network(batch, STAGE).sums["cell"].item()
-    with torch.no_grad():
-        for parameter in model.language.model.layers[0].parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    network.remember()
-    kept = network(batch, dataclasses.replace(STAGE, keep=100.0)).sums["cell"].item()
-    free = network(batch, dataclasses.replace(STAGE, keep=0.0)).sums["cell"].item()
-    assert kept == pytest.approx(free, rel=1e-4)
-    assert free != pytest.approx(at_first, rel=1e-4)
-
-
-def test_a_picture_alone_ends_with_its_last_token() -> None:
-    need_all()
-    data = RenderedBatches(dataclasses.replace(STAGE, keep=0.0), 1, processor())
-    sample = render("scene", 2, "train")
-    whole = data._with_pointers(data._encode(sample, branched=False), sample)
-    alone = data._picture_alone(whole)
-    assert alone.ids == whole.ids[: len(alone.ids)]
-    assert alone.ids[-1] == data.processor.tokens.image
-    assert set(alone.labels) == {-100}
-    batch = collate([alone], data.processor.pad_id)
-    assert batch.objects is not None
-    assert len(batch.objects.areas) == len(sample.things)
+def test_the_thumbnail_shows_the_same_only_of_one_tile() -> None:
+    one, two = PlacedImage((0, 1), 1, 1), PlacedImage((0, 1, 2), 2, 1)
+    lengths = [len(places_in_sequence(image)) for image in (one, two)]
+    ids = torch.tensor([[5, *[9] * lengths[0], 5, *[9] * lengths[1]]])
+    places, twins = (of(ids, (one, two), 9)[0] for of in (places_of, twins_of))
+    assert int(twins.sum()) == 196
+    local = twins.nonzero()[:, 0]
+    assert bool((local <= lengths[0]).all())
+    assert torch.equal(places[local], places[local - TWIN])
