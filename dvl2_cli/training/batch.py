@@ -47,7 +47,8 @@ class MicroBatch:
     [B, T] is the position in its row that each token is read from, or -1, ``bins`` the
     glyph bin within that cell. ``branches`` int64 [B, T] numbers what follows a picture and
     does not see each other; 0 is seen by all of the row. ``objects`` are those that tokens
-    are read from. Without a
+    are read from; ``mentions`` int64 [B, T, 2] are the classes of the name and the colour that
+    end with a token, -1 for none. Without a
     decoder's part, ``ids`` has no rows.
     """
 
@@ -63,6 +64,7 @@ class MicroBatch:
     things: Tensor | None = None
     branches: Tensor | None = None
     objects: Objects | None = None
+    mentions: Tensor | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """The batch on ``device``."""

@@ -23,7 +23,7 @@ PLACE_WEIGHT = 0.2
 
 
 class CellHeads(nn.Module):
-    """Glyphs, objects and places, from states of the decoder's width."""
+    """Glyphs, objects and places, and what words name, from states of the decoder's width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -41,6 +41,8 @@ class CellHeads(nn.Module):
         if batch.dense is not None and batch.images:
             labels = in_sequence(batch.dense, batch.images)
             loss = loss + self.glyphs.loss(states[batch.ids == image_id], labels)[0]
+        if batch.mentions is not None:
+            loss = loss + self.object.named(states, batch.mentions)
         places = places_of(batch.ids, batch.images, image_id)
         loss = loss + PLACE_WEIGHT * self.place.loss(states, places)[0]
         return loss, right

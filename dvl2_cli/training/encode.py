@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
+from dvl2_cli.training.mentions import NOTHING
 from dvl2_cli.training.objects import SeenObject, join_objects
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
@@ -28,7 +29,7 @@ class EncodedSample:
 
     Or several that begin with the same picture: ``branches`` numbers them from 1, 0 is what
     they share, and ``positions`` go on from there in each. ``objects``: which of them each
-    token is read from, and where in the sequence they are seen.
+    token is read from, and where in the sequence they are seen; ``mentions``: which ones it names.
     """
 
     ids: list[int]
@@ -40,6 +41,7 @@ class EncodedSample:
     positions: list[int] | None = None
     branches: list[int] | None = None
     objects: tuple[list[int], list[SeenObject]] | None = None
+    mentions: list[tuple[int, int]] | None = None
 
 
 def encode_sample(
@@ -163,6 +165,7 @@ def collate(
         things=things,
         branches=_rows([sample.branches for sample in samples], length),
         objects=join_objects([sample.objects for sample in samples], length),
+        mentions=_mentions([sample.mentions for sample in samples], length),
     )
 
 
@@ -173,6 +176,16 @@ def _rows(values: Sequence[list[int] | None], length: int) -> Tensor | None:
     rows = torch.full((len(values), length), -1)
     for row, own in zip(rows, values, strict=True):
         row[: len(own or ())] = torch.tensor(own or [])
+    return rows
+
+
+def _mentions(values: Sequence[list[tuple[int, int]] | None], length: int) -> Tensor | None:
+    if not any(values):
+        return None
+    rows = torch.full((len(values), length, 2), NOTHING)
+    for row, own in zip(rows, values, strict=True):
+        if own:
+            row[: len(own)] = torch.tensor(own)
     return rows
 
 

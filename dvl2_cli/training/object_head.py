@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dvl2_cli.training.things import NAMES, SHADES
 
-BOX_WEIGHT = 8.0
+# A side of the box is one of so many, as an answer's digits are, rather than a number to be
+# measured: what is written has to be chosen.
+SIDES, BOX_BINS = 4, 24
+BOX_WEIGHT = 0.5
 
 
 class ObjectHead(nn.Module):
@@ -18,7 +22,7 @@ class ObjectHead(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.names = nn.Linear(width, len(NAMES))
         self.shades = nn.Linear(width, len(SHADES))
-        self.box = nn.Linear(width, 4)
+        self.box = nn.Linear(width, SIDES * BOX_BINS)
 
     def loss(self, states: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
         """Summed loss against ``facts`` [N, 6] (see ``objects.SeenObject``), and right names."""
@@ -26,6 +30,17 @@ class ObjectHead(nn.Module):
         names, shades = self.names(states).float(), self.shades(states).float()
         loss = functional.cross_entropy(names, facts[:, 0].long(), reduction="sum")
         loss = loss + functional.cross_entropy(shades, facts[:, 1].long(), reduction="sum")
-        box = functional.l1_loss(self.box(states).float(), facts[:, 2:], reduction="sum")
+        sides = self.box(states).float().view(-1, BOX_BINS)
+        bins = (facts[:, 2:] * BOX_BINS).long().clamp(0, BOX_BINS - 1).flatten()
+        box = functional.cross_entropy(sides, bins, reduction="sum")
         right = (names.detach().argmax(-1) == facts[:, 0]).sum()
         return loss + BOX_WEIGHT * box, right
+
+    def named(self, states: Tensor, mentions: Tensor) -> Tensor:
+        """Summed loss of states [..., H] against ``mentions`` [..., 2], see ``mentions``."""
+        losses = []
+        for head, classes in zip((self.names, self.shades), mentions.unbind(-1), strict=True):
+            known = classes >= 0
+            guess = head(self.norm(states[known])).float()
+            losses.append(functional.cross_entropy(guess, classes[known], reduction="sum"))
+        return torch.stack(losses).sum()

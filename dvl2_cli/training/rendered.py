@@ -22,6 +22,7 @@ from dvl2_cli.rendering.sample import Sample, Split, Turn
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.encode import EncodedSample, collate, encode_branches, encode_sample
 from dvl2_cli.training.glyphs import BINS, CELLS, Labels, glyph_labels
+from dvl2_cli.training.mentions import mentions
 from dvl2_cli.training.objects import NO_OBJECT, SeenObject, object_at, seen_objects
 from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
 from dvl2_cli.training.recipe import Stage
@@ -149,7 +150,10 @@ class RenderedBatches(Dataset[MicroBatch]):
                 self._point_at_picture(encoded, sample, turn, start, known)
             self._point_at_question(encoded, turn, start, known)
         objects = (known.objects, seen) if seen else None
-        return replace(encoded, pointers=known.places, bins=known.bins, objects=objects)
+        named = mentions(self.processor.tokenizer.convert_ids_to_tokens(encoded.ids))
+        return replace(
+            encoded, pointers=known.places, bins=known.bins, objects=objects, mentions=named
+        )
 
     def _picture_end(self, encoded: EncodedSample) -> int:
         ids = encoded.ids
