@@ -160,7 +160,7 @@ def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
     """What the sums of KINDS are to be divided by, for one micro-batch."""
     windows = stage.tower == "windows"
     dense = things = 0.0
-    if batch.dense is not None:
+    if batch.dense is not None and stage.dense_loss:
         dense = label_weight(_cut(batch.dense, windows))
     if batch.things is not None:
         things = known_cells(_cut(batch.things, windows))

@@ -16,6 +16,8 @@ from dvl2_cli.training.recipe import Stage
 
 # Answers, glyphs, covered cells and pointers that were right; glyphs in all, and invented.
 HITS = tuple(f"right_{name}" for name in (*KINDS, "glyphs", "false"))
+# Their counts weigh or mix what is learned, so that what was right is no share of them.
+UNSHARED = ("thing", "cell")
 TILE_TOKENS = 196
 
 
@@ -71,7 +73,7 @@ class Sums:
         right = {
             kind: values[f"right_{kind}"] / count
             for kind, count in counts.items()
-            if count and kind != "thing"
+            if count and kind not in UNSHARED
         }
         if glyphs:
             right["false"] = values["right_false"] / glyphs
