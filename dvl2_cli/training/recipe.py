@@ -24,6 +24,10 @@ PARTS = ("vision", "projector", "language")
 class Stage:
     """One stage; weights of losses, learning rate and data are constant but for the schedule.
 
+    Of the losses, ``dense_loss`` (glyphs), ``thing_loss`` (objects) and ``place_loss`` are of what
+    the tower's tokens show, ``cell_loss`` of what the decoder's do after its first layers, and
+    ``pointer_loss`` of where its attention looks.
+
     ``mix`` maps kinds of rendered pictures to their share; ``data`` is a JSON Lines file of
     conversations instead, read ``epochs`` times where ``steps`` is 0.
     ``tokens`` bounds a micro-batch (text and image tokens, padding included) and ``tiles``
