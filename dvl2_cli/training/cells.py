@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.dense_head import DenseHead
-from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.glyphs import CELLS, THUMBNAIL_TOKENS
 from dvl2_cli.training.heads import PlaceHead
 from dvl2_cli.training.object_head import ObjectHead
 
@@ -30,22 +30,20 @@ class CellHeads(nn.Module):
         self.glyphs, self.object = DenseHead(width), ObjectHead(width)
         self.place = PlaceHead(width)
 
-    def loss(self, states: Tensor, batch: MicroBatch, image_id: int) -> tuple[Tensor, Tensor]:
-        """Summed loss of states [B, T, H], and how many tokens name their object rightly."""
-        loss, right = states.new_zeros(()), batch.ids.new_zeros(())
+    def loss(self, states: Tensor, batch: MicroBatch, image_id: int) -> Tensor:
+        """Summed loss of states [B, T, H]."""
+        loss = states.new_zeros(())
         if batch.objects is not None:
             number, place = batch.objects.areas.nonzero(as_tuple=True)
             showing = states[batch.objects.rows[number], place]
-            found, right = self.object.loss(showing, batch.objects.facts[number])
-            loss = loss + found
+            loss = loss + self.object.loss(showing, batch.objects.facts[number])
         if batch.dense is not None and batch.images:
             labels = in_sequence(batch.dense, batch.images)
             loss = loss + self.glyphs.loss(states[batch.ids == image_id], labels)[0]
         if batch.mentions is not None:
             loss = loss + self.object.named(states, batch.mentions)
         places = places_of(batch.ids, batch.images, image_id)
-        loss = loss + PLACE_WEIGHT * self.place.loss(states, places)[0]
-        return loss, right
+        return loss + PLACE_WEIGHT * self.place.loss(states, places)[0]
 
 
 def in_sequence(labels: Tensor, images: tuple[PlacedImage, ...]) -> Tensor:
@@ -72,12 +70,8 @@ def places_of(ids: Tensor, images: tuple[PlacedImage, ...], image_id: int) -> Te
     return cells
 
 
-# From a cell of the only tile back to the same cell of the thumbnail before it.
-TWIN = CELLS * (CELLS + 1) + 1
-
-
 def twins_of(ids: Tensor, images: tuple[PlacedImage, ...], image_id: int) -> Tensor:
-    """Which tokens, bool [B, T], are cells that one tile's thumbnail, TWIN before, shows too."""
+    """Which tokens, bool [B, T], show what a thumbnail's token THUMBNAIL_TOKENS before does too."""
     twins = torch.zeros_like(ids, dtype=torch.bool)
     if images:
         parts = [_twins_in_sequence(image) for image in images]
@@ -87,7 +81,7 @@ def twins_of(ids: Tensor, images: tuple[PlacedImage, ...], image_id: int) -> Ten
 
 def _twins_in_sequence(image: PlacedImage) -> Tensor:
     has = places_in_sequence(image) >= 0
-    has[:TWIN] = False
+    has[:THUMBNAIL_TOKENS] = False
     return has & (image.columns == image.rows == 1)
 
 

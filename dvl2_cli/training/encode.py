@@ -13,7 +13,6 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
-from dvl2_cli.training.mentions import NOTHING
 from dvl2_cli.training.objects import SeenObject, join_objects
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
@@ -165,24 +164,17 @@ def collate(
         things=things,
         branches=_rows([sample.branches for sample in samples], length),
         objects=join_objects([sample.objects for sample in samples], length),
-        mentions=_mentions([sample.mentions for sample in samples], length),
+        mentions=_rows([sample.mentions for sample in samples], length, 2),
     )
 
 
-def _rows(values: Sequence[list[int] | None], length: int) -> Tensor | None:
-    """[B, length] int64, filled with -1; None where no sample has values."""
+def _rows(
+    values: Sequence[list[int] | list[tuple[int, int]] | None], length: int, *fields: int
+) -> Tensor | None:
+    """[B, length, *fields] int64, filled with -1; None where no sample has values."""
     if not any(values):
         return None
-    rows = torch.full((len(values), length), -1)
-    for row, own in zip(rows, values, strict=True):
-        row[: len(own or ())] = torch.tensor(own or [])
-    return rows
-
-
-def _mentions(values: Sequence[list[tuple[int, int]] | None], length: int) -> Tensor | None:
-    if not any(values):
-        return None
-    rows = torch.full((len(values), length, 2), NOTHING)
+    rows = torch.full((len(values), length, *fields), -1)
     for row, own in zip(rows, values, strict=True):
         if own:
             row[: len(own)] = torch.tensor(own)

@@ -24,8 +24,8 @@ from deepseek_vl_v2.decoder import DecoderLayer
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
-from dvl2_cli.training.cells import TWIN, places_of, twins_of
-from dvl2_cli.training.glyphs import BINS
+from dvl2_cli.training.cells import places_of, twins_of
+from dvl2_cli.training.glyphs import BINS, THUMBNAIL_TOKENS
 from dvl2_cli.training.heads import PlaceHead
 from dvl2_cli.training.object_head import ObjectHead
 
@@ -169,7 +169,7 @@ def finger_loss(
         spoken = batch.objects.of[:, 1:]
         known = spoken >= 0
         facts = batch.objects.facts[spoken[known]]
-        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)[0]
+        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)
     return loss, right
 
 
@@ -229,7 +229,7 @@ def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor, twins: Tensor)
             visible &= (own == own[places][:, None]) | (own == 0)
         aims = pointers[row, places]
         wanted = columns == aims[:, None]
-        wanted |= (columns == aims[:, None] - TWIN) & twins[row, aims][:, None]
+        wanted |= (columns == aims[:, None] - THUMBNAIL_TOKENS) & twins[row, aims][:, None]
         if batch.objects is not None:
             of = batch.objects.of[row, spoken[row, places]]
             wanted |= batch.objects.areas[of.clamp(min=0)] & (of >= 0)[:, None]

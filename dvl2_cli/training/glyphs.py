@@ -17,6 +17,8 @@ from dvl2_cli.rendering.sample import Glyph
 TILE = 384
 CELL = 28
 CELLS = 14
+# Of a thumbnail: its cells, the ends of its lines, and the separator behind it.
+THUMBNAIL_TOKENS = CELLS * (CELLS + 1) + 1
 BIN_COLUMNS, BIN_ROWS = 7, 2
 BINS = BIN_COLUMNS * BIN_ROWS
 # The tower drops the pixels that fill no whole patch.

@@ -8,7 +8,7 @@ a name is taught the class of the object, by the head that reads it off the cell
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from dvl2_cli.rendering.catalogue import plural
 from dvl2_cli.training.things import NAMES, SHADES, name_class, shade_class
@@ -44,12 +44,9 @@ def _words(words: Sequence[str]) -> re.Pattern[str]:
     )
 
 
-def _classes(names: Sequence[str], plural: Callable[[str], str]) -> dict[str, int]:
-    # "orange" is more often a colour.
-    known = [name for name in names if name and name not in SHADES]
-    return {form: name_class(name) for name in known for form in (name, plural(name))}
-
-
-_CLASS_OF = _classes(NAMES, plural)
+# "orange" is more often a colour; the background (see things) is in both lists.
+_CLASS_OF = {
+    form: name_class(name) for name in NAMES if name not in SHADES for form in (name, plural(name))
+}
 _NAME = _words(list(_CLASS_OF))
 _SHADE = _words([shade for shade in SHADES if shade])

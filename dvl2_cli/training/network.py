@@ -141,8 +141,7 @@ class TrainingNetwork(nn.Module):
 
     def _shown(self, losses: Losses, batch: MicroBatch, states: Tensor) -> None:
         assert self.cell_heads is not None  # noqa: S101
-        losses.sums["cell"], hits = self.cell_heads.loss(states, batch, self._image_id())
-        losses.hits["cell"] = float(hits)
+        losses.sums["cell"] = self.cell_heads.loss(states, batch, self._image_id())
 
     def _image_id(self) -> int:
         return cast(int, self.model.config.image_token_id)

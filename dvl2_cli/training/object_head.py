@@ -24,8 +24,8 @@ class ObjectHead(nn.Module):
         self.shades = nn.Linear(width, len(SHADES))
         self.box = nn.Linear(width, SIDES * BOX_BINS)
 
-    def loss(self, states: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed loss against ``facts`` [N, 6] (see ``objects.SeenObject``), and right names."""
+    def loss(self, states: Tensor, facts: Tensor) -> Tensor:
+        """Summed loss against ``facts`` [N, 6], see ``objects.SeenObject``."""
         states = self.norm(states)
         names, shades = self.names(states).float(), self.shades(states).float()
         loss = functional.cross_entropy(names, facts[:, 0].long(), reduction="sum")
@@ -33,8 +33,7 @@ class ObjectHead(nn.Module):
         sides = self.box(states).float().view(-1, BOX_BINS)
         bins = (facts[:, 2:] * BOX_BINS).long().clamp(0, BOX_BINS - 1).flatten()
         box = functional.cross_entropy(sides, bins, reduction="sum")
-        right = (names.detach().argmax(-1) == facts[:, 0]).sum()
-        return loss + BOX_WEIGHT * box, right
+        return loss + BOX_WEIGHT * box
 
     def named(self, states: Tensor, mentions: Tensor) -> Tensor:
         """Summed loss of states [..., H] against ``mentions`` [..., 2], see ``mentions``."""

@@ -13,7 +13,16 @@ from collections.abc import Sequence
 
 from dvl2_cli.rendering.sample import Glyph, Turn
 from dvl2_cli.training.batch import PlacedImage
-from dvl2_cli.training.glyphs import BIN_COLUMNS, BIN_ROWS, CELL, CELLS, SEEN, TILE, placement
+from dvl2_cli.training.glyphs import (
+    BIN_COLUMNS,
+    BIN_ROWS,
+    CELL,
+    CELLS,
+    SEEN,
+    THUMBNAIL_TOKENS,
+    TILE,
+    placement,
+)
 
 _BOXED = re.compile(r"<\|ref\|>.*?<\|/det\|>", re.DOTALL)
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
@@ -95,8 +104,12 @@ def token_place(spot: Spot, size: tuple[int, int], image: PlacedImage) -> tuple[
     inside_x, inside_y = x - column * TILE, y - row * TILE
     if inside_x >= SEEN or inside_y >= SEEN:
         return NOWHERE, NOWHERE
-    thumbnail = CELLS * (CELLS + 1) + 1
     line = row * CELLS + int(inside_y // CELL)
-    place = thumbnail + line * (CELLS * image.columns + 1) + column * CELLS + int(inside_x // CELL)
+    place = (
+        THUMBNAIL_TOKENS
+        + line * (CELLS * image.columns + 1)
+        + column * CELLS
+        + int(inside_x // CELL)
+    )
     across = int(inside_x % CELL * BIN_COLUMNS / CELL)
     return place, int(inside_y % CELL * BIN_ROWS / CELL) * BIN_COLUMNS + across

@@ -21,7 +21,7 @@ from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Sample, Split, Turn
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.encode import EncodedSample, collate, encode_branches, encode_sample
-from dvl2_cli.training.glyphs import BINS, CELLS, Labels, glyph_labels
+from dvl2_cli.training.glyphs import BINS, CELLS, THUMBNAIL_TOKENS, Labels, glyph_labels
 from dvl2_cli.training.mentions import mentions
 from dvl2_cli.training.objects import NO_OBJECT, SeenObject, object_at, seen_objects
 from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
@@ -237,7 +237,7 @@ def answer_starts(labels: list[int]) -> list[int]:
 
 def image_tokens(image: PlacedImage) -> int:
     """Tokens of one image, thumbnail, separators and all."""
-    return CELLS * (CELLS + 1) + 1 + image.rows * CELLS * (image.columns * CELLS + 1)
+    return THUMBNAIL_TOKENS + image.rows * CELLS * (image.columns * CELLS + 1)
 
 
 def _all_things(encoded: EncodedSample, sample: Sample) -> np.ndarray:

@@ -11,12 +11,12 @@ from deepseek_vl_v2 import DeepseekVLV2Processor
 from dvl2_cli.rendering.render import render
 from dvl2_cli.training.batch import PlacedImage
 from dvl2_cli.training.cells import (
-    TWIN,
     in_sequence,
     places_in_sequence,
     places_of,
     twins_of,
 )
+from dvl2_cli.training.glyphs import THUMBNAIL_TOKENS
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.rendered import RenderedBatches, _all_labels
 from tests.golden_data import ROOT
@@ -82,4 +82,4 @@ def test_the_thumbnail_shows_the_same_only_of_one_tile() -> None:
     assert int(twins.sum()) == 196
     local = twins.nonzero()[:, 0]
     assert bool((local <= lengths[0]).all())
-    assert torch.equal(places[local], places[local - TWIN])
+    assert torch.equal(places[local], places[local - THUMBNAIL_TOKENS])
