@@ -15,7 +15,7 @@ from dvl2_cli.evaluation.scoring import score
 from dvl2_cli.prompts import with_images
 
 # Room for the longest page; answers to questions are short, so a runaway ends early.
-_MOST_TOKENS = {"cer": 3000, "objects": 500, "boxes": 500}
+_MOST_TOKENS = {"cer": 6000, "objects": 500, "boxes": 500}
 _FEW_TOKENS = 160
 
 

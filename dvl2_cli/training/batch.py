@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -29,9 +30,9 @@ class Objects:
     areas: Tensor
     facts: Tensor
 
-    def to(self, device: torch.device) -> Objects:
-        """The same on ``device``."""
-        return Objects(*(getattr(self, item.name).to(device) for item in fields(self)))
+    def each(self, change: Callable[[Tensor], Tensor]) -> Objects:
+        """Every tensor changed."""
+        return Objects(*(change(getattr(self, item.name)) for item in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class MicroBatch:
 
     ``tiles`` uint8 [N, 3, S, S], each distinct picture once; ``dense`` int16
     [N, 196, 14] glyph labels and ``things`` float32 [N, 196, 6] object labels, -1 where
-    nothing is known; ``ids``, ``labels`` int64 [B, T] (labels not shifted, -100
+    nothing is known; ``shown`` and ``places`` int64 [S] say what the tokens of all images in
+    ``ids`` show, see ``layout.lay_out``; ``ids``, ``labels`` int64 [B, T] (labels not shifted, -100
     not learned); ``positions`` int64 [B, T] and ``segments`` int64
     [B, T] number the samples of a packed row, 0 is padding.
     ``segments`` is None for rows that hold one sample each, padded on the right. ``pointers`` int64
@@ -54,7 +56,8 @@ class MicroBatch:
 
     tiles: Tensor
     dense: Tensor | None
-    images: tuple[PlacedImage, ...]
+    shown: Tensor
+    places: Tensor
     ids: Tensor
     labels: Tensor
     positions: Tensor
@@ -68,15 +71,22 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> MicroBatch:
         """The batch on ``device``."""
-        moved = {item.name: getattr(self, item.name) for item in fields(self)}
-        for name, value in moved.items():
-            if isinstance(value, Objects):
-                moved[name] = value.to(device)
-            elif isinstance(value, Tensor):
-                moved[name] = value.to(device, non_blocking=True)
-        return MicroBatch(**moved)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> MicroBatch:
+        """The batch in memory that a device can copy from by itself; see ``DataLoader``."""
+        return self._each(Tensor.pin_memory)
 
     @property
     def answer_tokens(self) -> int:
         """Labels that the language loss sums over."""
         return int((self.labels[:, 1:] != -100).sum())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> MicroBatch:
+        changed = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name, value in changed.items():
+            if isinstance(value, Objects):
+                changed[name] = value.each(change)
+            elif isinstance(value, Tensor):
+                changed[name] = change(value)
+        return MicroBatch(**changed)

@@ -52,7 +52,7 @@ class DenseHead(nn.Module):
             glyph = flat != BLANK
             right = ((guess == flat) & glyph).sum()
             wrong = ((guess != BLANK) & ~glyph).sum()
-        return loss, DenseCounts(int(glyph.sum()), int(right), int(wrong))
+        return loss, DenseCounts(glyph.sum(), right, wrong)
 
 
 def label_weight(labels: Tensor) -> float:
@@ -65,6 +65,6 @@ def label_weight(labels: Tensor) -> float:
 class DenseCounts:
     """Glyphs in a batch, those named rightly in their bin, and blank bins given a glyph."""
 
-    glyphs: int = 0
-    right: int = 0
-    false: int = 0
+    glyphs: Tensor
+    right: Tensor
+    false: Tensor

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
+from dvl2_cli.training.layout import lay_out
 from dvl2_cli.training.objects import SeenObject, join_objects
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
@@ -150,11 +151,10 @@ def collate(
     for row, sample in enumerate(samples):
         if sample.positions is not None:
             positions[row, : len(sample.ids)] = torch.tensor(sample.positions)
-    tiles, images = join_images(samples)
     return MicroBatch(
-        tiles,
+        join_tiles(samples),
         dense,
-        images,
+        *lay_out(join_images(samples)),
         ids,
         labels,
         positions,
@@ -201,12 +201,18 @@ def pack(
             positions[number, mine] = torch.arange(len(sample.ids))
             segments[number, mine] = segment
             start += len(sample.ids)
-    tiles, images = join_images([sample for row in rows for sample in row])
-    return MicroBatch(tiles, dense, images, ids, labels, positions, segments)
+    samples = [sample for row in rows for sample in row]
+    shown, places = lay_out(join_images(samples))
+    return MicroBatch(join_tiles(samples), dense, shown, places, ids, labels, positions, segments)
 
 
-def join_images(samples: Sequence[EncodedSample]) -> tuple[Tensor, tuple[PlacedImage, ...]]:
-    """All tiles of ``samples``, and their images with indices into them."""
+def join_tiles(samples: Sequence[EncodedSample]) -> Tensor:
+    """All tiles of ``samples``: uint8 [N, 3, S, S]."""
+    return torch.from_numpy(np.concatenate([sample.tiles for sample in samples]))
+
+
+def join_images(samples: Sequence[EncodedSample]) -> list[PlacedImage]:
+    """The images of ``samples``, with indices into all of their tiles."""
     images: list[PlacedImage] = []
     start = 0
     for sample in samples:
@@ -214,4 +220,4 @@ def join_images(samples: Sequence[EncodedSample]) -> tuple[Tensor, tuple[PlacedI
             numbers = tuple(start + number for number in image.tiles)
             images.append(PlacedImage(numbers, image.columns, image.rows))
         start += len(sample.tiles)
-    return torch.from_numpy(np.concatenate([sample.tiles for sample in samples])), tuple(images)
+    return images

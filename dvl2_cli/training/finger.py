@@ -10,7 +10,6 @@ dropped after training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,14 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
-from deepseek_vl_v2.attention import MultiHeadLatentAttention, Tables
+from deepseek_vl_v2.attention import MultiHeadLatentAttention
 from deepseek_vl_v2.decoder import DecoderLayer
-from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
-from dvl2_cli.training.cells import places_of, twins_of
 from dvl2_cli.training.glyphs import BINS, THUMBNAIL_TOKENS
 from dvl2_cli.training.heads import PlaceHead
+from dvl2_cli.training.layout import spread, twins
 from dvl2_cli.training.object_head import ObjectHead
 
 
@@ -46,6 +44,8 @@ FINGERS = (Fingers(5, 1, 0), Fingers(4, 1, 1), Fingers(3, 0, 1), Fingers(2, 0, 1
 # The layer whose hits are shown, and those whose inputs should know the places.
 SHOWN = 2
 KNOWS_NOW, KNOWS_NEXT = 3, 1
+# So many tokens of a row point at most: pages have more than are needed to learn from.
+MOST = 768
 # Of what the next token's object is, beside where it is.
 OBJECT_WEIGHT = 0.2
 # The tokens before its own that a text token should hold after the first layer: what was written
@@ -69,6 +69,14 @@ def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
         raise UsageError("pointer_loss needs latent attention, three layers and three heads")
 
 
+def watch(model: DeepseekVLV2ForCausalLM, *, wanted: bool) -> None:
+    """Have the layers with fingers keep the queries and keys of their next pass, or not."""
+    layers = model.config.language.num_hidden_layers
+    for fingers in FINGERS:
+        if layers - fingers.layer >= 1:
+            _attention(model, layers - fingers.layer).watched = wanted
+
+
 class GlyphHead(nn.Module):
     """States [..., H] -> where a glyph is: the cell in its tile, the bin in the cell."""
 
@@ -76,7 +84,7 @@ class GlyphHead(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.bins = nn.Linear(width, BINS)
-        self.place = PlaceHead(width)
+        self.place = PlaceHead(width, framed=True)
 
     def loss(self, states: Tensor, cells: Tensor, bins: Tensor | None) -> Tensor:
         """Summed cross-entropy against ``cells`` and ``bins`` [...], without those of -1."""
@@ -134,31 +142,29 @@ def finger_loss(
         batch: with ``pointers``, and ``bins`` and ``objects`` where they are known.
     """
     assert batch.pointers is not None  # noqa: S101
-    config = model.config.language
-    layers = config.num_hidden_layers
-    tables = rotary_tables(batch.positions, config.qk_rope_head_dim, config.rope_theta)
+    layers = model.config.language.num_hidden_layers
     latest = last_known(batch.pointers, batch.labels)
     written = gathered(batch.pointers, latest)[:, :-1]
     image_id = cast(int, model.config.image_token_id)
-    twins = twins_of(batch.ids, batch.images, image_id)
-    now = _targets(batch, written, latest[:, :-1], twins)
-    following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:], twins)
+    same = spread(twins(batch.shown).long(), batch.ids, image_id) > 0
+    now = _targets(batch, written, latest[:, :-1], same)
+    following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:], same)
     losses, right = [], batch.pointers.new_zeros(())
     for fingers in FINGERS:
         layer = layers - fingers.layer
         if layer < 1:  # the first layer has seen no context yet
             continue
         count = fingers.now + fingers.next
-        query, key = _queries_and_keys(model, layer, states[layer], tables, count)
-        for head in range(count):
-            targets = now if head < fingers.now else following
-            loss, hits = _pointing(query[:, head], key[:, head], targets)
-            losses.append(loss)
+        query, key = _queries_and_keys(model, layer, count)
+        for targets, heads_of in ((now, slice(fingers.now)), (following, slice(fingers.now, None))):
+            if len(range(count)[heads_of]):
+                loss, hits = _pointing(query[:, heads_of], key[:, heads_of], targets)
+                losses.append(loss)
         if fingers.layer == SHOWN:
-            right = hits
-    loss = torch.stack(losses).mean()
+            right = hits[0]
+    loss = torch.cat(losses).mean()
     before, last = states[layers - KNOWS_NOW], states[layers - KNOWS_NEXT]
-    cells = places_of(batch.ids, batch.images, image_id)
+    cells = spread(batch.places, batch.ids, image_id)
     bins = batch.bins
     latest_bins = None if bins is None else gathered(bins, latest)[:, :-1]
     loss = loss + heads.now.loss(before[:, :-1], gathered(cells, written), latest_bins)
@@ -201,9 +207,10 @@ def _places(batch: MicroBatch) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Targets:
-    """Of one row: the places [M] that point; float32 [M, T] nothing where they may and the lowest
-    number elsewhere; bool [M, T] where they should, and the same as places [M, K] with what to
-    add for those that are not there.
+    """The places [B, M] that point, -1 where a row has fewer; of each, float32 [B, 1, M, T] nothing
+    where it may point and the lowest number elsewhere, bool [B, 1, M, T] where it should, and
+    the same as places [B, 1, M, K] with what to add for those that are not there. ``share`` of
+    all that point are among them.
     """
 
     places: Tensor
@@ -211,30 +218,51 @@ class _Targets:
     wanted: Tensor
     listed: Tensor
     unlisted: Tensor
+    share: Tensor
 
 
-def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor, twins: Tensor) -> list[_Targets]:
+def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor, twins: Tensor) -> _Targets:
     """Targets of every row, from ``pointers`` [B, T - 1] and the tokens that they belong to.
 
     A token that speaks of an object may look at any cell of it, and where the thumbnail shows
-    the same (``twins``, see ``twins_of``) it may look there.
+    the same (``twins`` [B, T]) it may look there.
     """
+    places = _pointing_places(pointers)
     columns = torch.arange(batch.ids.shape[1], device=batch.ids.device)
-    found = []
-    for row in range(len(pointers)):
-        places = (pointers[row] >= 0).nonzero()[:, 0]
-        visible = columns <= places[:, None]
-        if batch.branches is not None:
-            own = batch.branches[row]
-            visible &= (own == own[places][:, None]) | (own == 0)
-        aims = pointers[row, places]
-        wanted = columns == aims[:, None]
-        wanted |= (columns == aims[:, None] - THUMBNAIL_TOKENS) & twins[row, aims][:, None]
-        if batch.objects is not None:
-            of = batch.objects.of[row, spoken[row, places]]
-            wanted |= batch.objects.areas[of.clamp(min=0)] & (of >= 0)[:, None]
-        found.append(_Targets(places, _shut(visible), wanted, *_listed(wanted)))
-    return found
+    visible = columns <= places[..., None]
+    if batch.branches is not None:
+        own = batch.branches
+        visible &= (own[:, None] == gathered(own, places)[..., None]) | (own == 0)[:, None]
+    aims = gathered(pointers, places)
+    wanted = columns == aims[..., None]
+    twin = gathered(twins.long(), aims) > 0
+    wanted |= (columns == aims[..., None] - THUMBNAIL_TOKENS) & twin[..., None]
+    if batch.objects is not None:
+        of = gathered(batch.objects.of, gathered(spoken, places))[..., None]
+        wanted |= batch.objects.areas[of[..., 0].clamp(min=0)] & (of >= 0)
+    # Fillers point at the first place, and are not counted.
+    filler = (places < 0)[..., None]
+    visible, wanted = visible | filler, torch.where(filler, columns == 0, wanted)
+    share = (places >= 0).sum() / (pointers >= 0).sum().clamp(min=1)
+    listed, unlisted = _listed(wanted)
+    return _Targets(
+        places, _shut(visible)[:, None], wanted[:, None], listed[:, None], unlisted[:, None], share
+    )
+
+
+def _pointing_places(pointers: Tensor) -> Tensor:
+    """Where ``pointers`` [B, S] are known: [B, M], filled with -1; every other, third and so on
+    where a row has more than MOST of them.
+    """
+    known = pointers >= 0
+    order = known.cumsum(1) - 1
+    most = int(known.sum(1).max())
+    step = max(1, -(-most // MOST))
+    kept = known & (order % step == 0)
+    row, place = kept.nonzero(as_tuple=True)
+    places = pointers.new_full((len(pointers), -(-most // step)), -1)
+    places[row, order[row, place] // step] = place
+    return places
 
 
 def _shut(open_places: Tensor) -> Tensor:
@@ -246,27 +274,39 @@ def _shut(open_places: Tensor) -> Tensor:
 
 def _listed(wanted: Tensor) -> tuple[Tensor, Tensor]:
     """The few places that are wanted, and what to add to the scores of the fillers."""
-    most = max(1, int(wanted.sum(-1).max())) if len(wanted) else 1
+    most = max(1, int(wanted.sum(-1).max())) if wanted.numel() else 1
     kept, places = wanted.to(torch.uint8).topk(most, dim=-1)
     return places, _shut(kept.bool())
 
 
-def _pointing(query: Tensor, key: Tensor, targets: Sequence[_Targets]) -> tuple[Tensor, Tensor]:
-    """Summed loss and hits of one head, from its queries and keys [B, T, D]."""
-    losses, hits = [], []
-    for row, target in enumerate(targets):
-        scores = (query[row, target.places] @ key[row].mT).float() + target.hidden
-        wanted = scores.gather(1, target.listed) + target.unlisted
-        losses.append((scores.logsumexp(-1) - wanted.logsumexp(-1)).sum())
-        best = scores.detach().argmax(-1, keepdim=True)
-        hits.append(target.wanted.gather(1, best).sum())
-    return torch.stack(losses).sum(), torch.stack(hits).sum()
+def _pointing(query: Tensor, key: Tensor, targets: _Targets) -> tuple[Tensor, Tensor]:
+    """Loss and hits [heads], summed over what points, from queries and keys [B, heads, T, D]."""
+    chosen = targets.places.clamp(min=0)[:, None, :, None].expand(-1, *_inner(query))
+    scores = (query.gather(2, chosen) @ key.mT).float() + targets.hidden
+    heads = scores.shape[1]
+    wanted = scores.gather(3, targets.listed.expand(-1, heads, -1, -1)) + targets.unlisted
+    losses = (scores.logsumexp(-1) - wanted.logsumexp(-1)) * (targets.places >= 0)[:, None]
+    best = scores.detach().argmax(-1, keepdim=True)
+    hits = targets.wanted.expand(-1, heads, -1, -1).gather(3, best)[..., 0]
+    hits = hits & (targets.places >= 0)[:, None]
+    return losses.sum((0, 2)) / targets.share, hits.sum((0, 2)) / targets.share
+
+
+def _inner(query: Tensor) -> tuple[int, int, int]:
+    return query.shape[1], -1, query.shape[3]
+
+
+def _attention(model: DeepseekVLV2ForCausalLM, index: int) -> MultiHeadLatentAttention:
+    layer = cast(DecoderLayer, model.language.model.layers[index])
+    return cast(MultiHeadLatentAttention, layer.self_attn)
 
 
 def _queries_and_keys(
-    model: DeepseekVLV2ForCausalLM, index: int, states: Tensor, tables: Tables, heads: int
+    model: DeepseekVLV2ForCausalLM, index: int, heads: int
 ) -> tuple[Tensor, Tensor]:
-    """Scaled queries and keys [B, heads, T, D] of a layer's first heads."""
-    layer = cast(DecoderLayer, model.language.model.layers[index])
-    attention = cast(MultiHeadLatentAttention, layer.self_attn)
-    return attention.queries_and_keys(layer.input_layernorm(states), tables, heads)
+    """Scaled queries and keys [B, heads, T, D] of a layer's first heads, of the pass just made."""
+    attention = _attention(model, index)
+    assert attention.seen is not None  # noqa: S101
+    query, key = attention.seen
+    attention.seen = None
+    return query[:, :heads] * attention.scale, key[:, :heads]

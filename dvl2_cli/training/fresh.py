@@ -23,6 +23,8 @@ CANDIDATES = [
 ]  # fmt: skip
 VOCABULARY = 320
 LOCAL_LAYERS = 6
+# Twice the releases': one token is one character here, and a page of nine tiles holds thousands.
+CONTEXT = 8192
 
 NANO: dict[str, Any] = {
     "candidate_resolutions": CANDIDATES,
@@ -62,7 +64,7 @@ NANO: dict[str, Any] = {
         "n_group": 1,
         "topk_group": 1,
         "routed_scaling_factor": 1.0,
-        "max_position_embeddings": 4096,
+        "max_position_embeddings": CONTEXT,
         "use_mla": True,
     },
 }
@@ -123,6 +125,6 @@ def nano_tokenizer() -> PreTrainedTokenizerFast:
         bos_token=BOS,
         eos_token=EOS,
         pad_token=SPECIAL_TOKENS[0],
-        model_max_length=4096,
+        model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )

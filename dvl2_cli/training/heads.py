@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.layout import FRAMES, TILE_CELLS
 from dvl2_cli.training.things import NAMES, SHADES
 
 # Most cells of a scene are background.
@@ -51,20 +52,25 @@ class PlaceHead(nn.Module):
     """States [..., D] of visual tokens to the row and the column of their cell in its tile.
 
     Reading on from a place, and writing boxes, take it; print and objects alone teach the tower
-    to forget it.
+    to forget it. ``framed``: also to the row and the column of the tile, which the tower cannot
+    know and the decoder needs on pages of several.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, framed: bool = False) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.row, self.column = nn.Linear(width, CELLS), nn.Linear(width, CELLS)
+        self.frames = nn.ModuleList(nn.Linear(width, FRAMES) for _ in range(2 * framed))
 
-    def loss(self, states: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed loss, and how many have both right; ``cells`` int64 [...] in 0..195, or -1."""
-        known = cells >= 0
-        states, cells = self.norm(states[known]), cells[known]
+    def loss(self, states: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed loss, and how many are right in all; ``places`` int64 [...] as of ``lay_out``."""
+        known = places >= 0
+        states, places = self.norm(states[known]), places[known]
+        cells, frames = places % TILE_CELLS, places // TILE_CELLS
         loss, right = states.new_zeros((), dtype=torch.float32), torch.ones_like(cells)
-        for head, wanted in ((self.row, cells // CELLS), (self.column, cells % CELLS)):
+        heads = (self.row, self.column, *self.frames)
+        codes = (cells // CELLS, cells % CELLS, frames // FRAMES, frames % FRAMES)
+        for head, wanted in zip(heads, codes, strict=False):
             guess = head(states).float()
             loss = loss + functional.cross_entropy(guess, wanted, reduction="sum")
             right = right & (guess.argmax(-1) == wanted)

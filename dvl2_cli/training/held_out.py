@@ -41,7 +41,7 @@ class HeldOut:
                 losses: Losses = network(batch, stage)
                 if number < count:
                     loss, right = losses.sums["language"], losses.hits["language"]
-                    sums += torch.tensor([float(loss), right, batch.answer_tokens])
+                    sums += torch.tensor([float(loss), float(right), batch.answer_tokens])
         network.train()
         whole = cast(Tensor, accelerator.reduce(sums.float().to(accelerator.device)))
         loss_sum, hits, tokens = whole.tolist()

@@ -138,6 +138,7 @@ class Trainer:
             num_workers=workers,
             prefetch_factor=4 if workers else None,
             persistent_workers=False,
+            pin_memory=self.accelerator.device.type == "cuda",
         )
         try:
             yield from loader
@@ -172,6 +173,11 @@ class Trainer:
                 # DDP takes the mean over processes; the sums are already over the step.
                 self.accelerator.backward(sums.scaled(losses) * world)
             sums.add(losses, batch)
+        if world == 1:
+            # As several processes have it: weights that no batch made use of still decay.
+            for parameter in network.parameters():
+                if parameter.requires_grad and parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
         sums.gradient = float(
             self.accelerator.clip_grad_norm_(network.parameters(), self.recipe.clip)
         )

@@ -35,21 +35,23 @@ class BatchedMuon(torch.optim.Muon):
 
     def _step(self, group: dict[str, Any]) -> None:
         parameters = [p for p in group["params"] if p.grad is not None]
-        nesterov = [self._moved(p, group["momentum"]) for p in parameters]
+        if not parameters:
+            return
+        gradients = [cast(Tensor, p.grad) for p in parameters]
+        buffers = [self._buffer(p) for p in parameters]
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
         rate, decay = group["lr"], group["weight_decay"]
-        for parameter, direction in zip(parameters, _shared(nesterov), strict=True):
-            # As large as AdamW's updates (arXiv 2502.16982, section 2.2).
-            scale = 0.2 * max(parameter.shape) ** 0.5
-            parameter.mul_(1 - rate * decay).add_(direction, alpha=-rate * scale)
+        # As large as AdamW's updates (arXiv 2502.16982, section 2.2).
+        scales = [-rate * 0.2 * max(p.shape) ** 0.5 for p in parameters]
+        torch._foreach_mul_(parameters, 1 - rate * decay)
+        torch._foreach_add_(parameters, torch._foreach_mul(_shared(nesterov), scales))
 
-    def _moved(self, parameter: Tensor, momentum: float) -> Tensor:
-        assert parameter.grad is not None  # noqa: S101
+    def _buffer(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]
         if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(parameter.grad)
-        buffer = state["momentum_buffer"]
-        buffer.lerp_(parameter.grad, 1 - momentum)
-        return parameter.grad.lerp(buffer, momentum)
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        return cast(Tensor, state["momentum_buffer"])
 
 
 def _shared(matrices: Sequence[Tensor]) -> list[Tensor]:
@@ -70,8 +72,7 @@ def _shared(matrices: Sequence[Tensor]) -> list[Tensor]:
         turn += len(indices)
         if mine:
             found = orthogonalise(torch.stack([matrices[i] for i in mine]))
-            for i, matrix in zip(mine, found, strict=True):
-                results[i].copy_(matrix)
+            torch._foreach_copy_([results[i] for i in mine], list(found))
     if world > 1:
         distributed.all_reduce(flat)
     return results

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from dvl2_cli.errors import UsageError
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.cells import FIRST_LAYERS, CellHeads, cell_count
 from dvl2_cli.training.dense_head import DenseHead, label_weight
-from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss
-from dvl2_cli.training.glyphs import CELLS
+from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss, watch
 from dvl2_cli.training.heads import PlaceHead, ThingHead, known_cells
+from dvl2_cli.training.layout import TILE_CELLS
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
 
@@ -36,16 +37,22 @@ class Losses:
     """
 
     sums: dict[str, Tensor] = field(default_factory=dict)
-    hits: dict[str, float] = field(default_factory=dict)
+    hits: dict[str, Tensor] = field(default_factory=dict)
     balance: Tensor | None = None
     nothing: Tensor | None = None
 
 
 class TrainingNetwork(nn.Module):
-    """``model`` is the checkpoint being trained; heads exist for the losses of the recipe."""
+    """``model`` is the checkpoint being trained; heads exist for the losses of the recipe.
+
+    Raises:
+        UsageError: the model lays out its pictures as no release does, or cannot be taught to point.
+    """
 
     def __init__(self, model: DeepseekVLV2ForCausalLM, recipe: Recipe) -> None:
         super().__init__()
+        if model.config.global_view_pos != "head":
+            raise UsageError("only models that see the thumbnail first can be trained")
         self.model = model
         width = model.config.projector.n_embed
 
@@ -69,17 +76,18 @@ class TrainingNetwork(nn.Module):
         losses = Losses()
         tokens = None
         if len(batch.tiles):
-            tiles = batch.tiles.float() / 127.5 - 1
+            tiles = (batch.tiles.float() / 127.5 - 1).to(self.model.vision.pos_embed.dtype)
             windows = stage.tower == "windows"
             tokens = encode_windows(*self._eyes(), tiles) if windows else self._encode(tiles)
             self._cells(losses, tokens, batch, stage)
         if len(batch.ids):
             self._language(losses, batch, tokens, stage)
         if torch.is_grad_enabled():
-            # Every weight takes part in the loss, those that the batch leaves out with zero: one
-            # process does as several do, so that they stay equal.
-            waited = [0.0 * p.flatten()[0].float() for p in self.waited_for()]
-            losses.nothing = torch.stack(waited).sum() if waited else None
+            # Every weight that other processes wait for takes part in the loss, those that the
+            # batch leaves out with zero.
+            waited = self.waited_for() if distributed.is_initialized() else self.waited_for()[:1]
+            nothing = [0.0 * p.flatten()[0].float() for p in waited]
+            losses.nothing = torch.stack(nothing).sum() if nothing else None
         return losses
 
     def waited_for(self) -> list[nn.Parameter]:
@@ -103,21 +111,23 @@ class TrainingNetwork(nn.Module):
         """The dense losses of the visual tokens."""
         windows = stage.tower == "windows"
         if stage.place_loss and self.place_head is not None:
-            places = _places(len(batch.tiles), windows).to(tokens.device)
+            places = _places(batch.tiles, windows)
             loss, hits = self.place_head.loss(tokens, places)
-            losses.sums["place"], losses.hits["place"] = loss, float(hits)
+            losses.sums["place"], losses.hits["place"] = loss, hits
         if batch.dense is not None and self.head is not None:
             loss, counts = self.head.loss(tokens, _cut(batch.dense, windows))
             losses.sums["dense"] = loss
             losses.hits |= {"dense": counts.right, "glyphs": counts.glyphs, "false": counts.false}
         if batch.things is not None and self.thing_head is not None:
             loss, hits = self.thing_head.loss(tokens, _cut(batch.things, windows))
-            losses.sums["thing"], losses.hits["thing"] = loss, float(hits)
+            losses.sums["thing"], losses.hits["thing"] = loss, hits
 
     def _language(
         self, losses: Losses, batch: MicroBatch, tokens: Tensor | None, stage: Stage
     ) -> None:
         model = self.model
+        if self.reading_heads is not None:
+            watch(model, wanted=batch.pointers is not None)
         out = model.language.model(
             inputs_embeds=self._embed(batch, tokens),
             position_ids=batch.positions,
@@ -130,10 +140,10 @@ class TrainingNetwork(nn.Module):
         logits = model.language.lm_head(out.last_hidden_state)[:, :-1][learned].float()
         targets = batch.labels[:, 1:][learned]
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
-        losses.hits["language"] = float((logits.detach().argmax(-1) == targets).sum())
+        losses.hits["language"] = (logits.detach().argmax(-1) == targets).sum()
         if batch.pointers is not None and self.reading_heads is not None:
             loss, hits = finger_loss(model, self.reading_heads, out.hidden_states, batch)
-            losses.sums["pointer"], losses.hits["pointer"] = loss, float(hits)
+            losses.sums["pointer"], losses.hits["pointer"] = loss, hits
         if stage.cell_loss:
             self._shown(losses, batch, out.hidden_states[FIRST_LAYERS])
         if stage.balance_loss:
@@ -147,12 +157,12 @@ class TrainingNetwork(nn.Module):
         return cast(int, self.model.config.image_token_id)
 
     def _embed(self, batch: MicroBatch, tokens: Tensor | None) -> Tensor:
-        features = [
-            self.model.assemble(tokens[list(image.tiles)], image.columns, image.rows)
-            for image in batch.images
-            if tokens is not None
-        ]
-        return self.model.embed(batch.ids, features)
+        if tokens is None:
+            return self.model.embed(batch.ids)
+        ends = torch.stack([self.model.view_seperator, self.model.image_newline])
+        # Separators are numbered -1 and -2: the last rows.
+        table = torch.cat([tokens.flatten(0, 1), ends.to(tokens.dtype)])
+        return self.model.embed(batch.ids, [table[batch.shown]])
 
 
 def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
@@ -165,13 +175,13 @@ def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
         things = known_cells(_cut(batch.things, windows))
     pointers = 0 if batch.pointers is None else int((batch.pointers[:, 1:] >= 0).sum())
     cells = cell_count(batch) if stage.cell_loss else 0
-    places = _places(len(batch.tiles), windows).numel() if stage.place_loss else 0
+    places = _places(batch.tiles, windows).numel() if stage.place_loss else 0
     return [batch.answer_tokens, dense, things, places, pointers, cells]
 
 
-def _places(tiles: int, windows: bool) -> Tensor:
+def _places(tiles: Tensor, windows: bool) -> Tensor:
     """The cell 0..195 of every visual token: int64 [N, 196], or of windows."""
-    return _cut(torch.arange(CELLS * CELLS).repeat(tiles, 1), windows)
+    return _cut(torch.arange(TILE_CELLS, device=tiles.device).repeat(len(tiles), 1), windows)
 
 
 def _cut(labels: Tensor, windows: bool) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from dvl2_cli.rendering.sample import Thing
 from dvl2_cli.training.batch import Objects, PlacedImage
-from dvl2_cli.training.cells import in_sequence
-from dvl2_cli.training.things import name_class, shade_class, thing_labels
+from dvl2_cli.training.layout import in_sequence, lay_out
+from dvl2_cli.training.things import name_class, shade_class, shown_things
 
 # Further from the middle of every object than this share of the picture is beside it.
 NEAR = 0.02
@@ -38,9 +38,9 @@ def seen_objects(
 
 
 def _seen(thing: Thing, size: tuple[int, int], image: PlacedImage) -> SeenObject:
-    labels = thing_labels([thing], size, image.columns, image.rows)
-    local = PlacedImage((0, *range(len(labels))), image.columns, image.rows)
-    names = in_sequence(torch.from_numpy(labels[..., :1]), (local,))[:, 0]
+    labels = shown_things([thing], size, image.columns, image.rows)
+    whole = PlacedImage(tuple(range(len(labels))), image.columns, image.rows)
+    names = in_sequence(torch.from_numpy(labels[..., :1]), lay_out([whole])[0])[:, 0]
     cells = (names > 0).nonzero()[:, 0].tolist()
     x0, y0, x1, y1 = (side / whole for side, whole in zip(thing.box, (*size, *size), strict=True))
     facts = (name_class(thing.name), shade_class(thing.colour), x0, y0, x1, y1)

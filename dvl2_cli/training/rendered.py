@@ -26,11 +26,13 @@ from dvl2_cli.training.mentions import mentions
 from dvl2_cli.training.objects import NO_OBJECT, SeenObject, object_at, seen_objects
 from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
 from dvl2_cli.training.recipe import Stage
-from dvl2_cli.training.things import FIELDS, thing_labels
+from dvl2_cli.training.things import FIELDS, shown_things
 
 # Kinds that hold print, and so have a label for every bin of every tile.
 NOT_DENSE = frozenset({"chat", "crowd", "scene", "example"})
-MOST_SAMPLES = 64
+MOST_SAMPLES = 192
+# A row is filled to this share at least, if so many pictures have one that does.
+ALIKE, TRIES = 0.75, 4
 # Pictures of more tiles than a micro-batch should hold cost several times as much and teach
 # little more, so most of them are passed over.
 LARGE_SHARE = 0.15
@@ -46,7 +48,7 @@ class _Pointers:
 
 
 class RenderedBatches(Dataset[MicroBatch]):
-    """``self[m]`` renders micro-batch ``m``: samples of one kind, so that lengths are alike."""
+    """``self[m]`` renders micro-batch ``m``: samples of one kind and of like length."""
 
     def __init__(
         self, stage: Stage, seed: int, processor: DeepseekVLV2Processor, split: Split = "train"
@@ -59,15 +61,17 @@ class RenderedBatches(Dataset[MicroBatch]):
 
     def __getitem__(self, number: int) -> MicroBatch:
         rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
-        kind = self._kind(number // self.stage.micro_batches)
+        kind = self._kind(number)
         if self.stage.language_loss == 0:
             return self._tiles_only(kind, rng)
         return self._conversations(kind, rng)
 
-    def _kind(self, step: int) -> str:
-        """One kind for a whole step: processes that share it then have as much to do each."""
+    def _kind(self, number: int) -> str:
+        """Processes that share a step have as much to do each where it is all of one kind."""
+        step, place = divmod(number, self.stage.micro_batches)
         rng = random.Random(f"{self.seed}/{self.stage.name}/step {step}")  # noqa: S311
-        return rng.choices(list(self.stage.mix), list(self.stage.mix.values()))[0]
+        kinds = rng.choices(list(self.stage.mix), list(self.stage.mix.values()), k=self.stage.kinds)
+        return kinds[place * self.stage.kinds // self.stage.micro_batches]
 
     def _render(self, kind: str, rng: random.Random) -> Sample:
         return render(kind, rng.getrandbits(48), self.split)
@@ -88,10 +92,19 @@ class RenderedBatches(Dataset[MicroBatch]):
                 tiles.append(torch.from_numpy(encoded.tiles[index]))
                 marks.append(torch.from_numpy(glyphs[index]))
                 objects.append(torch.from_numpy(things[index]))
-        none = torch.zeros((0, 0), dtype=torch.long)
+        none = torch.zeros(0, dtype=torch.long)
+        text = none[:, None]
         things_known = torch.stack(objects) if self.stage.thing_loss else None
         return MicroBatch(
-            torch.stack(tiles), torch.stack(marks), (), none, none, none, None, things=things_known
+            torch.stack(tiles),
+            torch.stack(marks),
+            none,
+            none,
+            text,
+            text,
+            text,
+            None,
+            things=things_known,
         )
 
     def _conversations(self, kind: str, rng: random.Random) -> MicroBatch:
@@ -101,9 +114,7 @@ class RenderedBatches(Dataset[MicroBatch]):
         longest = tiles = 0
         branched = rng.random() < self.stage.branches
         while len(samples) < MOST_SAMPLES:
-            sample = self._render(kind, rng)
-            if self._is_large(sample) and rng.random() >= LARGE_SHARE:
-                continue
+            sample = self._render_alike(kind, rng, longest)
             encoded = self._encode(sample, branched=branched)
             longest = max(longest, len(encoded.ids))
             tiles += len(encoded.tiles)
@@ -128,6 +139,26 @@ class RenderedBatches(Dataset[MicroBatch]):
             apart = [_messages(replace(sample, turns=(turn,))) for turn in sample.turns]
             return encode_branches(self.processor, apart, _images(sample))
         return encode_sample(self.processor, _messages(sample), _images(sample))
+
+    def _render_alike(self, kind: str, rng: random.Random, longest: int) -> Sample:
+        """A sample that fills most of a row of ``longest`` tokens, or the last of some tries."""
+        tries = 0
+        while True:
+            sample = self._render(kind, rng)
+            if self._is_large(sample) and rng.random() >= LARGE_SHARE:
+                continue
+            tries += 1
+            alike = ALIKE * longest <= self._length(sample) <= longest
+            if alike or not longest or tries == TRIES:
+                return sample
+
+    def _length(self, sample: Sample) -> int:
+        """About how many tokens a sample takes; nano's are characters."""
+        length = sum(len(turn.question) + len(turn.answer) for turn in sample.turns)
+        if sample.image is not None:
+            grid = self.processor.grid(sample.image.size, images=len(_images(sample)))
+            length += grid.tokens(self.processor.tile_tokens)
+        return length
 
     def _is_large(self, sample: Sample) -> bool:
         if sample.image is None:
@@ -245,8 +276,8 @@ def _all_things(encoded: EncodedSample, sample: Sample) -> np.ndarray:
     labels = np.full((len(encoded.tiles), CELLS * CELLS, FIELDS), -1, np.float32)
     if sample.things and sample.image is not None:
         image = encoded.images[-1]
-        known = thing_labels(sample.things, sample.image.size, image.columns, image.rows)
-        labels[list(image.tiles[1:])] = known
+        known = shown_things(sample.things, sample.image.size, image.columns, image.rows)
+        labels[list(image.tiles)] = known
     return labels
 
 

@@ -48,12 +48,15 @@ class Sums:
 
     def add(self, losses: Losses, batch: MicroBatch) -> None:
         """Count one micro-batch."""
-        for kind, part in losses.sums.items():
-            self.values[kind] += float(part.detach())
-        for kind, hits in losses.hits.items():
-            self.values[f"right_{kind}"] += hits
+        found = {kind: part.detach() for kind, part in losses.sums.items()}
+        found |= {f"right_{kind}": hits for kind, hits in losses.hits.items()}
         if losses.balance is not None:
-            self.values["balance"] += float(losses.balance.detach()) / self.stage.micro_batches
+            found["balance"] = losses.balance.detach() / self.stage.micro_batches
+        # At once: a device is waited for whenever a number is asked for.
+        for kind, value in zip(
+            found, torch.stack([value.double() for value in found.values()]).tolist(), strict=True
+        ):
+            self.values[kind] += value
         self.values["tokens"] += batch.ids.numel() or TILE_TOKENS * len(batch.tiles)
         self.values["tiles"] += len(batch.tiles)
 

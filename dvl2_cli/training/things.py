@@ -32,6 +32,12 @@ def shade_class(colour: str | None) -> int:
     return _SHADE_OF.get(colour or "", 0)
 
 
+def shown_things(things: Sequence[Thing], size: tuple[int, int], columns: int, rows: int) -> Labels:
+    """Labels of the thumbnail, which shows the whole picture, and of all local tiles."""
+    thumbnail = thing_labels(things, size, 1, 1)
+    return np.concatenate([thumbnail, thing_labels(things, size, columns, rows)])
+
+
 def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, rows: int) -> Labels:
     """Labels of all local tiles: float32 [rows * columns, 196, 6]; distances in tiles.
 

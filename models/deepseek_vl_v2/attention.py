@@ -99,9 +99,16 @@ class LatentUpProjection(nn.Linear):
 
 
 class MultiHeadLatentAttention(nn.Module):
-    """MLA with the latent cache; ``form`` fixes one of its two forms (for tests)."""
+    """MLA with the latent cache; ``form`` fixes one of its two forms (for tests).
+
+    While ``watched``, a pass in the expanded form leaves its queries and keys, each
+    [B, A, T, nope + rope], in ``seen``: their products, scaled, are the scores before mask and
+    softmax. Training teaches the decoder where to look by them.
+    """
 
     form: LatentForm = "auto"
+    watched = False
+    seen: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, config: DeepseekVLV2TextConfig, layer_index: int) -> None:
         super().__init__()
@@ -148,21 +155,6 @@ class MultiHeadLatentAttention(nn.Module):
             mixed = self._expanded(q_nope, q_rope, latent, k_rope, mask)
         return self.o_proj(_merge_heads(mixed))  # type: ignore[no-any-return]
 
-    def queries_and_keys(self, hidden: Tensor, tables: Tables, heads: int) -> tuple[Tensor, Tensor]:
-        """Of the first ``heads`` heads: [B, T, H] -> two of [B, heads, T, nope + rope].
-
-        Their products are the scores before mask and softmax. ``hidden`` is the layer's
-        input after its norm; what training supervises to teach the decoder where to look.
-        """
-        batch, length, _ = hidden.shape
-        query = self._query(hidden).view(batch, length, self.heads, -1)[:, :, :heads]
-        q_nope, q_rope = query.transpose(1, 2).split([self.nope, self.rope], dim=-1)
-        latent, k_rope = self.kv_a_proj_with_mqa(hidden).split([self.rank, self.rope], dim=-1)
-        k_nope = self.kv_b_proj(self.kv_a_layernorm(latent))[:, :heads, :, : self.nope]
-        k_rope = rotate(deinterleave(k_rope[:, None]), *tables).expand(-1, heads, -1, -1)
-        query = torch.cat([q_nope, rotate(deinterleave(q_rope), *tables)], dim=-1)
-        return query * self.scale, torch.cat([k_nope, k_rope], dim=-1)
-
     def _query(self, hidden: Tensor) -> Tensor:
         if hasattr(self, "q_proj"):
             return self.q_proj(hidden)  # type: ignore[no-any-return]
@@ -184,6 +176,8 @@ class MultiHeadLatentAttention(nn.Module):
         k_nope, value = up.split([self.nope, self.value_dim], dim=-1)
         key = torch.cat([k_nope, k_rope.expand(-1, self.heads, -1, -1)], dim=-1)
         query = torch.cat([q_nope, q_rope], dim=-1)
+        if self.watched:
+            self.seen = query, key
         return _attend(query, key, value, mask, self.scale)
 
     def _absorbed(

@@ -8,6 +8,7 @@ experts that a token was routed to.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 
 # Rows of an expert's input come in multiples of this while training.
 SHAPE_STEP = 64
+# Up to this width of all experts together an accelerator trains them as one layer.
+MOST_JOINED = 4096
 
 
 class GatedMlp(nn.Module):
@@ -144,10 +147,37 @@ class MixtureOfExperts(nn.Module):
         routing = self.gate(flat)
         if self.training:
             self.balance_loss = balance_loss(routing, hidden.shape[0], token_mask)
-        mixed = self._routed(flat, routing).to(hidden.dtype)
+        routed = self._joined if self._is_joined(flat) else self._routed
+        mixed = routed(flat, routing).to(hidden.dtype)
         if self.shared_experts is not None:
             mixed = mixed + self.shared_experts(flat)
         return mixed.view_as(hidden)
+
+    def _is_joined(self, flat: Tensor) -> bool:
+        if not self.training or flat.device.type == "cpu":
+            return False
+        experts = [cast(GatedMlp, expert) for expert in self.experts]
+        layers = [x for e in experts for x in (e.gate_proj, e.up_proj, e.down_proj)]
+        # An adapter's or a quantiser's layer is more than its weight.
+        plain = all(type(layer) is nn.Linear for layer in layers)
+        return plain and sum(e.gate_proj.out_features for e in experts) <= MOST_JOINED
+
+    def _joined(self, flat: Tensor, routing: Routing) -> Tensor:
+        """Every expert over every token, weighted by zero where a token was not routed to it.
+
+        More arithmetic in few kernels: for small experts an accelerator waits for launches, and for
+        the host to read the counts, far longer.
+        """
+        weights = torch.zeros_like(routing.affinities)
+        weights = weights.scatter(1, routing.experts, routing.weights)
+        gate, up, down = (
+            [getattr(expert, name).weight for expert in self.experts]
+            for name in ("gate_proj", "up_proj", "down_proj")
+        )
+        gated = functional.silu(functional.linear(flat, torch.cat(gate)))
+        gated = gated * functional.linear(flat, torch.cat(up))
+        shared = gated.unflatten(1, (len(self.experts), -1)) * weights[..., None].to(gated.dtype)
+        return functional.linear(shared.flatten(1), torch.cat(down, dim=1)).float()
 
     def _routed(self, flat: Tensor, routing: Routing) -> Tensor:
         """Tokens sorted by expert, so that each expert runs once over all of its tokens."""

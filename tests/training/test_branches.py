@@ -10,6 +10,7 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Sample
 from dvl2_cli.training.encode import EncodedSample, collate
+from dvl2_cli.training.fresh import fresh_nano
 from dvl2_cli.training.network import TrainingNetwork
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.rendered import RenderedBatches
@@ -83,3 +84,24 @@ def test_a_step_holds_one_kind_of_picture() -> None:
     steps = [set(pictures[start : start + 3]) for start in range(0, 18, 3)]
     assert all(len(step) == 1 for step in steps)
     assert len(set(pictures)) == 2
+
+
+def test_a_step_may_mix_kinds() -> None:
+    need_all()
+    processor = DeepseekVLV2Processor.from_pretrained(FOLDER)
+    mix = {"scene": 0.5, "chat": 0.5}
+    stage = dataclasses.replace(STAGE, mix=mix, micro_batches=4, kinds=2, steps=8)
+    data = RenderedBatches(stage, 1, processor)
+    kinds = [data._kind(number) for number in range(32)]
+    steps = [kinds[start : start + 4] for start in range(0, 32, 4)]
+    assert all(step[0] == step[1] and step[2] == step[3] for step in steps)
+    assert any(step[0] != step[2] for step in steps)
+
+
+def test_rows_of_a_batch_are_of_like_length() -> None:
+    need_all()
+    processor = fresh_nano(1)[1]
+    stage = dataclasses.replace(STAGE, mix={"clean-tile": 1.0}, tokens=6000, tiles=20)
+    data = RenderedBatches(stage, 1, processor)
+    filled = [float((data[n].ids != processor.pad_id).float().mean()) for n in range(4)]
+    assert sum(filled) / 4 > 0.75

@@ -33,7 +33,8 @@ def test_places_are_read_linearly_and_unknown_ones_left_out() -> None:
 
 
 def test_windows_keep_the_places_of_their_tile() -> None:
-    whole, windows = _places(2, windows=False), _places(2, windows=True)
+    tiles = torch.zeros(2)
+    whole, windows = _places(tiles, windows=False), _places(tiles, windows=True)
     assert whole.shape == (2, 196)
     assert windows.shape == (8, 49)
     assert windows[0, :8].tolist() == [0, 1, 2, 3, 4, 5, 6, 14]

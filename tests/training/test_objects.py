@@ -31,13 +31,17 @@ def test_the_cells_lie_on_the_object_in_the_tile_and_its_thumbnail() -> None:
         assert all(6 <= row <= 10 and 3 <= column <= 6 for row, column in places)
 
 
-def test_with_several_tiles_only_they_are_looked_at() -> None:
+def test_with_several_tiles_the_thumbnail_shows_the_object_smaller() -> None:
     thing = Thing("car", "red", (480.0, 96.0, 672.0, 288.0))
     seen = seen_objects([thing], (768, 384), PlacedImage((0, 1, 2), 2, 1))[0]
-    local = [cell - 211 for cell in seen.cells]
-    assert all(cell >= 0 for cell in local)
+    local = [cell - 211 for cell in seen.cells if cell >= 211]
     # Lines of two tiles and a newline; the object lies in the second tile.
     assert all(14 <= cell % 29 < 28 for cell in local)
+    thumbnail = {divmod(cell, 15) for cell in seen.cells if cell < 211}
+    # The picture lies across the middle: the object is 240 to 336 by 144 to 240 pixels there.
+    assert (6, 10) in thumbnail
+    assert all(5 <= row <= 8 and 8 <= column <= 11 for row, column in thumbnail)
+    assert len(local) > 2 * len(thumbnail) > 0
 
 
 @pytest.mark.parametrize(

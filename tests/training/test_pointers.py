@@ -6,12 +6,20 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.rope import rotary_tables
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Mention, Sample, Turn
-from dvl2_cli.training.finger import gathered, last_known
+from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.finger import (
+    _pointing,
+    _pointing_places,
+    _targets,
+    gathered,
+    last_known,
+)
 from dvl2_cli.training.pointers import character_spots, repeated
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.rendered import RenderedBatches
@@ -119,8 +127,10 @@ def test_scores_are_what_the_attention_attends_with() -> None:
     attention = model.language.model.layers[1].self_attn
     hidden = torch.randn(1, 9, config.hidden_size, generator=torch.Generator().manual_seed(1))
     tables = rotary_tables(torch.arange(9)[None], attention.rope, config.rope_theta)
-    query, key = attention.queries_and_keys(hidden, tables, 2)
-    scores = query @ key.mT
+    attention.watched = True
+    attended = attention(hidden, tables, None, None)
+    query, key = attention.seen
+    scores = (query @ key.mT * attention.scale)[:, :2]
     past = torch.ones(9, 9, dtype=torch.bool).tril()
     weights = scores.masked_fill(~past, -torch.inf).softmax(-1)
     latent = attention.kv_a_proj_with_mqa(hidden)[..., : attention.rank]
@@ -130,15 +140,60 @@ def test_scores_are_what_the_attention_attends_with() -> None:
         attention.o_proj.weight[:, 2 * attention.value_dim :] = 0
     mixed = (weights @ values).transpose(1, 2).flatten(2)
     wanted = mixed @ attention.o_proj.weight[:, : 2 * attention.value_dim].T
+    attention.watched, attention.seen = False, None
+    assert attended.shape == wanted.shape
     torch.testing.assert_close(attention(hidden, tables, None, None), wanted)
+    assert attention.seen is None
+
+
+def naive_pointing(
+    query: Tensor, key: Tensor, batch: MicroBatch, pointers: Tensor
+) -> tuple[float, int]:
+    """One token after the other: what it may see, where it should look."""
+    loss, hits = 0.0, 0
+    assert batch.branches is not None
+    for row, token in (pointers >= 0).nonzero().tolist():
+        own = int(batch.branches[row, token])
+        seen = [p for p in range(token + 1) if int(batch.branches[row, p]) in (0, own)]
+        scores = torch.tensor([float(query[row, token] @ key[row, p]) for p in seen])
+        wanted = [seen.index(int(pointers[row, token]))]
+        loss += float(scores.logsumexp(0) - scores[wanted].logsumexp(0))
+        hits += int(scores.argmax()) in wanted
+    return loss, hits
+
+
+def test_pointing_all_at_once_is_pointing_one_by_one() -> None:
+    generator = torch.Generator().manual_seed(3)
+    query, key = (torch.randn(2, 1, 12, 4, generator=generator) for _ in range(2))
+    branches = torch.tensor([[0] * 6 + [1] * 3 + [2] * 3, [0] * 12])
+    pointers = torch.full((2, 11), -1)
+    for row, token, place in ((0, 7, 2), (0, 8, 6), (0, 10, 9), (1, 4, 4), (1, 9, 0)):
+        pointers[row, token] = place
+    ids = torch.zeros((2, 12), dtype=torch.long)
+    none = torch.zeros(0, dtype=torch.long)
+    batch = MicroBatch(none, None, none, none, ids, ids, ids, None, branches=branches)
+    spoken = torch.arange(1, 12).expand(2, -1)
+    targets = _targets(batch, pointers, spoken, ids > 0)
+    loss, hits = _pointing(query, key, targets)
+    wanted, right = naive_pointing(query[:, 0], key[:, 0], batch, pointers)
+    assert loss.item() == pytest.approx(wanted, rel=1e-5)
+    assert int(hits) == right
+
+
+def test_of_many_pointing_tokens_some_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvl2_cli.training.finger.MOST", 3)
+    pointers = torch.tensor([[0, 0, -1, 0, 0, 0, 0, 0], [-1, 0, -1, -1, -1, -1, 0, -1]])
+    assert _pointing_places(pointers).tolist() == [[0, 4, 7], [1, -1, -1]]
 
 
 def test_the_decoder_is_shown_mistakes_but_not_taught_them() -> None:
     plain, noisy = batches("primer"), batches("primer")
     noisy.stage = dataclasses.replace(noisy.stage, noise=0.1)
     shown, right = noisy[0], plain[0]
-    other = shown.ids[0] != right.ids[0]
-    learned = right.labels[0] != -100
-    assert bool((shown.labels[0] == right.labels[0]).all())
+    # The first sample is the same, the others and so the padding are not.
+    length = min(shown.ids.shape[1], right.ids.shape[1])
+    other = shown.ids[0, :length] != right.ids[0, :length]
+    learned = right.labels[0, :length] != -100
+    assert bool((shown.labels[0, :length] == right.labels[0, :length]).all())
     assert not bool(other[~learned].any())
     assert 0.02 < float(other[learned].float().mean()) < 0.2
