@@ -251,7 +251,13 @@ def all_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn
 
 
 def some_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:
-    """Eight turns in random order, so that no question always follows another."""
+    """Eight turns in random order, so that no question always follows another.
+
+    One of them is for every box of a name: what ``dvl2 ground`` asks.
+    """
     turns = list(all_turns(canvas, background, rng))
     rng.shuffle(turns)
-    return tuple(turns[:8])
+    turns.sort(key=lambda turn: turn.task != "locate-all")
+    kept = turns[:8]
+    rng.shuffle(kept)
+    return tuple(kept)

@@ -156,9 +156,9 @@ def finger_loss(
             continue
         count = fingers.now + fingers.next
         query, key = _queries_and_keys(model, layer, count)
-        for targets, heads_of in ((now, slice(fingers.now)), (following, slice(fingers.now, None))):
-            if len(range(count)[heads_of]):
-                loss, hits = _pointing(query[:, heads_of], key[:, heads_of], targets)
+        for targets, first, end in ((now, 0, fingers.now), (following, fingers.now, count)):
+            if first < end:
+                loss, hits = _pointing(query[:, first:end], key[:, first:end], targets)
                 losses.append(loss)
         if fingers.layer == SHOWN:
             right = hits[0]

@@ -46,7 +46,7 @@ class TrainingNetwork(nn.Module):
     """``model`` is the checkpoint being trained; heads exist for the losses of the recipe.
 
     Raises:
-        UsageError: the model lays out its pictures as no release does, or cannot be taught to point.
+        UsageError: pictures are laid out as in no release, or it cannot be taught to point.
     """
 
     def __init__(self, model: DeepseekVLV2ForCausalLM, recipe: Recipe) -> None:

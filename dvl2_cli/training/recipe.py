@@ -31,8 +31,7 @@ class Stage:
     ``mix`` maps kinds of rendered pictures to their share; ``data`` is a JSON Lines file of
     conversations instead, read ``epochs`` times where ``steps`` is 0.
     ``tokens`` bounds a micro-batch (text and image tokens, padding included) and ``tiles``
-    the pictures' tiles; ``micro_batches`` of them, over all processes, make a step, and show
-    ``kinds`` of the mix.
+    the pictures' tiles; ``micro_batches`` of them, over all processes, make a step.
     ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
     that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
     rendered pictures whose turns are conversations of their own, each blind to the others.
@@ -51,7 +50,6 @@ class Stage:
     final: float = 0.05
     weight_decay: float = 0.01
     micro_batches: int = 2
-    kinds: int = 1
     tokens: int = 4096
     tiles: int = 4
     packing: Packing = "pad"
@@ -152,7 +150,7 @@ def check_stage(stage: Stage, where: str) -> None:
             raise UsageError(f"{where}: {key} is not one of {', '.join(allowed)}")
     if (stage.steps < 1) == (stage.epochs < 1) or (stage.epochs and not stage.data):
         raise UsageError(f"{where}: give steps, or with data epochs, of at least 1")
-    for key in ("micro_batches", "tokens", "tiles", "kinds"):
+    for key in ("micro_batches", "tokens", "tiles"):
         if getattr(stage, key) < 1:
             raise UsageError(f"{where}: {key} must be at least 1")
     for key in ("learning_rate", "warmup", "decay", "final", "weight_decay"):

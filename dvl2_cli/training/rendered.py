@@ -61,17 +61,15 @@ class RenderedBatches(Dataset[MicroBatch]):
 
     def __getitem__(self, number: int) -> MicroBatch:
         rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
-        kind = self._kind(number)
+        kind = self._kind(number // self.stage.micro_batches)
         if self.stage.language_loss == 0:
             return self._tiles_only(kind, rng)
         return self._conversations(kind, rng)
 
-    def _kind(self, number: int) -> str:
-        """Processes that share a step have as much to do each where it is all of one kind."""
-        step, place = divmod(number, self.stage.micro_batches)
+    def _kind(self, step: int) -> str:
+        """One kind for a whole step: processes that share it then have as much to do each."""
         rng = random.Random(f"{self.seed}/{self.stage.name}/step {step}")  # noqa: S311
-        kinds = rng.choices(list(self.stage.mix), list(self.stage.mix.values()), k=self.stage.kinds)
-        return kinds[place * self.stage.kinds // self.stage.micro_batches]
+        return rng.choices(list(self.stage.mix), list(self.stage.mix.values()))[0]
 
     def _render(self, kind: str, rng: random.Random) -> Sample:
         return render(kind, rng.getrandbits(48), self.split)

@@ -53,9 +53,8 @@ class Sums:
         if losses.balance is not None:
             found["balance"] = losses.balance.detach() / self.stage.micro_batches
         # At once: a device is waited for whenever a number is asked for.
-        for kind, value in zip(
-            found, torch.stack([value.double() for value in found.values()]).tolist(), strict=True
-        ):
+        values = torch.stack([value.float() for value in found.values()]).tolist()
+        for kind, value in zip(found, values, strict=True):
             self.values[kind] += value
         self.values["tokens"] += batch.ids.numel() or TILE_TOKENS * len(batch.tiles)
         self.values["tiles"] += len(batch.tiles)

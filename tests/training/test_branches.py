@@ -86,18 +86,6 @@ def test_a_step_holds_one_kind_of_picture() -> None:
     assert len(set(pictures)) == 2
 
 
-def test_a_step_may_mix_kinds() -> None:
-    need_all()
-    processor = DeepseekVLV2Processor.from_pretrained(FOLDER)
-    mix = {"scene": 0.5, "chat": 0.5}
-    stage = dataclasses.replace(STAGE, mix=mix, micro_batches=4, kinds=2, steps=8)
-    data = RenderedBatches(stage, 1, processor)
-    kinds = [data._kind(number) for number in range(32)]
-    steps = [kinds[start : start + 4] for start in range(0, 32, 4)]
-    assert all(step[0] == step[1] and step[2] == step[3] for step in steps)
-    assert any(step[0] != step[2] for step in steps)
-
-
 def test_rows_of_a_batch_are_of_like_length() -> None:
     need_all()
     processor = fresh_nano(1)[1]
