@@ -61,12 +61,15 @@ class Confidence:
     ``mean_probability`` is the geometric mean of the chosen tokens' probabilities, 0..1.
     ``image_distance`` is the largest out-of-distribution distance of the images' features
     from those the model was trained on, in the checkpoint's own units; above
-    ``image_threshold`` a picture is unlike anything seen in training.
+    ``image_threshold`` a picture is unlike anything seen in training. Below
+    ``probability_threshold`` most answers of this checkpoint were wrong; None where that was not
+    measured.
     """
 
     mean_probability: float | None
     image_distance: float | None = None
     image_threshold: float | None = None
+    probability_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dvl2_cli.evaluation.item import Item, Metric
 from dvl2_cli.evaluation.scoring import boxes_of
 from dvl2_cli.rendering.fonts import missing_packages
 from dvl2_cli.rendering.render import render
-from dvl2_cli.rendering.sample import Sample, Turn
+from dvl2_cli.rendering.sample import Sample, Split, Turn
 
 # Far from the seeds that anyone renders by hand.
 FIRST_SEED = 900_000
@@ -111,17 +111,18 @@ def check_fonts() -> None:
         )
 
 
-def part_items(part: Part, limit: int | None = None) -> Iterator[Item]:
+def part_items(part: Part, limit: int | None = None, split: Split = "test") -> Iterator[Item]:
     """The items of a part: the same ones in the same order every time.
 
     Args:
         part: one of PARTS.
         limit: how many items; None for the part's own number.
+        split: "train" for pictures like those, which no suite is measured on.
     """
     left = part.count if limit is None else limit
     seed = FIRST_SEED
     while left > 0:
-        items = part.items(render(part.kind, seed, "test"))[:left]
+        items = part.items(render(part.kind, seed, split))[:left]
         yield from items
         left -= len(items)
         seed += 1

@@ -40,13 +40,14 @@ def run(
     """
     for item in items:
         start = time.perf_counter()
-        finished = _answer(engine, request_for(item, tiles), cancel)
+        finished = answer_of(engine, request_for(item, tiles), cancel)
         if finished.finish_reason == "cancelled":
             raise CancelledError("the evaluation was stopped")
         yield score(item, finished, time.perf_counter() - start)
 
 
-def _answer(engine: Engine, request: Request, cancel: threading.Event | None) -> Finished:
+def answer_of(engine: Engine, request: Request, cancel: threading.Event | None = None) -> Finished:
+    """The whole answer to ``request``."""
     for event in engine.stream(request, cancel):
         if isinstance(event, Finished):
             return event

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dvl2_cli.engine.events import Confidence
 
-# Geometric mean of the chosen tokens' probabilities under which an answer is doubtful.
+# Geometric mean of the chosen tokens' probabilities under which an answer is doubtful, where
+# nobody measured it.
 LOW_PROBABILITY = 0.5
 
 
@@ -15,15 +16,17 @@ def doubts(confidence: Confidence, phrase: str | None = None) -> list[str]:
     """
     found = []
     probability = confidence.mean_probability
-    if probability is not None and probability < LOW_PROBABILITY:
+    threshold = confidence.probability_threshold
+    low = LOW_PROBABILITY if threshold is None else threshold
+    if probability is not None and probability < low:
         about = f" for {phrase!r}" if phrase else ""
         found.append(
             f"low confidence{about}: mean token probability {probability:.2f}; check the answer"
         )
-    distance, threshold = confidence.image_distance, confidence.image_threshold
-    if distance is not None and threshold is not None and distance > threshold:
+    distance, usual = confidence.image_distance, confidence.image_threshold
+    if distance is not None and usual is not None and distance > usual:
         found.append(
             f"the picture is unlike those the model was trained on "
-            f"(distance {distance:.3g}, usual up to {threshold:.3g})"
+            f"(distance {distance:.3g}, usual up to {usual:.3g})"
         )
     return found

@@ -42,6 +42,7 @@ from dvl2_cli.engine.request import Request
 # Fewer tokens than these are read anew: it costs nothing, and then the answer about a picture
 # does not depend, not even in its rounding, on which other picture came before.
 _LEAST_REUSED = 16
+_BOX = "<|det|>"
 
 
 class LocalEngine:
@@ -199,4 +200,6 @@ class LocalEngine:
             statistics.distance(self._features.get(picture, key)[1])
             for picture, key in zip(prompt.pictures, prompt.feature_keys, strict=True)
         ]
-        return Confidence(answer.mean_probability, max(distances), statistics.threshold)
+        # The last digits of a box are anyone's guess, also where the box is right.
+        low = None if _BOX in answer.raw else statistics.probability
+        return Confidence(answer.mean_probability, max(distances), statistics.threshold, low)

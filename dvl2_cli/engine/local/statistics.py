@@ -1,4 +1,4 @@
-"""How unlike the training pictures a picture is, where a checkpoint says what those were like."""
+"""What is usual for a checkpoint, where it says so: of pictures, and of right answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ FILE_NAME = "feature_stats.safetensors"
 class FeatureStatistics:
     """Mean and variance [D] of the mean tile token over the training pictures.
 
-    ``threshold`` is the distance that one training picture in two hundred exceeded.
+    ``threshold`` is the distance that one training picture in two hundred exceeded,
+    ``probability`` what tells right answers from wrong ones (see ``evaluation.calibration``), or
+    None where that was not measured.
     """
 
     mean: Tensor
     variance: Tensor
     threshold: float
+    probability: float | None = None
 
     def distance(self, pooled: Tensor) -> float:
         """Root mean squared z-score of a mean tile token [D] (diagonal Mahalanobis / sqrt D)."""
@@ -43,7 +46,10 @@ def load_statistics(folder: Path) -> FeatureStatistics | None:
         return None
     tensors = load_file(path)
     return FeatureStatistics(
-        tensors["mean"].float(), tensors["var"].float().clamp(min=1e-8), float(tensors["threshold"])
+        tensors["mean"].float(),
+        tensors["var"].float().clamp(min=1e-8),
+        float(tensors["threshold"]),
+        float(tensors["probability"]) if "probability" in tensors else None,
     )
 
 
@@ -58,5 +64,7 @@ def save_statistics(folder: Path, statistics: FeatureStatistics) -> None:
         "var": statistics.variance,
         "threshold": torch.tensor(statistics.threshold),
     }
+    if statistics.probability is not None:
+        tensors["probability"] = torch.tensor(statistics.probability)
     with atomic_write(folder / FILE_NAME, "wb") as file:
         file.write(save(tensors))
