@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -81,6 +81,7 @@ class CaptionTask:
     dry_run: bool = False
     _seen: dict[tuple[str, int | None], str] = field(default_factory=dict)
     _csv_started: bool = False
+    _streamed: bool = False
 
     def run(
         self, paths: list[str], common: CommonOptions, *, recursive: bool, show_prompt: bool
@@ -159,7 +160,7 @@ class CaptionTask:
             bar = stack.enter_context(Progress(run.console, "captions", total, shown=shown))
             slots = self._slots(inputs, sources, files)
             while batch := list(islice(slots, self.batch_size)):
-                for result in self._results(run, batch, files, answerer):
+                for result in self._results(run, batch, files, answerer, several=inputs.several):
                     run.count(result, code=5 if result.finish_reason == "loop" else 0)
                     tally.take(result)
                     if table is not None:
@@ -224,19 +225,34 @@ class CaptionTask:
         return CaptionResult(source=source, length=self.wording.length, skipped=reason)
 
     def _results(
-        self, run: Run, batch: list[Slot], files: CaptionFiles, answerer: Answerer
+        self,
+        run: Run,
+        batch: list[Slot],
+        files: CaptionFiles,
+        answerer: Answerer,
+        *,
+        several: bool,
     ) -> Iterator[CaptionResult]:
         """The rows of a batch: its pictures are asked together, its order is kept."""
         pictures = [slot for slot in batch if isinstance(slot, Picture)]
-        stream = None
-        if run.output.is_tty and self.form == "text":
-            stream = run.output.text if self.wording == Wording(self.wording.length) else None
-        answered = iter(answerer.results(pictures, stream))
+        answered = iter(answerer.results(pictures, self._stream(run, several)))
         for slot in batch:
             if isinstance(slot, Picture):
                 yield files.write(next(answered), slot)
             else:
                 yield slot
+
+    def _stream(self, run: Run, several: bool) -> Callable[[str], None] | None:
+        """Shows a lone caption while it is written, where nothing is put around it."""
+        plain = self.wording == Wording(self.wording.length)
+        if several or not plain or not run.output.is_tty or self.form != "text":
+            return None
+
+        def show(text: str) -> None:
+            self._streamed = True
+            run.output.text(text)
+
+        return show
 
     def _show(self, run: Run, result: CaptionResult, several: bool) -> None:
         if self.form == "ndjson":
@@ -246,6 +262,8 @@ class CaptionTask:
                 run.output.text(csv_head())
                 self._csv_started = True
             run.output.text(csv_row(result))
+        elif self._streamed:
+            run.output.end_line()
         elif result.status != "failed":
             run.output.text(caption_line(result, several))
 

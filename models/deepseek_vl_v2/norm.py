@@ -17,8 +17,9 @@ class RMSNorm(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[..., size] -> [..., size] in the dtype of the input."""
-        if hidden.device.type == "cuda" and hidden.dtype == self.weight.dtype:
-            # One kernel, also in fp32.
+        on_cuda = hidden.device.type == "cuda" and hidden.dtype == self.weight.dtype
+        if on_cuda and torch.is_grad_enabled():
+            # One kernel there and one back, computed in fp32 too.
             return functional.rms_norm(hidden, self.weight.shape, self.weight, self.eps)
         wide = hidden.float()
         scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)

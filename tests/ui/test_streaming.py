@@ -45,3 +45,17 @@ def test_messages_put_nothing_into_data(tmp_path: Path) -> None:
     done = process.run("ocr", tmp_path / "a.png", "-f", "text", "--stats")
     assert done.stdout == b"Invoice 12\n"
     assert done.stderr.startswith(b"dvl2: ")
+
+
+@pytest.mark.parametrize("more", [(), ("--prefix", "seen: ")])
+def test_a_caption_is_shown_once(tmp_path: Path, more: tuple[str, ...]) -> None:
+    shown = lines_of(tmp_path, "caption", *more, answer="A dog.")
+    assert shown == [f"{''.join(more[1:])}A dog."]
+
+
+def test_of_several_captions_each_is_shown_once_with_its_path(tmp_path: Path) -> None:
+    picture(tmp_path / "b.png", "blue")
+    shown = lines_of(tmp_path, "caption", "b.png", "-f", "text", answer="A dog.")
+    assert shown[:2] == ["a.png: A dog.", "b.png: A dog."]
+    assert shown[2].startswith("dvl2: 2 captioned")
+    assert len(shown) == 3
