@@ -57,7 +57,7 @@ def test_the_plan_as_json(cli: Cli, tmp_path: Path, name: str) -> None:
     prompt = row["prompts"][0]
     assert prompt["tiles"] == [[3, 1]]
     assert prompt["image_tokens"] == 14 * 15 + 1 + 14 * (3 * 14 + 1)
-    assert prompt["room"] == 4096 - prompt["prompt_tokens"] > 0
+    assert prompt["room"] == 8192 - prompt["prompt_tokens"] > 0
     assert row["memory"]["by_tier"]["ram"] == sum(p["nbytes"] for p in row["memory"]["placements"])
     whats = {placement["what"] for placement in row["memory"]["placements"]}
     assert {"cache", "activations", "runtime", "routed experts", "vision tower"} <= whats
@@ -113,7 +113,7 @@ def test_a_prompt_that_is_too_long_is_refused(cli: Cli, tmp_path: Path) -> None:
     done = cli("chat", *images, "-m", "nano", "-p", "Why? " * 1200, "--plan", "--json")
     assert done.code == 2
     assert done.rows[0]["prompts"][0]["room"] < 0
-    assert "the model's context is 4096" in done.err
+    assert "the model's context is 8192" in done.err
     assert "lower --tiles" in done.err
 
 
