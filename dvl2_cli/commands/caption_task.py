@@ -263,6 +263,7 @@ class CaptionTask:
                 self._csv_started = True
             run.output.text(csv_row(result))
         elif self._streamed:
+            self._streamed = False
             run.output.end_line()
         elif result.status != "failed":
             run.output.text(caption_line(result, several))

@@ -251,13 +251,7 @@ def all_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn
 
 
 def some_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:
-    """Eight turns in random order, so that no question always follows another.
-
-    One of them is for every box of a name: what ``dvl2 ground`` asks.
-    """
+    """Eight turns in random order, so that no question always follows another."""
     turns = list(all_turns(canvas, background, rng))
     rng.shuffle(turns)
-    turns.sort(key=lambda turn: turn.task != "locate-all")
-    kept = turns[:8]
-    rng.shuffle(kept)
-    return tuple(kept)
+    return tuple(turns[:8])

@@ -235,7 +235,7 @@ def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor, twins: Tensor)
         visible &= (own[:, None] == gathered(own, places)[..., None]) | (own == 0)[:, None]
     aims = gathered(pointers, places)
     wanted = columns == aims[..., None]
-    twin = gathered(twins.long(), aims) > 0
+    twin = gathered(twins, aims) > 0
     wanted |= (columns == aims[..., None] - THUMBNAIL_TOKENS) & twin[..., None]
     if batch.objects is not None:
         of = gathered(batch.objects.of, gathered(spoken, places))[..., None]
@@ -281,19 +281,14 @@ def _listed(wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pointing(query: Tensor, key: Tensor, targets: _Targets) -> tuple[Tensor, Tensor]:
     """Loss and hits [heads], summed over what points, from queries and keys [B, heads, T, D]."""
-    chosen = targets.places.clamp(min=0)[:, None, :, None].expand(-1, *_inner(query))
-    scores = (query.gather(2, chosen) @ key.mT).float() + targets.hidden
-    heads = scores.shape[1]
-    wanted = scores.gather(3, targets.listed.expand(-1, heads, -1, -1)) + targets.unlisted
-    losses = (scores.logsumexp(-1) - wanted.logsumexp(-1)) * (targets.places >= 0)[:, None]
+    counted = (targets.places >= 0)[:, None]
+    pointing = query.take_along_dim(targets.places.clamp(min=0)[:, None, :, None], 2)
+    scores = (pointing @ key.mT).float() + targets.hidden
+    wanted = scores.take_along_dim(targets.listed, 3) + targets.unlisted
+    losses = (scores.logsumexp(-1) - wanted.logsumexp(-1)) * counted
     best = scores.detach().argmax(-1, keepdim=True)
-    hits = targets.wanted.expand(-1, heads, -1, -1).gather(3, best)[..., 0]
-    hits = hits & (targets.places >= 0)[:, None]
+    hits = targets.wanted.take_along_dim(best, 3)[..., 0] & counted
     return losses.sum((0, 2)) / targets.share, hits.sum((0, 2)) / targets.share
-
-
-def _inner(query: Tensor) -> tuple[int, int, int]:
-    return query.shape[1], -1, query.shape[3]
 
 
 def _attention(model: DeepseekVLV2ForCausalLM, index: int) -> MultiHeadLatentAttention:

@@ -37,8 +37,11 @@ def lay_out(images: Sequence[PlacedImage]) -> tuple[Tensor, Tensor]:
         numbers = np.array(image.tiles)[tiles]
         shown.append(np.where(cells >= 0, numbers * TILE_CELLS + cells, cells))
         places.append(np.where(cells >= 0, frames * TILE_CELLS + cells, -1))
-    none = [np.zeros(0, np.int64)]
-    return tuple(torch.from_numpy(np.concatenate(part or none)) for part in (shown, places))  # type: ignore[return-value]
+    return _joined(shown), _joined(places)
+
+
+def _joined(parts: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *parts]))
 
 
 def in_sequence(labels: Tensor, shown: Tensor) -> Tensor:
@@ -67,13 +70,19 @@ def _one(columns: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     local = np.tile(cells, (rows, columns))
     tiles = np.arange(rows * columns).reshape(rows, columns).repeat(CELLS, 0).repeat(CELLS, 1)
     frames = tiles // columns * FRAMES + tiles % columns
-    parts = []
-    for thumbnail, lines, separator in (
-        (np.zeros_like(cells), tiles + 1, 0),
-        (cells, local, SEPARATOR),
-        (np.full_like(cells, _THUMBNAIL), frames, 0),
-    ):
-        end = NEWLINE if separator else 0
-        flat = [np.pad(grid, ((0, 0), (0, 1)), constant_values=end) for grid in (thumbnail, lines)]
-        parts.append(np.concatenate([flat[0].ravel(), [separator], flat[1].ravel()]))
-    return parts[0], parts[1], parts[2]
+    return (
+        _sequence(np.zeros_like(cells), tiles + 1),
+        _sequence(cells, local, NEWLINE, SEPARATOR),
+        _sequence(np.full_like(cells, _THUMBNAIL), frames),
+    )
+
+
+def _sequence(
+    thumbnail: np.ndarray, lines: np.ndarray, newline: int = 0, separator: int = 0
+) -> np.ndarray:
+    """The thumbnail, the separator and the lines, each line with its end."""
+    ended = [
+        np.pad(grid, ((0, 0), (0, 1)), constant_values=newline).ravel()
+        for grid in (thumbnail, lines)
+    ]
+    return np.concatenate([ended[0], [separator], ended[1]])

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from dvl2_cli.training.batch import MicroBatch
+from dvl2_cli.training.layout import TILE_CELLS
 from dvl2_cli.training.network import KINDS, Losses
 from dvl2_cli.training.optimizer import learning_rate
 from dvl2_cli.training.progress import StepReport
@@ -18,7 +19,6 @@ from dvl2_cli.training.recipe import Stage
 HITS = tuple(f"right_{name}" for name in (*KINDS, "glyphs", "false"))
 # Their counts weigh or mix what is learned, so that what was right is no share of them.
 UNSHARED = ("thing", "cell")
-TILE_TOKENS = 196
 
 
 class Sums:
@@ -56,7 +56,7 @@ class Sums:
         values = torch.stack([value.float() for value in found.values()]).tolist()
         for kind, value in zip(found, values, strict=True):
             self.values[kind] += value
-        self.values["tokens"] += batch.ids.numel() or TILE_TOKENS * len(batch.tiles)
+        self.values["tokens"] += batch.ids.numel() or TILE_CELLS * len(batch.tiles)
         self.values["tiles"] += len(batch.tiles)
 
     def gather(self, accelerator: Accelerator) -> None:

@@ -38,11 +38,11 @@ from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix, context_overflow
 from dvl2_cli.engine.local.sampling import Sampler
 from dvl2_cli.engine.request import Request
+from dvl2_cli.grounding.tags import DET_OPEN
 
 # Fewer tokens than these are read anew: it costs nothing, and then the answer about a picture
 # does not depend, not even in its rounding, on which other picture came before.
 _LEAST_REUSED = 16
-_BOX = "<|det|>"
 
 
 class LocalEngine:
@@ -201,5 +201,5 @@ class LocalEngine:
             for picture, key in zip(prompt.pictures, prompt.feature_keys, strict=True)
         ]
         # The last digits of a box are anyone's guess, also where the box is right.
-        low = None if _BOX in answer.raw else statistics.probability
+        low = None if DET_OPEN in answer.raw else statistics.probability
         return Confidence(answer.mean_probability, max(distances), statistics.threshold, low)
