@@ -68,6 +68,14 @@ class CommonOptions:
             "--tiles", help="Most local tiles per image, or auto.", rich_help_panel=_MODEL
         ),
     ] = None
+    zoom: Annotated[
+        str | None,
+        typer.Option(
+            "--zoom",
+            help="Show images so many times as large, or auto: small print.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None
     max_tokens: Annotated[
         int | None,
         typer.Option("--max-tokens", min=1, help="Longest answer.", rich_help_panel=_MODEL),

@@ -59,6 +59,7 @@ class Settings:
     max_memory: str | None = _setting(None, str, "Hard cap, as 8GB.")
     threads: int | None = _setting(None, int, "CPU threads.", minimum=1)
     tiles: str | None = _setting(None, str, "Most local tiles per image, or auto.")
+    zoom: str | None = _setting(None, str, "Show images so many times as large, or auto.")
     max_tokens: int | None = _setting(None, int, "Longest answer, in tokens.", minimum=1)
     temperature: float | None = _setting(None, float, "0 is greedy.", minimum=0)
     top_p: float | None = _setting(None, float, "Nucleus.", minimum=0, maximum=1)

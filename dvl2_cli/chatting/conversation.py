@@ -49,14 +49,14 @@ class Conversation:
         *,
         keep: bool,
     ) -> None:
-        from dvl2_cli.engine.opening import sampling_of, tiles_of
+        from dvl2_cli.engine.opening import sampling_of, tiles_of, zoom_of
 
         self.common, self.settings, self.session = common, settings, session
         self.output, self.keep = output, keep
         self.console = Console(common)
         self.rich = self.console.rich_out()
         self.sampling = sampling_of(settings, max_tokens=MAX_TOKENS)
-        self.tiles = tiles_of(settings)
+        self.tiles, self.zoom = tiles_of(settings), zoom_of(settings)
         self.show_prompt = False
         self.show_images = settings.show_images
         self.tokens: int | None = None
@@ -113,7 +113,9 @@ class Conversation:
         messages = self.session.messages(question)
         if self.show_prompt:
             self.console.note(f"prompt: {messages[-1].content}")
-        answer = self._show(Request(messages, sampling or self.sampling, tiles=self.tiles))
+        answer = self._show(
+            Request(messages, sampling or self.sampling, tiles=self.tiles, zoom=self.zoom)
+        )
         if answer.text:
             self.session.add(question, answer.text, answer.finish_reason)
             self._save()
@@ -160,7 +162,7 @@ class Conversation:
         message = Message("user", with_images(question, len(images)), images)
         if self.show_prompt:
             self.console.note(f"prompt: {message.content}")
-        return Request((message,), self.sampling, constraint, self.tiles)
+        return Request((message,), self.sampling, constraint, self.tiles, self.zoom)
 
     def _show(self, request: Request) -> Finished:
         _ = self.engine  # opened before the spinner: loading writes to stderr

@@ -133,6 +133,7 @@ class CaptionTask:
             model=model_identity(run.common),
             sampling=run.sampling,
             tiles=run.tiles,
+            zoom=run.zoom,
             sidecars=self.sidecars,
         )
         if self.output is None:

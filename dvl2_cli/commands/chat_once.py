@@ -101,7 +101,7 @@ class _Once:
         if self.wish.show_prompt:
             for message in messages:
                 self.run.console.note(f"prompt, {message.role}: {message.content}")
-        return Request(messages, self.run.sampling, constraint, self.run.tiles)
+        return Request(messages, self.run.sampling, constraint, self.run.tiles, self.run.zoom)
 
     def _show_pictures(self, session: Session) -> None:
         if not (self.wish.show_image and self.run.console.colour and not self.common.json):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dvl2_cli.engine.engine import Engine
-    from dvl2_cli.engine.request import Tiles
     from dvl2_cli.evaluation.item import Item, Outcome
+    from dvl2_cli.evaluation.runner import View
     from dvl2_cli.evaluation.summary import Summary
     from dvl2_cli.ui.console import Console
 
@@ -53,18 +53,20 @@ def evaluate(
     The suite "nano" is rendered with held-out fonts, layouts, words and combinations, always
     the same; answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
-    from dvl2_cli.engine.opening import effective_settings, open_engine, tiles_of
+    from dvl2_cli.engine.opening import effective_settings, open_engine, tiles_of, zoom_of
+    from dvl2_cli.evaluation.runner import View
     from dvl2_cli.ui.console import Console
 
     parts = _parts(data, suite, only, limit, common.plan)
-    tiles = tiles_of(effective_settings(common))
+    settings = effective_settings(common)
+    view = View(tiles_of(settings), zoom_of(settings))
     console = Console(common)
     outcomes: list[Outcome] = []
     summaries: list[Summary] = []
     engine = open_engine(common)
     try:
         console.introduce(engine.info)
-        stopped = _ask(engine, parts, tiles, console, outcomes, summaries, common.json)
+        stopped = _ask(engine, parts, view, console, outcomes, summaries, common.json)
     finally:
         engine.close()
     if not common.json:
@@ -114,7 +116,7 @@ def _parts(
 def _ask(
     engine: Engine,
     parts: list[tuple[str, float | None, Iterator[Item]]],
-    tiles: Tiles,
+    view: View,
     console: Console,
     outcomes: list[Outcome],
     summaries: list[Summary],
@@ -133,7 +135,7 @@ def _ask(
             asked: list[Outcome] = []
             interrupts.begin()
             try:
-                for outcome in run(engine, items, interrupts.cancel, tiles):
+                for outcome in run(engine, items, interrupts.cancel, view):
                     asked.append(outcome)
                     _progress(console, name, len(asked))
                     if interrupts.stop:

@@ -120,8 +120,7 @@ def request_key(request: Request) -> str:
         for image in message.images:
             digest.update(repr((image.mode, image.size)).encode())
             digest.update(image.tobytes())
-    how = (request.sampling, request.constraint, request.tiles, request.stop, request.loop_guard)
-    digest.update(repr(how).encode())
+    digest.update(repr(dataclasses.replace(request, messages=())).encode())
     return digest.hexdigest()
 
 

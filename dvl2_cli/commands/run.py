@@ -42,7 +42,7 @@ class Run:
     def __init__(
         self, common: CommonOptions, *, max_tokens: int, several: bool, show_prompt: bool = False
     ) -> None:
-        from dvl2_cli.engine.opening import effective_settings, sampling_of, tiles_of
+        from dvl2_cli.engine.opening import effective_settings, sampling_of, tiles_of, zoom_of
 
         settings = effective_settings(common)
         self.common = common
@@ -51,7 +51,7 @@ class Run:
         self.console.follow(self.output)
         self.interrupts = Interrupts(several=several)
         self.sampling = sampling_of(settings, max_tokens=max_tokens)
-        self.tiles = tiles_of(settings)
+        self.tiles, self.zoom = tiles_of(settings), zoom_of(settings)
         self._show_prompt = show_prompt
         self._engine: Engine | None = None
         self._planner: Planner | None = None
@@ -108,6 +108,7 @@ class Run:
             sampling=sampling or self.sampling,
             constraint=constraint,
             tiles=self.tiles,
+            zoom=self.zoom,
         )
 
     def ask(

@@ -10,12 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.engine import Engine, ModelInfo
-from dvl2_cli.engine.request import Sampling
+from dvl2_cli.engine.request import LEAST_ZOOM, MOST_ZOOM, Sampling
 from dvl2_cli.errors import UsageError
 from dvl2_cli.settings import Settings, load_settings, with_flags
 
 if TYPE_CHECKING:
-    from dvl2_cli.engine.request import Tiles
+    from dvl2_cli.engine.request import Tiles, Zoom
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
 
@@ -142,6 +142,26 @@ def tiles_of(settings: Settings) -> Tiles:
             f"--tiles is {settings.tiles!r}", "Give a whole number of tiles, 0 to 9, or auto."
         )
     return int(settings.tiles)
+
+
+def zoom_of(settings: Settings) -> Zoom:
+    """The zoom as a request takes it.
+
+    Raises:
+        UsageError: neither a number within the limits nor "auto".
+    """
+    if settings.zoom is None or settings.zoom == "auto":
+        return None if settings.zoom is None else "auto"
+    try:
+        zoom = float(settings.zoom)
+    except ValueError:
+        zoom = 0.0
+    if not LEAST_ZOOM <= zoom <= MOST_ZOOM:
+        raise UsageError(
+            f"--zoom is {settings.zoom!r}",
+            f"Give a number from {LEAST_ZOOM:g} to {MOST_ZOOM:g}, or auto; 1 is as the picture is.",
+        )
+    return zoom
 
 
 def checked_device(device: str) -> str:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 Role = Literal["system", "user", "assistant"]
 Tiles = int | Literal["auto"] | None
+Zoom = float | Literal["auto"] | None
+# Smaller shows nothing, larger nothing more.
+LEAST_ZOOM, MOST_ZOOM = 0.1, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Request:
 
     ``tiles`` caps the local tiles of each image (None: as the checkpoint's own rule;
     0: thumbnail-sized canvas only, "auto": fewest that keep the image's detail).
+    ``zoom`` is how many times as large images are shown, as far as the tiles go (None: as the
+    checkpoint has it; "auto": small print larger).
     ``stop`` are strings that end the answer and are cut from it.
     ``loop_guard`` ends an answer that repeats itself with finish_reason "loop".
     """
@@ -62,5 +67,6 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     constraint: Constraint | None = None
     tiles: Tiles = None
+    zoom: Zoom = None
     stop: tuple[str, ...] = ()
     loop_guard: bool = True

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Finished
-from dvl2_cli.engine.request import Message, Request, Sampling, Tiles
+from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import score
@@ -19,18 +20,30 @@ _MOST_TOKENS = {"cer": 6000, "objects": 500, "boxes": 500}
 _FEW_TOKENS = 160
 
 
-def request_for(item: Item, tiles: Tiles = None) -> Request:
-    """The greedy request that asks ``item``; ``tiles`` as in `Request`."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """How pictures are shown; ``tiles`` and ``zoom`` as in `Request`."""
+
+    tiles: Tiles = None
+    zoom: Zoom = None
+
+
+_AS_IT_IS = View()
+
+
+def request_for(item: Item, view: View = _AS_IT_IS) -> Request:
+    """The greedy request that asks ``item``."""
     question = Message("user", with_images(item.question, len(item.images)), item.images)
     most = _MOST_TOKENS.get(item.metric, _FEW_TOKENS)
-    return Request((*item.history, question), Sampling(max_new_tokens=most), tiles=tiles)
+    messages = (*item.history, question)
+    return Request(messages, Sampling(max_new_tokens=most), tiles=view.tiles, zoom=view.zoom)
 
 
 def run(
     engine: Engine,
     items: Iterable[Item],
     cancel: threading.Event | None = None,
-    tiles: Tiles = None,
+    view: View = _AS_IT_IS,
 ) -> Iterator[Outcome]:
     """Ask the items one after the other, as a user would, and yield each scored answer.
 
@@ -40,7 +53,7 @@ def run(
     """
     for item in items:
         start = time.perf_counter()
-        finished = answer_of(engine, request_for(item, tiles), cancel)
+        finished = answer_of(engine, request_for(item, view), cancel)
         if finished.finish_reason == "cancelled":
             raise CancelledError("the evaluation was stopped")
         yield score(item, finished, time.perf_counter() - start)

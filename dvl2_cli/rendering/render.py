@@ -25,6 +25,7 @@ from dvl2_cli.rendering.kinds import (
     scene,
     sign,
     table,
+    tally,
     tile,
     words,
 )
@@ -46,6 +47,7 @@ KINDS: dict[str, Callable[[random.Random, Split], Draft]] = {
     "clean-page": clean.draw_page,
     "crowd": crowd.draw,
     "scene": scene.draw,
+    "tally": tally.draw,
     "invoice": invoice.draw,
     "receipt": receipt.draw,
     "letter": letter.draw,

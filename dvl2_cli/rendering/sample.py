@@ -54,13 +54,15 @@ class Turn:
 
     Boxes in the answer are ``<|ref|>name<|/ref|><|det|>[[x0, y0, x1, y1]]<|/det|>`` with
     integers 0..999 relative to the whole image. ``task`` names what is asked, for metrics;
-    ``mentions`` say where the objects are that an answer without boxes is about.
+    ``mentions`` say where the objects are that an answer without boxes is about; ``counted`` are
+    the middles of those that are counted, (x, y) as in Mention, or None where nothing is.
     """
 
     question: str
     answer: str
     task: str = ""
     mentions: tuple[Mention, ...] = ()
+    counted: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,19 +67,20 @@ class SceneTurns:
         """How many of a name, of a colour and name, or in all; sometimes none."""
         roll, things = self.rng.random(), self.things
         if roll < 0.15:
-            return self._counting("objects", len(things))
+            return self._counting("objects", things)
         if roll < 0.3:
             name = self._absent()
-            return self._counting(plural(name), 0)
+            return self._counting(plural(name), ())
         thing = self.rng.choice(things)
         if roll < 0.65 or thing.colour is None:
-            return self._counting(plural(thing.name), self.names[thing.name])
+            return self._counting(plural(thing.name), [t for t in things if t.name == thing.name])
         asked = f"{thing.colour} {plural(thing.name)}"
-        return self._counting(asked, self.looks[_look(thing)])
+        return self._counting(asked, [t for t in things if _look(t) == _look(thing)])
 
-    def _counting(self, asked: str, number: int) -> Turn:
+    def _counting(self, asked: str, counted: Sequence[Thing]) -> Turn:
         question = self.rng.choice(("How many {} are there?", "How many {} are in this image?"))
-        return Turn(question.format(asked), str(number), "count")
+        middles = tuple(self._middle(thing) for thing in counted)
+        return Turn(question.format(asked), str(len(counted)), "count", counted=middles)
 
     def colour(self) -> Turn | None:
         """The colour of an object whose name occurs once."""
@@ -248,6 +249,19 @@ def all_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn
         ask.locate_nothing(),
     ]  # fmt: skip
     return tuple(turn for turn in asked if turn is not None)
+
+
+def counting_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:
+    """Questions whose answers depend on how many objects of a sort there are."""
+    ask = SceneTurns(canvas, background, rng)
+    counts = {turn.question: turn for turn in (ask.count() for _ in range(5))}
+    others = [
+        ask.locate_every(), ask.locate_every(), ask.locate_name(), ask.locate_colour(),
+        ask.locate_nothing(), ask.exists(),
+    ]  # fmt: skip
+    turns = [*counts.values(), *(turn for turn in others if turn is not None)]
+    rng.shuffle(turns)
+    return tuple(turns)
 
 
 def some_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:

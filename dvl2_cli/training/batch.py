@@ -36,6 +36,21 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
+class Tallies:
+    """Where something is counted: int64 ``rows`` and ``positions`` [M] of the token before the
+    number, and the ``places`` [M, K] in the row of what is counted, filled with -1.
+    """
+
+    rows: Tensor
+    positions: Tensor
+    places: Tensor
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Tallies:
+        """Every tensor changed."""
+        return Tallies(*(change(getattr(self, item.name)) for item in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
 class MicroBatch:
     """Samples of similar length, or packed into rows.
 
@@ -50,7 +65,7 @@ class MicroBatch:
     glyph bin within that cell. ``branches`` int64 [B, T] numbers what follows a picture and
     does not see each other; 0 is seen by all of the row. ``objects`` are those that tokens
     are read from; ``mentions`` int64 [B, T, 2] are the classes of the name and the colour that
-    end with a token, -1 for none. Without a
+    end with a token, -1 for none; ``tallies`` is where they are counted. Without a
     decoder's part, ``ids`` has no rows.
     """
 
@@ -68,6 +83,7 @@ class MicroBatch:
     branches: Tensor | None = None
     objects: Objects | None = None
     mentions: Tensor | None = None
+    tallies: Tallies | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """The batch on ``device``."""
@@ -85,7 +101,7 @@ class MicroBatch:
     def _each(self, change: Callable[[Tensor], Tensor]) -> MicroBatch:
         changed = {item.name: getattr(self, item.name) for item in fields(self)}
         for name, value in changed.items():
-            if isinstance(value, Objects):
+            if isinstance(value, Objects | Tallies):
                 changed[name] = value.each(change)
             elif isinstance(value, Tensor):
                 changed[name] = change(value)

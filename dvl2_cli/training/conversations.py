@@ -15,6 +15,7 @@ from deepseek_vl_v2.template import PromptError
 from dvl2_cli.conversations.rows import Problem, Row, read_rows
 from dvl2_cli.errors import UsageError
 from dvl2_cli.inputs.load import load_pictures
+from dvl2_cli.planning.print_size import shown_zoom
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.encode import EncodedSample, collate, encode_sample, encode_text, pack
 from dvl2_cli.training.plan import Extent, Plan
@@ -66,7 +67,8 @@ def check_data(
 
 
 def _extent(row: Row, processor: DeepseekVLV2Processor, context: int) -> Extent:
-    grids, encoded = encode_text(processor, messages_of(row), row.sizes)
+    zooms = _zooms(processor, [_open(path) for path in row.images]) if processor.zoom else []
+    grids, encoded = encode_text(processor, messages_of(row), row.sizes, zooms)
     length = len(encoded.ids)
     if length > context:
         raise PromptError(
@@ -105,7 +107,13 @@ class ConversationBatches(Dataset[MicroBatch]):
         return collate(samples, self.processor.pad_id)
 
     def _encode(self, row: Row) -> EncodedSample:
-        return encode_sample(self.processor, messages_of(row), [_open(path) for path in row.images])
+        images = [_open(path) for path in row.images]
+        zooms = _zooms(self.processor, images)
+        return encode_sample(self.processor, messages_of(row), images, zooms)
+
+
+def _zooms(processor: DeepseekVLV2Processor, images: Sequence[Image]) -> list[float]:
+    return [shown_zoom(None, processor, image) for image in images]
 
 
 def _open(path: Path) -> Image:

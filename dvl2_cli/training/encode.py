@@ -15,6 +15,7 @@ from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
 from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.layout import lay_out
 from dvl2_cli.training.objects import SeenObject, join_objects
+from dvl2_cli.training.tallies import Tally, join_tallies
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
 LENGTH_STEP = 128
@@ -29,7 +30,8 @@ class EncodedSample:
 
     Or several that begin with the same picture: ``branches`` numbers them from 1, 0 is what
     they share, and ``positions`` go on from there in each. ``objects``: which of them each
-    token is read from, and where in the sequence they are seen; ``mentions``: which ones it names.
+    token is read from, and where in the sequence they are seen; ``mentions``: which ones it names;
+    ``tallies``: where they are counted.
     """
 
     ids: list[int]
@@ -42,17 +44,23 @@ class EncodedSample:
     branches: list[int] | None = None
     objects: tuple[list[int], list[SeenObject]] | None = None
     mentions: list[tuple[int, int]] | None = None
+    tallies: tuple[Tally, ...] = ()
 
 
 def encode_sample(
-    processor: DeepseekVLV2Processor, messages: Sequence[Message], images: Sequence[Image]
+    processor: DeepseekVLV2Processor,
+    messages: Sequence[Message],
+    images: Sequence[Image],
+    zooms: Sequence[float] = (),
 ) -> EncodedSample:
     """Encode a conversation that ends with an answer; only answers are labels.
+
+    ``zooms`` of the pictures are as in ``tiling.tile_grid``, 1 where there are none.
 
     Raises:
         PromptError: see ``deepseek_vl_v2.template``.
     """
-    grids, encoded = encode_text(processor, messages, [image.size for image in images])
+    grids, encoded = encode_text(processor, messages, [image.size for image in images], zooms)
     labels = encoded.labels(processor.ignore_id)
     # Upstream keeps BOS as a label; nothing can predict it.
     labels[0] = processor.ignore_id
@@ -76,6 +84,7 @@ def encode_branches(
     processor: DeepseekVLV2Processor,
     conversations: Sequence[Sequence[Message]],
     images: Sequence[Image],
+    zooms: Sequence[float] = (),
 ) -> EncodedSample:
     """Encode conversations about the same images, whose tokens stand in front of all, once.
 
@@ -83,11 +92,11 @@ def encode_branches(
         PromptError: see ``deepseek_vl_v2.template``.
     """
     first, *others = conversations
-    encoded = encode_sample(processor, first, images)
+    encoded = encode_sample(processor, first, images, zooms)
     shared = len(encoded.ids) - encoded.ids[::-1].index(processor.tokens.image)
     ids, labels = encoded.ids[:shared], encoded.labels[:shared]
     positions, branches = list(range(shared)), [0] * shared
-    more = [_own_part(processor, messages, images, shared) for messages in others]
+    more = [_own_part(processor, messages, images, shared, zooms) for messages in others]
     own = [(encoded.ids[shared:], encoded.labels[shared:]), *more]
     for number, (own_ids, own_labels) in enumerate(own, 1):
         ids, labels = ids + own_ids, labels + own_labels
@@ -103,8 +112,9 @@ def _own_part(
     messages: Sequence[Message],
     images: Sequence[Image],
     shared: int,
+    zooms: Sequence[float],
 ) -> tuple[list[int], list[int]]:
-    _, encoded = encode_text(processor, messages, [image.size for image in images])
+    _, encoded = encode_text(processor, messages, [image.size for image in images], zooms)
     return encoded.ids[shared:], encoded.labels(processor.ignore_id)[shared:]
 
 
@@ -112,13 +122,15 @@ def encode_text(
     processor: DeepseekVLV2Processor,
     messages: Sequence[Message],
     sizes: Sequence[tuple[int, int]],
+    zooms: Sequence[float] = (),
 ) -> tuple[list[tiling.TileGrid], template.EncodedPrompt]:
     """The grid of every picture, given its width and height, and the ids of a conversation.
 
     Raises:
         PromptError: see ``deepseek_vl_v2.template``.
     """
-    grids = [processor.grid(size, images=len(sizes)) for size in sizes]
+    shown = zip(sizes, zooms or [1.0] * len(sizes), strict=True)
+    grids = [processor.grid(size, images=len(sizes), zoom=zoom) for size, zoom in shown]
     encoded = template.encode_conversation(
         messages,
         [grid.tokens(processor.tile_tokens) for grid in grids],
@@ -165,6 +177,7 @@ def collate(
         branches=_rows([sample.branches for sample in samples], length),
         objects=join_objects([sample.objects for sample in samples], length),
         mentions=_rows([sample.mentions for sample in samples], length, 2),
+        tallies=join_tallies([sample.tallies for sample in samples]),
     )
 
 

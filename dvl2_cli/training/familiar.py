@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.engine.local.statistics import FeatureStatistics, pooled
+from dvl2_cli.planning.print_size import shown_zoom
 from dvl2_cli.rendering.render import render
 
 PICTURES = 600
@@ -55,5 +56,6 @@ def feature_statistics(
 def _pooled_tokens(
     model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor, picture: Image
 ) -> Tensor:
-    pixels = processor.pixels(picture, processor.grid(picture.size, images=1))
+    grid = processor.grid(picture.size, zoom=shown_zoom(None, processor, picture))
+    pixels = processor.pixels(picture, grid)
     return pooled(model.encode_tiles(pixels.to(model.device, model.dtype))).cpu()

@@ -26,21 +26,29 @@ from dvl2_cli.training.glyphs import BINS, THUMBNAIL_TOKENS
 from dvl2_cli.training.heads import PlaceHead
 from dvl2_cli.training.layout import spread, twins
 from dvl2_cli.training.object_head import ObjectHead
+from dvl2_cli.training.tallies import tally_loss
 
 
 @dataclass(frozen=True, slots=True)
 class Fingers:
     """The fingers of a layer, counted from the last (1): heads for the token ``now``, then
-    heads for the ``next`` one.
+    heads for the ``next`` one; and whether the last head counts (see tallies).
     """
 
     layer: int
     now: int
     next: int
+    counts: bool = False
 
 
 # The last layer needs room for all glyphs of a cell.
-FINGERS = (Fingers(5, 1, 0), Fingers(4, 1, 1), Fingers(3, 0, 1), Fingers(2, 0, 1), Fingers(1, 0, 3))
+FINGERS = (
+    Fingers(5, 1, 0),
+    Fingers(4, 1, 1),
+    Fingers(3, 0, 1, counts=True),
+    Fingers(2, 0, 1, counts=True),
+    Fingers(1, 0, 3),
+)
 # The layer whose hits are shown, and those whose inputs should know the places.
 SHOWN = 2
 KNOWS_NOW, KNOWS_NEXT = 3, 1
@@ -63,7 +71,7 @@ def check_finger(model: DeepseekVLV2ForCausalLM) -> None:
         UsageError: it has no latent attention, or too few layers or heads.
     """
     config = model.config.language
-    heads = max(fingers.now + fingers.next for fingers in FINGERS)
+    heads = max(fingers.now + fingers.next + fingers.counts for fingers in FINGERS)
     enough = config.num_hidden_layers >= KNOWS_NOW and config.num_attention_heads >= heads
     if not config.use_mla or not enough:
         raise UsageError("pointer_loss needs latent attention, three layers and three heads")
@@ -127,13 +135,25 @@ class ReadingHeads(nn.Module):
         self.object = ObjectHead(width)
 
 
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """The summed loss of where the fingers point, and how many of layer SHOWN point at the right
+    cell; and the loss of counting and how many numbers are right, None where nothing is counted.
+    """
+
+    loss: Tensor
+    right: Tensor
+    tally: Tensor | None = None
+    told: Tensor | None = None
+
+
 def finger_loss(
     model: DeepseekVLV2ForCausalLM,
     heads: ReadingHeads,
     states: tuple[Tensor, ...],
     batch: MicroBatch,
-) -> tuple[Tensor, Tensor]:
-    """Summed loss of where the fingers point, and how many of layer SHOWN point at the right cell.
+) -> Pointed:
+    """Where the fingers point, and what is counted.
 
     Args:
         model: the checkpoint in training.
@@ -150,12 +170,16 @@ def finger_loss(
     now = _targets(batch, written, latest[:, :-1], same)
     following = _targets(batch, batch.pointers[:, 1:], _places(batch)[:, 1:], same)
     losses, right = [], batch.pointers.new_zeros(())
+    counting: list[tuple[Tensor, Tensor]] = []
     for fingers in FINGERS:
         layer = layers - fingers.layer
         if layer < 1:  # the first layer has seen no context yet
             continue
         count = fingers.now + fingers.next
-        query, key = _queries_and_keys(model, layer, count)
+        query, key = _queries_and_keys(model, layer)
+        if fingers.counts and batch.tallies is not None:
+            head = query[:, -1], key[:, -1]
+            counting.append(tally_loss(*head, batch.tallies, batch.branches))
         for targets, first, end in ((now, 0, fingers.now), (following, fingers.now, count)):
             if first < end:
                 loss, hits = _pointing(query[:, first:end], key[:, first:end], targets)
@@ -176,7 +200,9 @@ def finger_loss(
         known = spoken >= 0
         facts = batch.objects.facts[spoken[known]]
         loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)
-    return loss, right
+    if not counting:
+        return Pointed(loss, right)
+    return Pointed(loss, right, torch.stack([part for part, _ in counting]).mean(), counting[-1][1])
 
 
 def last_known(values: Tensor, labels: Tensor) -> Tensor:
@@ -296,12 +322,10 @@ def _attention(model: DeepseekVLV2ForCausalLM, index: int) -> MultiHeadLatentAtt
     return cast(MultiHeadLatentAttention, layer.self_attn)
 
 
-def _queries_and_keys(
-    model: DeepseekVLV2ForCausalLM, index: int, heads: int
-) -> tuple[Tensor, Tensor]:
-    """Scaled queries and keys [B, heads, T, D] of a layer's first heads, of the pass just made."""
+def _queries_and_keys(model: DeepseekVLV2ForCausalLM, index: int) -> tuple[Tensor, Tensor]:
+    """Scaled queries and keys [B, heads, T, D] of a layer, of the pass just made."""
     attention = _attention(model, index)
     assert attention.seen is not None  # noqa: S101
     query, key = attention.seen
     attention.seen = None
-    return query[:, :heads] * attention.scale, key[:, :heads]
+    return query * attention.scale, key

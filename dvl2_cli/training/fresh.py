@@ -73,7 +73,7 @@ NANO: dict[str, Any] = {
 def fresh_nano(seed: int) -> tuple[DeepseekVLV2ForCausalLM, DeepseekVLV2Processor]:
     """An untrained nano in fp32 and its processor; the same for the same seed."""
     processor = DeepseekVLV2Processor(
-        nano_tokenizer(), candidate_resolutions=CANDIDATES, mask_prompt=True
+        nano_tokenizer(), candidate_resolutions=CANDIDATES, mask_prompt=True, zoom="auto"
     )
     language = {
         **NANO["language_config"],

@@ -24,7 +24,7 @@ from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
 
 # The losses, in the order in which a step's counts are kept.
-KINDS = ("language", "dense", "thing", "place", "pointer", "cell")
+KINDS = ("language", "dense", "thing", "place", "pointer", "cell", "tally")
 
 
 @dataclass(slots=True)
@@ -142,8 +142,10 @@ class TrainingNetwork(nn.Module):
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
         losses.hits["language"] = (logits.detach().argmax(-1) == targets).sum()
         if batch.pointers is not None and self.reading_heads is not None:
-            loss, hits = finger_loss(model, self.reading_heads, out.hidden_states, batch)
-            losses.sums["pointer"], losses.hits["pointer"] = loss, hits
+            pointed = finger_loss(model, self.reading_heads, out.hidden_states, batch)
+            losses.sums["pointer"], losses.hits["pointer"] = pointed.loss, pointed.right
+            if pointed.tally is not None and pointed.told is not None:
+                losses.sums["tally"], losses.hits["tally"] = pointed.tally, pointed.told
         if stage.cell_loss:
             self._shown(losses, batch, out.hidden_states[FIRST_LAYERS])
         if stage.balance_loss:
@@ -176,7 +178,8 @@ def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:
     pointers = 0 if batch.pointers is None else int((batch.pointers[:, 1:] >= 0).sum())
     cells = cell_count(batch) if stage.cell_loss else 0
     places = _places(batch.tiles, windows).numel() if stage.place_loss else 0
-    return [batch.answer_tokens, dense, things, places, pointers, cells]
+    counts = 0 if batch.tallies is None or not stage.tally_loss else len(batch.tallies.rows)
+    return [batch.answer_tokens, dense, things, places, pointers, cells, counts]
 
 
 def _places(tiles: Tensor, windows: bool) -> Tensor:

@@ -24,8 +24,8 @@ from dvl2_cli.training.glyphs import (
     placement,
 )
 
-_BOXED = re.compile(r"<\|ref\|>.*?<\|/det\|>", re.DOTALL)
-_BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+BOXED = re.compile(r"<\|ref\|>.*?<\|/det\|>", re.DOTALL)
+BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 _REPEATED = (
     re.compile(r"<\|ref\|>(.*?)<\|/ref\|>"),
     re.compile(r"^There is no (.*) in this image\.$"),
@@ -62,9 +62,9 @@ def character_spots(
 def _box_spots(answer: str, size: tuple[int, int]) -> list[Spot | None]:
     spots: list[Spot | None] = [None] * len(answer)
     width, height = size
-    for boxed in _BOXED.finditer(answer):
+    for boxed in BOXED.finditer(answer):
         start = boxed.start()
-        for box in _BOX.finditer(boxed.group()):
+        for box in BOX.finditer(boxed.group()):
             x0, y0, x1, y1 = (int(part) for part in box.groups())
             spot = ((x0 + x1) / 1998 * width, (y0 + y1) / 1998 * height)
             end = boxed.start() + box.end()

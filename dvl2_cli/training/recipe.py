@@ -26,7 +26,7 @@ class Stage:
 
     Of the losses, ``dense_loss`` (glyphs), ``thing_loss`` (objects) and ``place_loss`` are of what
     the tower's tokens show, ``cell_loss`` of what the decoder's do after its first layers, and
-    ``pointer_loss`` of where its attention looks.
+    ``pointer_loss`` of where its attention looks, ``tally_loss`` of how it counts.
 
     ``mix`` maps kinds of rendered pictures to their share; ``data`` is a JSON Lines file of
     conversations instead, read ``epochs`` times where ``steps`` is 0.
@@ -35,6 +35,8 @@ class Stage:
     ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
     that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
     rendered pictures whose turns are conversations of their own, each blind to the others.
+    ``zoomed`` is the share 0..1 of micro-batches whose pictures are shown as ``--zoom auto``
+    shows them (see ``planning.print_size``).
     """
 
     name: str
@@ -59,11 +61,13 @@ class Stage:
     place_loss: float = 0.0
     pointer_loss: float = 0.0
     cell_loss: float = 0.0
+    tally_loss: float = 0.0
     language_loss: float = 1.0
     balance_loss: float = 0.001
     bias_rate: float = 0.001
     noise: float = 0.0
     branches: float = 0.0
+    zoomed: float = 0.0
     mix: dict[str, float] = field(default_factory=dict)
 
 
@@ -116,9 +120,11 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
             or stage.place_loss
             or stage.pointer_loss
             or stage.cell_loss
+            or stage.tally_loss
             or stage.tower != "full"
             or stage.noise
             or stage.branches
+            or stage.zoomed
         ):
             raise UsageError(f"{place}: with data, only language_loss can be trained")
         if recipe.lora is not None and "language" not in stage.train:
@@ -156,12 +162,15 @@ def check_stage(stage: Stage, where: str) -> None:
     for key in ("learning_rate", "warmup", "decay", "final", "weight_decay"):
         if getattr(stage, key) < 0:
             raise UsageError(f"{where}: {key} must not be negative")
+    if stage.tally_loss and not stage.pointer_loss:
+        raise UsageError(f"{where}: tally_loss goes with pointer_loss")
     if not 0 <= stage.noise < 1:
         raise UsageError(f"{where}: noise must be at least 0 and below 1")
     if (stage.cell_loss or stage.pointer_loss) and not stage.language_loss:
         raise UsageError(f"{where}: cell_loss and pointer_loss go with language_loss")
-    if not 0 <= stage.branches <= 1:
-        raise UsageError(f"{where}: branches must be at least 0 and at most 1")
+    for key in ("branches", "zoomed"):
+        if not 0 <= getattr(stage, key) <= 1:
+            raise UsageError(f"{where}: {key} must be at least 0 and at most 1")
     if any(share < 0 for share in stage.mix.values()) or (
         stage.mix and not sum(stage.mix.values())
     ):

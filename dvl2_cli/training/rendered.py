@@ -7,6 +7,7 @@ spread over processes, without repeating or losing a picture.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from deepseek_vl_v2 import DeepseekVLV2Processor
+from dvl2_cli.planning.print_size import print_zoom
 from dvl2_cli.prompts import with_images
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Sample, Split, Turn
@@ -26,10 +28,11 @@ from dvl2_cli.training.mentions import mentions
 from dvl2_cli.training.objects import NO_OBJECT, SeenObject, object_at, seen_objects
 from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
 from dvl2_cli.training.recipe import Stage
+from dvl2_cli.training.tallies import Tally, tallies
 from dvl2_cli.training.things import FIELDS, shown_things
 
 # Kinds that hold print, and so have a label for every bin of every tile.
-NOT_DENSE = frozenset({"chat", "crowd", "scene", "example"})
+NOT_DENSE = frozenset({"chat", "crowd", "scene", "tally", "example"})
 MOST_SAMPLES = 192
 # A row is filled to this share at least, if so many pictures have one that does.
 ALIKE, TRIES = 0.75, 4
@@ -110,10 +113,11 @@ class RenderedBatches(Dataset[MicroBatch]):
         marks: list[Labels] = []
         objects: list[np.ndarray] = []
         longest = tiles = 0
+        zoomed = kind not in NOT_DENSE and rng.random() < self.stage.zoomed
         branched = rng.random() < self.stage.branches
         while len(samples) < MOST_SAMPLES:
-            sample = self._render_alike(kind, rng, longest)
-            encoded = self._encode(sample, branched=branched)
+            sample, zoom = self._render_alike(kind, rng, longest, zoomed=zoomed)
+            encoded = self._encode(sample, zoom, branched=branched)
             longest = max(longest, len(encoded.ids))
             tiles += len(encoded.tiles)
             full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
@@ -132,36 +136,42 @@ class RenderedBatches(Dataset[MicroBatch]):
         things = torch.from_numpy(np.concatenate(objects)) if self.stage.thing_loss else None
         return collate(samples, self.processor.pad_id, dense, things)
 
-    def _encode(self, sample: Sample, *, branched: bool) -> EncodedSample:
-        if branched and _images(sample) and len(sample.turns) > 1:
+    def _encode(self, sample: Sample, zoom: float = 1.0, *, branched: bool) -> EncodedSample:
+        zooms = [zoom] * len(_images(sample))
+        if branched and zooms and len(sample.turns) > 1:
             apart = [_messages(replace(sample, turns=(turn,))) for turn in sample.turns]
-            return encode_branches(self.processor, apart, _images(sample))
-        return encode_sample(self.processor, _messages(sample), _images(sample))
+            return encode_branches(self.processor, apart, _images(sample), zooms)
+        return encode_sample(self.processor, _messages(sample), _images(sample), zooms)
 
-    def _render_alike(self, kind: str, rng: random.Random, longest: int) -> Sample:
-        """A sample that fills most of a row of ``longest`` tokens, or the last of some tries."""
+    def _render_alike(
+        self, kind: str, rng: random.Random, longest: int, *, zoomed: bool
+    ) -> tuple[Sample, float]:
+        """A sample that fills most of a row of ``longest`` tokens, or the last of some tries,
+        and how many times as large it is shown.
+        """
         tries = 0
         while True:
             sample = self._render(kind, rng)
-            if self._is_large(sample) and rng.random() >= LARGE_SHARE:
+            zoom = print_zoom(sample.image) if zoomed and sample.image is not None else 1.0
+            if self._is_large(sample, zoom) and rng.random() >= LARGE_SHARE:
                 continue
             tries += 1
-            alike = ALIKE * longest <= self._length(sample) <= longest
+            alike = ALIKE * longest <= self._length(sample, zoom) <= longest
             if alike or not longest or tries == TRIES:
-                return sample
+                return sample, zoom
 
-    def _length(self, sample: Sample) -> int:
+    def _length(self, sample: Sample, zoom: float) -> int:
         """About how many tokens a sample takes; nano's are characters."""
         length = sum(len(turn.question) + len(turn.answer) for turn in sample.turns)
         if sample.image is not None:
-            grid = self.processor.grid(sample.image.size, images=len(_images(sample)))
+            grid = self.processor.grid(sample.image.size, images=len(_images(sample)), zoom=zoom)
             length += grid.tokens(self.processor.tile_tokens)
         return length
 
-    def _is_large(self, sample: Sample) -> bool:
+    def _is_large(self, sample: Sample, zoom: float) -> bool:
         if sample.image is None:
             return False
-        grid = self.processor.grid(sample.image.size, images=len(_images(sample)))
+        grid = self.processor.grid(sample.image.size, images=len(_images(sample)), zoom=zoom)
         return grid.count > self.stage.tiles
 
     def _with_pointers(self, encoded: EncodedSample, sample: Sample) -> EncodedSample:
@@ -181,8 +191,27 @@ class RenderedBatches(Dataset[MicroBatch]):
         objects = (known.objects, seen) if seen else None
         named = mentions(self.processor.tokenizer.convert_ids_to_tokens(encoded.ids))
         return replace(
-            encoded, pointers=known.places, bins=known.bins, objects=objects, mentions=named
+            encoded,
+            pointers=known.places,
+            bins=known.bins,
+            objects=objects,
+            mentions=named,
+            tallies=tuple(self._tallies(encoded, sample, starts)),
         )
+
+    def _tallies(
+        self, encoded: EncodedSample, sample: Sample, starts: list[int]
+    ) -> Iterator[Tally]:
+        if sample.image is None or not sample.things or not encoded.images:
+            return
+        size, image = sample.image.size, encoded.images[-1]
+        before = self._before_image(encoded)
+        for turn, start in zip(sample.turns, starts, strict=True):
+            for char, spots in tallies(turn, size):
+                known = [token_place(spot, size, image)[0] for spot in spots]
+                if NOWHERE not in known:
+                    token = start + self._spans(turn.answer).index(char)
+                    yield Tally(token - 1, tuple(before + place for place in known))
 
     def _picture_end(self, encoded: EncodedSample) -> int:
         ids = encoded.ids

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.cache_utils import Cache
 
+from deepseek_vl_v2.blocked_attention import Block, blocked_attention, blocks_of, scores_of
 from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 from deepseek_vl_v2.norm import RMSNorm
 from deepseek_vl_v2.rope import deinterleave, rotate
@@ -207,9 +208,9 @@ def _merge_heads(mixed: Tensor) -> Tensor:
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """Scaled dot-product attention; without a mask, several queries are causal."""
-    if _is_trained_on_cpu(query, key):
-        scores = _masked((query * scale) @ key.transpose(-1, -2), mask)
-        return scores.softmax(-1, dtype=scores.dtype) @ value
+    blocks = _blocks(query, key, mask)
+    if blocks is not None:
+        return blocked_attention(query, key, value, blocks, scale)
     spare = key.shape[-1] - value.shape[-1]
     if spare:
         # Equal widths keep torch on its flash kernel instead of a [T, S] score matrix.
@@ -221,14 +222,15 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scal
     return mixed[..., : mixed.shape[-1] - spare] if spare else mixed
 
 
-def _is_trained_on_cpu(query: Tensor, key: Tensor) -> bool:
-    """Whether written-out attention is faster, there and back, and its scores are small enough.
-
-    Measured for 12 x 1,024 x 1,024 scores in bfloat16 on one core: 0.16 s against 0.59 s.
-    """
-    if not (torch.is_grad_enabled() and query.requires_grad) or query.device.type != "cpu":
-        return False
-    return query.shape[:-1].numel() * key.shape[-2] <= MOST_SCORES
+def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> tuple[Block, ...] | None:
+    """Blocks for training on a CPU, if the layer's scores are few enough to be kept."""
+    trained = torch.is_grad_enabled() and query.requires_grad and query.device.type == "cpu"
+    square = query.shape[2] == key.shape[2]
+    if not trained or not square or (mask is not None and mask.dtype != torch.bool):
+        return None
+    blocks = blocks_of(mask, query.shape[2])
+    scores = query.shape[:2].numel() * scores_of(blocks)
+    return blocks if scores <= MOST_SCORES else None
 
 
 def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:

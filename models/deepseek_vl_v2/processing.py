@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class DeepseekVLV2Processor(ProcessorMixin):
         sft_format: the conversation template's name; only "deepseek" exists.
         mask_prompt: whether labels leave out user and system text.
         ignore_id: the label of what is not learned.
+        zoom: "auto" where the model wants small print enlarged; dvl2's own, upstream ignores it.
         chat_template: unused, transformers wants to pass it.
     """
 
@@ -79,10 +80,13 @@ class DeepseekVLV2Processor(ProcessorMixin):
         sft_format: str = "deepseek",
         mask_prompt: bool = True,
         ignore_id: int = IGNORED_INDEX,
+        zoom: Literal["auto"] | None = None,
         chat_template: str | None = None,
     ) -> None:
         if sft_format != "deepseek":
             raise ValueError(f"sft_format is {sft_format!r}; only 'deepseek' is supported")
+        if zoom not in (None, "auto"):
+            raise ValueError(f"zoom is {zoom!r}; it is 'auto' or not given")
         self.candidate_resolutions = [(int(w), int(h)) for w, h in candidate_resolutions]
         self.patch_size = patch_size
         self.downsample_ratio = downsample_ratio
@@ -95,6 +99,7 @@ class DeepseekVLV2Processor(ProcessorMixin):
         self.sft_format = sft_format
         self.mask_prompt = mask_prompt
         self.ignore_id = ignore_id
+        self.zoom = zoom
         _add_missing_tokens(tokenizer, pad_token, image_token)
         super().__init__(tokenizer, chat_template=chat_template)
         self.tokens = template.TemplateTokens(
@@ -133,11 +138,21 @@ class DeepseekVLV2Processor(ProcessorMixin):
         return -(-(self.tile_size // self.patch_size) // self.downsample_ratio)
 
     def grid(
-        self, size: tuple[int, int], *, images: int = 1, most_tiles: int | None = None
+        self,
+        size: tuple[int, int],
+        *,
+        images: int = 1,
+        most_tiles: int | None = None,
+        zoom: float = 1.0,
     ) -> tiling.TileGrid:
         """The tile grid of a picture of ``size`` among ``images`` in its conversation."""
         return tiling.tile_grid(
-            size, self.candidate_resolutions, self.tile_size, images=images, most_tiles=most_tiles
+            size,
+            self.candidate_resolutions,
+            self.tile_size,
+            images=images,
+            most_tiles=most_tiles,
+            zoom=zoom,
         )
 
     def pixels(self, picture: Image, grid: tiling.TileGrid) -> Tensor:

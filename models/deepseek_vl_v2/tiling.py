@@ -74,11 +74,17 @@ def tile_grid(
     *,
     images: int = 1,
     most_tiles: int | None = None,
+    zoom: float = 1.0,
 ) -> TileGrid:
-    """The grid for a picture of ``size`` when the conversation holds ``images`` pictures."""
+    """The grid for a picture of ``size`` when the conversation holds ``images`` pictures.
+
+    With a ``zoom`` other than 1 (which upstream does not know) it is the grid of a picture that
+    many times as wide and high: small print is then shown larger, as far as the candidates go.
+    """
     if images > MOST_TILED_IMAGES or most_tiles == 0:
         return TileGrid(1, 1)
-    width, height = best_resolution(*size, limited(candidates, tile, most_tiles))
+    shown = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
+    width, height = best_resolution(*shown, limited(candidates, tile, most_tiles))
     return TileGrid(width // tile, height // tile)
 
 

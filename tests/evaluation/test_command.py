@@ -62,6 +62,13 @@ def test_the_tile_budget_reaches_every_request(
     assert {request.tiles for request in engine.requests} == {asked}
 
 
+@pytest.mark.parametrize(("given", "asked"), [("auto", "auto"), ("1.5", 1.5)])
+def test_the_zoom_reaches_every_request(engine: FakeEngine, given: str, asked: object) -> None:
+    result = CliRunner().invoke(app, [str(DATA), "-q", "--zoom", given])
+    assert result.exit_code == 0, result.output
+    assert {request.zoom for request in engine.requests} == {asked}
+
+
 def test_other_fonts_than_the_suites_are_refused(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +89,9 @@ def test_other_fonts_than_the_suites_are_refused(
         ([str(DATA), "--only", "vqa"], "--only"),
         ([str(DATA), "--plan"], "--plan"),
         ([str(DATA), "--tiles", "few"], "--tiles is 'few'"),
+        ([str(DATA), "--zoom", "much"], "--zoom is 'much'"),
+        ([str(DATA), "--zoom", "0"], "--zoom is '0'"),
+        ([str(DATA), "--zoom", "nan"], "--zoom is 'nan'"),
     ],
 )
 def test_wrong_use(engine: FakeEngine, arguments: list[str], message: str) -> None:

@@ -34,6 +34,19 @@ def test_grid_stays_in_its_budget(width: int, height: int, most: int, images: in
         assert (grid.columns, grid.rows) == (1, 1)
 
 
+@given(sides, sides, st.floats(1, 8))
+def test_zooming_in_never_takes_fewer_tiles(width: int, height: int, zoom: float) -> None:
+    plain = tiling.tile_grid((width, height), CANDIDATES, 384)
+    zoomed = tiling.tile_grid((width, height), CANDIDATES, 384, zoom=zoom)
+    assert zoomed.columns * zoomed.rows >= plain.columns * plain.rows
+    assert zoomed.columns * zoomed.rows <= 9
+
+
+def test_a_tile_shown_twice_as_large_takes_four() -> None:
+    assert tiling.tile_grid((384, 384), CANDIDATES, 384, zoom=2.0) == tiling.TileGrid(2, 2)
+    assert tiling.tile_grid((1, 1), CANDIDATES, 384, zoom=0.1) == tiling.TileGrid(1, 1)
+
+
 @given(st.integers(1, 9), st.integers(1, 9))
 def test_token_count(columns: int, rows: int) -> None:
     grid = tiling.TileGrid(columns, rows)

@@ -75,11 +75,14 @@ def test_the_request_is_openais() -> None:
 
 
 def test_only_dvl2s_own_server_is_sent_a_grammar() -> None:
-    request = Request(QUESTION.messages, constraint=Constraint("lark", "start: x"), tiles=3)
+    request = Request(
+        QUESTION.messages, constraint=Constraint("lark", "start: x"), tiles=3, zoom=2.0
+    )
     with OpenAIServer(Script(models=[{"id": "m", "owned_by": "dvl2"}])) as server:
         answer(server, request)
         assert server.bodies[0]["dvl2"]["constraint"] == {"kind": "lark", "text": "start: x"}
         assert server.bodies[0]["dvl2"]["tiles"] == 3
+        assert server.bodies[0]["dvl2"]["zoom"] == 2
 
 
 def test_the_model_is_the_named_one_or_the_only_one() -> None:

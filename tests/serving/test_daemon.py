@@ -76,6 +76,7 @@ def test_answers_travel_whole(tmp_path: Path) -> None:
         Sampling(0.5, 0.9, 3, 1.1, 7, 99),
         Constraint("regex", "a+"),
         tiles="auto",
+        zoom=1.5,
         stop=("\n\n",),
         loop_guard=False,
     )
@@ -333,7 +334,17 @@ _json = st.recursive(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.sampled_from(
-                ["messages", "role", "content", "images", "sampling", "tiles", "stop", "constraint"]
+                [
+                    "messages",
+                    "role",
+                    "content",
+                    "images",
+                    "sampling",
+                    "tiles",
+                    "zoom",
+                    "stop",
+                    "constraint",
+                ]
             ),
             inner,
             max_size=5,

@@ -14,6 +14,8 @@ from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.local.features import FeatureKey, picture_digest
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import ContextOverflowError, UsageError
+from dvl2_cli.planning.print_size import shown_zoom
+from dvl2_cli.planning.tile_budget import choose_tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,16 @@ class Prompt:
     cost: PromptCost
 
 
-def tile_limit(request: Request, picture: Image) -> int | None:
-    """The most local tiles that the request allows for a picture; None for the rule's own."""
-    if request.tiles != "auto":
-        return request.tiles
-    from dvl2_cli.planning.tile_budget import choose_tiles
-
-    return choose_tiles(picture)
+def grid_of(
+    request: Request, processor: DeepseekVLV2Processor, picture: Image, *, images: int
+) -> TileGrid:
+    """The tiles that a picture among ``images`` is shown on."""
+    zoom = shown_zoom(request.zoom, processor, picture)
+    most = request.tiles
+    if most == "auto":
+        # What is to be enlarged cannot do with fewer.
+        most = choose_tiles(picture) if zoom <= 1 else None
+    return processor.grid(picture.size, images=images, most_tiles=most, zoom=zoom)
 
 
 def build_prompt(
@@ -58,10 +63,7 @@ def build_prompt(
     """
     pictures = [picture for message in request.messages for picture in message.images]
     _check_not_empty(request)
-    grids = [
-        processor.grid(picture.size, images=len(pictures), most_tiles=tile_limit(request, picture))
-        for picture in pictures
-    ]
+    grids = [grid_of(request, processor, picture, images=len(pictures)) for picture in pictures]
     counts = [grid.tokens(processor.tile_tokens) for grid in grids]
     turns: list[Mapping[str, object]] = [
         {"role": message.role, "content": message.content} for message in request.messages
@@ -109,7 +111,7 @@ def context_overflow(cost: PromptCost) -> ContextOverflowError:
     return ContextOverflowError(
         f"the prompt takes {cost.prompt_tokens} tokens ({cost.image_tokens} of them for images), "
         f"the model's context is {cost.context_length}",
-        "Ask about fewer or smaller images, lower --tiles, or shorten the text.",
+        "Ask about fewer or smaller images, lower --tiles or --zoom, or shorten the text.",
     )
 
 

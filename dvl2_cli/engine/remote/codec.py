@@ -19,7 +19,15 @@ from dvl2_cli.engine.events import (
     Usage,
 )
 from dvl2_cli.engine.remote.wire import WireError
-from dvl2_cli.engine.request import Constraint, Message, Request, Role, Sampling
+from dvl2_cli.engine.request import (
+    LEAST_ZOOM,
+    MOST_ZOOM,
+    Constraint,
+    Message,
+    Request,
+    Role,
+    Sampling,
+)
 from dvl2_cli.errors import Dvl2Error
 
 MOST_MESSAGES = 4096
@@ -44,6 +52,7 @@ def encode_request(request: Request) -> tuple[dict[str, Any], list[bytes]]:
         "sampling": asdict(request.sampling),
         "constraint": asdict(request.constraint) if request.constraint else None,
         "tiles": request.tiles,
+        "zoom": request.zoom,
         "stop": list(request.stop),
         "loop_guard": request.loop_guard,
     }, pixels
@@ -69,11 +78,15 @@ class RequestDecoder:
         tiles = value.get("tiles")
         if not (tiles is None or tiles == "auto" or (type(tiles) is int and tiles >= 0)):
             raise WireError(f"tiles is a count, auto or null, not {tiles!r}")
+        zoom = value.get("zoom")
+        if not (zoom is None or zoom == "auto" or _is_zoom(zoom)):
+            raise WireError(f"zoom is a number, auto or null, not {zoom!r}")
         return Request(
             messages=messages,
             sampling=_sampling(value.get("sampling")),
             constraint=_constraint(value.get("constraint")),
             tiles=tiles,
+            zoom=zoom,
             stop=_array(value.get("stop"), "stop", lambda item: _typed(item, str, "stop")),
             loop_guard=_typed(value.get("loop_guard"), bool, "loop_guard"),
         )
@@ -220,6 +233,10 @@ def _array(value: Any, what: str, read: Callable[[Any], _Item]) -> tuple[_Item, 
     if not isinstance(value, list):
         raise WireError(f"{what} is an array, not {type(value).__name__}")
     return tuple(read(item) for item in value)
+
+
+def _is_zoom(value: Any) -> bool:
+    return type(value) in (int, float) and LEAST_ZOOM <= value <= MOST_ZOOM
 
 
 def _typed(value: Any, kind: type[_Item], what: str) -> _Item:

@@ -209,6 +209,7 @@ def _extras(request: Request) -> dict[str, Any]:
     constraint = request.constraint
     return {
         "tiles": request.tiles,
+        "zoom": request.zoom,
         "loop_guard": request.loop_guard,
         "top_k": request.sampling.top_k,
         "repetition_penalty": request.sampling.repetition_penalty,

@@ -40,11 +40,16 @@ class Object:
 
 def draw(rng: random.Random, split: Split) -> Draft:
     """Objects that do not hide each other (one scene in four overlaps a little)."""
-    size = rng.choice(_CANVASES)
+    size = random_size(rng)
     canvas, background = compose(random_objects(rng, split), size, rng)
     wear = random_wear(rng, 0.3, rotate=False)
     turns = all_turns if split == "test" else some_turns
     return Draft(canvas, turns(canvas, background.words, rng), background.base, wear)
+
+
+def random_size(rng: random.Random) -> tuple[int, int]:
+    """Width and height of a scene."""
+    return rng.choice(_CANVASES)
 
 
 def compose(
@@ -63,8 +68,12 @@ def compose(
     return canvas, background
 
 
-def random_objects(rng: random.Random, split: Split, count: int = 0) -> list[Object]:
-    """``count`` or one to eight objects, at least two in the test split, some of them alike."""
+def random_objects(
+    rng: random.Random, split: Split, count: int = 0, again: float = 0.3
+) -> list[Object]:
+    """``count`` or one to eight objects, at least two in the test split; the share ``again`` of
+    them are like another one.
+    """
     count = count or rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8))
     chosen: list[Object] = []
     if split == "test":
@@ -72,8 +81,8 @@ def random_objects(rng: random.Random, split: Split, count: int = 0) -> list[Obj
         chosen = _held_out(rng)
     while len(chosen) < count:
         # Repeats make counting, and "find all", worth asking.
-        again = chosen and rng.random() < 0.3
-        candidate = rng.choice(chosen) if again else _random_object(rng)
+        repeats = chosen and rng.random() < again
+        candidate = rng.choice(chosen) if repeats else _random_object(rng)
         if split == "test" or _allowed(candidate, chosen):
             chosen.append(candidate)
     rng.shuffle(chosen)

@@ -1,0 +1,80 @@
+"""``--zoom auto``: how much larger a picture has to be shown for its print to be read.
+
+A tile shows 384 pixels of a picture as they are, however small its print. Print stands in lines
+with paper between them: in narrow strips of the picture, rows with ink and rows without take
+turns, and the rows with ink are as many as letters are high.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from deepseek_vl_v2 import DeepseekVLV2Processor
+    from dvl2_cli.engine.request import Zoom
+
+# Pixels across a strip: some letters of any size, so few that slanted lines stay apart.
+_STRIP = 96
+# Grey levels that the ink differs from the paper by, at least; and the share of the largest
+# difference in a strip from which on a pixel is ink.
+_LEAST_CONTRAST, _INK = 40, 0.4
+# Lines lower than this are dirt, and fewer than so many are no print.
+_LEAST_HEIGHT, _LEAST_LINES = 5, 8
+# Most lines have letters that stand high or hang low, some have not.
+_TYPICAL = 70
+# Of the lines of print so many are about as high as the typical one.
+_ALIKE = 0.7
+# Print lower than SMALL is shown LARGE pixels high, but never more than MOST times as large.
+SMALL, LARGE, MOST = 19.0, 26.0, 2.0
+
+
+def shown_zoom(zoom: Zoom, processor: DeepseekVLV2Processor, image: Image) -> float:
+    """How many times as large ``image`` is shown where ``zoom`` is asked for; None is as the
+    checkpoint's processor has it.
+    """
+    wanted = processor.zoom if zoom is None else zoom
+    if wanted == "auto":
+        return print_zoom(image)
+    return 1.0 if wanted is None else wanted
+
+
+def print_zoom(image: Image) -> float:
+    """How many times as large ``image`` should be shown, 1..MOST; 1 where there is no small print.
+
+    Args:
+        image: upright RGB picture of any size.
+    """
+    height = print_height(image)
+    if height is None or height >= SMALL:
+        return 1.0
+    return min(MOST, LARGE / height)
+
+
+def print_height(image: Image) -> float | None:
+    """Pixels from the top of high letters to the bottom of hanging ones; None without print."""
+    grey = np.asarray(image.convert("L"), dtype=np.int16)
+    strips = [grey[:, x : x + _STRIP] for x in range(0, grey.shape[1], _STRIP)]
+    heights = np.concatenate([_line_heights(strip) for strip in strips])
+    if len(heights) < _LEAST_LINES:
+        return None
+    typical = float(np.percentile(heights, _TYPICAL))
+    alike = (heights > 0.6 * typical) & (heights < 1.5 * typical)
+    return typical if alike.mean() >= _ALIKE else None
+
+
+def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """Rows of every run of rows with ink in grey levels [H, W], without those that are cut off."""
+    contrast = np.abs(strip - np.median(strip))
+    most = np.percentile(contrast, 99)
+    if most < _LEAST_CONTRAST:
+        return np.zeros(0, np.int64)
+    ink = (contrast > _INK * most).any(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], ink, [False]]).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    whole = (starts > 0) & (ends < len(ink)) & (ends - starts >= _LEAST_HEIGHT)
+    return (ends - starts)[whole]
