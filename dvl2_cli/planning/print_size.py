@@ -30,7 +30,7 @@ _TYPICAL = 70
 # Of the lines of print so many are about as high as the typical one.
 _ALIKE = 0.7
 # Print lower than SMALL is shown LARGE pixels high, but never more than MOST times as large.
-SMALL, LARGE, MOST = 19.0, 26.0, 2.0
+SMALL, LARGE, MOST = 17.5, 26.0, 2.0
 
 
 def shown_zoom(zoom: Zoom, processor: DeepseekVLV2Processor, image: Image) -> float:

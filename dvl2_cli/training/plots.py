@@ -29,6 +29,7 @@ _TITLES = {
     "place": "places",
     "cell": "cells of the decoder",
     "pointer": "pointers",
+    "tally": "counting",
     "false": "glyphs seen where there are none",
 }
 

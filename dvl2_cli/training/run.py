@@ -19,7 +19,6 @@ from torch.utils.data import Dataset
 from dvl2_cli.engine.local.statistics import save_statistics
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.training.adapter import add_adapter
-from dvl2_cli.training.allocator import keep_freed_memory
 from dvl2_cli.training.base import Base
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.conversations import CheckedData, ConversationBatches, check_data
@@ -81,8 +80,6 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         ],
     )
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()
     main = accelerator.is_main_process
     progress = Progress(quiet=options.quiet or not main)
     set_seed(recipe.seed)

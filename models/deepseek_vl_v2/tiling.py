@@ -17,6 +17,8 @@ Resolution = tuple[int, int]
 PAD_FRACTION = 0.5
 # Above this many images in a conversation nothing is tiled.
 MOST_TILED_IMAGES = 2
+# So many times as large a zoomed picture must at least be shown.
+LARGER = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,21 @@ def tile_grid(
 
     With a ``zoom`` other than 1 (which upstream does not know) it is the grid of a picture that
     many times as wide and high: small print is then shown larger, as far as the candidates go.
+    A grid that shows it hardly larger is not worth its tiles.
     """
     if images > MOST_TILED_IMAGES or most_tiles == 0:
         return TileGrid(1, 1)
-    shown = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
-    width, height = best_resolution(*shown, limited(candidates, tile, most_tiles))
-    return TileGrid(width // tile, height // tile)
+    allowed = limited(candidates, tile, most_tiles)
+    plain = best_resolution(*size, allowed)
+    zoomed = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
+    canvas = best_resolution(*zoomed, allowed)
+    if zoom > 1 and _scale(size, canvas) < LARGER * _scale(size, plain):
+        canvas = plain
+    return TileGrid(canvas[0] // tile, canvas[1] // tile)
+
+
+def _scale(size: Resolution, canvas: Resolution) -> float:
+    return min(canvas[0] / size[0], canvas[1] / size[1])
 
 
 def cut_tiles(picture: Image.Image, grid: TileGrid, tile: int) -> npt.NDArray[np.uint8]:

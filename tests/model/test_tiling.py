@@ -42,6 +42,12 @@ def test_zooming_in_never_takes_fewer_tiles(width: int, height: int, zoom: float
     assert zoomed.columns * zoomed.rows <= 9
 
 
+def test_more_tiles_are_taken_only_where_they_show_more() -> None:
+    wide = (1152, 768)
+    assert tiling.tile_grid(wide, CANDIDATES, 384, zoom=1.5) == tiling.TileGrid(3, 2)
+    assert tiling.tile_grid((768, 384), CANDIDATES, 384, zoom=1.5) == tiling.TileGrid(3, 2)
+
+
 def test_a_tile_shown_twice_as_large_takes_four() -> None:
     assert tiling.tile_grid((384, 384), CANDIDATES, 384, zoom=2.0) == tiling.TileGrid(2, 2)
     assert tiling.tile_grid((1, 1), CANDIDATES, 384, zoom=0.1) == tiling.TileGrid(1, 1)
