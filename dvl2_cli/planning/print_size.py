@@ -23,6 +23,8 @@ _STRIP = 96
 # Grey levels that the ink differs from the paper by, at least; and the share of the largest
 # difference in a strip from which on a pixel is ink.
 _LEAST_CONTRAST, _INK = 40, 0.4
+# Letters leave gaps: from this share of ink on it is a bar.
+_SOLID = 0.8
 # Lines lower than this are dirt, and fewer than so many are no print.
 _LEAST_HEIGHT, _LEAST_LINES = 5, 8
 # Most lines have letters that stand high or hang low, some have not.
@@ -68,13 +70,17 @@ def print_height(image: Image) -> float | None:
 
 
 def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
-    """Rows of every run of rows with ink in grey levels [H, W], without those that are cut off."""
+    """Rows of every run of rows with ink in grey levels [H, W], without those that are cut off
+    and solid bars.
+    """
     contrast = np.abs(strip - np.median(strip))
     most = np.percentile(contrast, 99)
     if most < _LEAST_CONTRAST:
         return np.zeros(0, np.int64)
-    ink = (contrast > _INK * most).any(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], ink, [False]]).astype(np.int8)))
+    ink = (contrast > _INK * most).mean(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], ink > 0, [False]]).astype(np.int8)))
     starts, ends = edges[::2], edges[1::2]
-    whole = (starts > 0) & (ends < len(ink)) & (ends - starts >= _LEAST_HEIGHT)
-    return (ends - starts)[whole]
+    heights = ends - starts
+    whole = (starts > 0) & (ends < len(ink)) & (heights >= _LEAST_HEIGHT)
+    share = np.diff(np.concatenate([[0.0], ink.cumsum()])[edges])[::2] / heights
+    return heights[whole & (share < _SOLID)]

@@ -65,6 +65,13 @@ def test_pictures_without_print_stay_as_they_are() -> None:
     assert print_zoom(Image.new("RGB", (384, 384), "white")) == 1.0
 
 
+def test_bars_are_no_print() -> None:
+    picture = Image.new("RGB", (900, 300), "white")
+    for y in range(20, 280, 40):
+        ImageDraw.Draw(picture).rectangle((0, y, 900, y + 10), fill="black")
+    assert print_height(picture) is None
+
+
 def test_a_few_lines_are_not_enough_to_tell() -> None:
     picture = Image.new("RGB", (96, 200), "white")
     ImageDraw.Draw(picture).text((4, 90), "a label", font=ImageFont.load_default(12), fill="black")
