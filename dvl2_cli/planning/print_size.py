@@ -83,4 +83,5 @@ def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     heights = ends - starts
     whole = (starts > 0) & (ends < len(ink)) & (heights >= _LEAST_HEIGHT)
     share = np.diff(np.concatenate([[0.0], ink.cumsum()])[edges])[::2] / heights
-    return heights[whole & (share < _SOLID)]
+    lines: npt.NDArray[np.int64] = heights[whole & (share < _SOLID)]
+    return lines
