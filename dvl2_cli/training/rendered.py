@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from deepseek_vl_v2 import DeepseekVLV2Processor
+from deepseek_vl_v2.tiling import TileGrid
 from dvl2_cli.planning.print_size import print_zoom
 from dvl2_cli.prompts import with_images
 from dvl2_cli.rendering.render import render
@@ -164,15 +165,16 @@ class RenderedBatches(Dataset[MicroBatch]):
         """About how many tokens a sample takes; nano's are characters."""
         length = sum(len(turn.question) + len(turn.answer) for turn in sample.turns)
         if sample.image is not None:
-            grid = self.processor.grid(sample.image.size, images=len(_images(sample)), zoom=zoom)
-            length += grid.tokens(self.processor.tile_tokens)
+            length += self._grid(sample, sample.image, zoom).tokens(self.processor.tile_tokens)
         return length
 
     def _is_large(self, sample: Sample, zoom: float) -> bool:
         if sample.image is None:
             return False
-        grid = self.processor.grid(sample.image.size, images=len(_images(sample)), zoom=zoom)
-        return grid.count > self.stage.tiles
+        return self._grid(sample, sample.image, zoom).count > self.stage.tiles
+
+    def _grid(self, sample: Sample, image: Image, zoom: float) -> TileGrid:
+        return self.processor.grid(image.size, images=len(_images(sample)), zoom=zoom)
 
     def _with_pointers(self, encoded: EncodedSample, sample: Sample) -> EncodedSample:
         """With the position that every token is read from, the glyph's bin, and the object."""

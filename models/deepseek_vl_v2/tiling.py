@@ -87,11 +87,12 @@ def tile_grid(
     if images > MOST_TILED_IMAGES or most_tiles == 0:
         return TileGrid(1, 1)
     allowed = limited(candidates, tile, most_tiles)
-    plain = best_resolution(*size, allowed)
-    zoomed = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
-    canvas = best_resolution(*zoomed, allowed)
-    if zoom > 1 and _scale(size, canvas) < LARGER * _scale(size, plain):
-        canvas = plain
+    canvas = best_resolution(*size, allowed)
+    if zoom != 1:
+        zoomed = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
+        other = best_resolution(*zoomed, allowed)
+        if zoom < 1 or _scale(size, other) >= LARGER * _scale(size, canvas):
+            canvas = other
     return TileGrid(canvas[0] // tile, canvas[1] // tile)
 
 
