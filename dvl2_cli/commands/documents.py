@@ -87,7 +87,7 @@ class Documents:
             self._start_document(path, result)
         if self._streamed:
             self._run.output.end_line()
-        if not (self._streamed and result.quality.retries == 0 and result.quality.bands == 1):
+        if not (self._streamed and result.quality.retries == 0):
             page = self._writer.page(result, self._index)
             # A form feed would move the cursor of a terminal.
             self._write(page.replace("\f", "\n", 1) if self._on_terminal else page)

@@ -31,6 +31,7 @@ from dvl2_cli.reading.evidence import unsupported, value_of
 from dvl2_cli.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
 from dvl2_cli.reading.markdown import blocks_of, tables_of, to_text
 from dvl2_cli.reading.page import OnText, PageReader, PageText
+from dvl2_cli.reading.small_print import small_print_bands
 from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Block
@@ -142,8 +143,11 @@ class OcrTask:
         if isinstance(found, Unreadable):
             run.count(OcrResult.failure(found.error, Source.of(found)))
             return
-        page = f" page {found.page}" if found.page is not None else ""
-        run.plan(run.request(self._question(), [found.image]), f"{found.path}{page}")
+        name = found.path if found.page is None else f"{found.path} page {found.page}"
+        bands = self._reader(run).bands(found.image)
+        for number, band in enumerate(bands, 1):
+            which = f"{name} band {number} of {len(bands)}" if len(bands) > 1 else name
+            run.plan(run.request(self._question(), [band.of(found.image)]), which)
 
     def _result(self, run: Run, found: Picture | Unreadable, on_text: OnText | None) -> OcrResult:
         source = Source.of(found)
@@ -162,7 +166,12 @@ class OcrTask:
             request = run.request(self._question(), [image], sampling=sampling)
             return self._answers.ask(request, on_text)
 
-        return PageReader(ask, run.sampling, run.console.note)
+        def legible_in(page: Image) -> int:
+            count = small_print_bands(page, run.tiles)
+            # The model is only opened to be asked where it matters.
+            return count if count > 1 and run.enlarges else 1
+
+        return PageReader(ask, run.sampling, run.console.note, legible_in)
 
     def _complete(self, run: Run, picture: Picture, read: PageText) -> OcrResult:
         """The result of a page whose text was read: blocks, boxes, tables, fields."""

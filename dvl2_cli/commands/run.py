@@ -91,6 +91,15 @@ class Run:
         """The model for results; None while it is not open."""
         return Model.of(self._engine.info) if self._engine is not None else None
 
+    @property
+    def enlarges(self) -> bool:
+        """Whether small print is to be shown larger; the model is asked where no option says so."""
+        if self.zoom is not None:
+            return self.zoom == "auto"
+        if self.common.plan:
+            return self._plans().enlarges
+        return self.engine.info.enlarges
+
     def request(
         self,
         question: str,
@@ -174,16 +183,19 @@ class Run:
 
     def plan(self, request: Request, subject: str) -> None:
         """Take a request into the plan that ``finish`` shows; no model is loaded."""
-        if self._planner is None:
-            from dvl2_cli.engine.plan_report import Planner
-
-            self._planner = Planner(self.common)
-        refusal = self._planner.add(request, subject)
+        refusal = self._plans().add(request, subject)
         if refusal is None:
             self._usable += 1
             return
         self.console.error(f"{subject}: {refusal.message}", refusal.hint)
         self._codes.append(refusal.exit_code)
+
+    def _plans(self) -> Planner:
+        if self._planner is None:
+            from dvl2_cli.engine.plan_report import Planner
+
+            self._planner = Planner(self.common)
+        return self._planner
 
     def finish(self) -> None:
         """End the command with the exit code that the results call for.

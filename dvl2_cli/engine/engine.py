@@ -13,7 +13,11 @@ from dvl2_cli.engine.request import Request
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which model answers. ``reason`` says how it was chosen (flag, setting, bundled...)."""
+    """Which model answers.
+
+    ``reason`` says how it was chosen (flag, setting, bundled...); ``enlarges``: whether it wants
+    small print to be shown larger.
+    """
 
     id: str
     revision: str | None
@@ -22,6 +26,7 @@ class ModelInfo:
     context_length: int
     is_nano: bool
     reason: str
+    enlarges: bool = False
 
 
 class Engine(Protocol):

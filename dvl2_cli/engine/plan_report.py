@@ -168,6 +168,11 @@ class Planner:
         if report.refusal is not None:
             raise report.refusal
 
+    @property
+    def enlarges(self) -> bool:
+        """Whether the model wants small print to be shown larger."""
+        return self._processor.zoom == "auto"
+
     @functools.cached_property
     def _processor(self) -> DeepseekVLV2Processor:
         # Torch and transformers are imported for their tokenizer; no weight is.

@@ -11,6 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from dvl2_cli.evaluation.item import Box999
 from dvl2_cli.evaluation.names import names_in
+from dvl2_cli.grounding.overlap import iou
 
 ANLS_THRESHOLD = 0.5
 _NUMBER_WORDS = (
@@ -57,17 +58,6 @@ def anls(reference: str, answer: str) -> float:
     left, right = " ".join(reference.lower().split()), " ".join(answer.lower().split())
     similarity = Levenshtein.normalized_similarity(left, right)
     return similarity if similarity >= ANLS_THRESHOLD else 0.0
-
-
-def iou(left: Box999, right: Box999) -> float:
-    """Intersection over union of two xyxy boxes, 0..1; 0 for boxes without area."""
-    width = min(left[2], right[2]) - max(left[0], right[0])
-    height = min(left[3], right[3]) - max(left[1], right[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (left, right))
-    return shared / (areas - shared)
 
 
 def hit(wanted: Box999, found: Sequence[Box999]) -> float:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
-from dvl2_cli.evaluation.scoring import score
+from dvl2_cli.evaluation.scoring import Answered, score
 from dvl2_cli.prompts import with_images
+from dvl2_cli.reading.page import OnText, PageReader, PageText
+from dvl2_cli.reading.small_print import small_print_bands
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # Room for the longest page; answers to questions are short, so a runaway ends early.
 _MOST_TOKENS = {"cer": 6000, "objects": 500, "boxes": 500}
@@ -45,7 +51,8 @@ def run(
     cancel: threading.Event | None = None,
     view: View = _AS_IT_IS,
 ) -> Iterator[Outcome]:
-    """Ask the items one after the other, as a user would, and yield each scored answer.
+    """Ask the items one after the other, as a user would, and yield each scored answer. Pictures
+    whose text is asked for are read as ``dvl2 ocr`` reads pages.
 
     Raises:
         ContextOverflowError: an item does not fit the model's context.
@@ -53,10 +60,30 @@ def run(
     """
     for item in items:
         start = time.perf_counter()
-        finished = answer_of(engine, request_for(item, view), cancel)
-        if finished.finish_reason == "cancelled":
+        request = request_for(item, view)
+        if item.metric == "cer" and len(item.images) == 1 and not item.history:
+            answer: Answered = _read(engine, request, cancel)
+        else:
+            answer = answer_of(engine, request, cancel)
+        if answer.finish_reason == "cancelled":
             raise CancelledError("the evaluation was stopped")
-        yield score(item, finished, time.perf_counter() - start)
+        yield score(item, answer, time.perf_counter() - start)
+
+
+def _read(engine: Engine, request: Request, cancel: threading.Event | None) -> PageText:
+    (question,) = request.messages
+
+    def ask(image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
+        message = replace(question, images=(image,))
+        sampling = sampling or request.sampling
+        return answer_of(engine, replace(request, messages=(message,), sampling=sampling), cancel)
+
+    def legible_in(page: Image) -> int:
+        enlarges = request.zoom == "auto" or (request.zoom is None and engine.info.enlarges)
+        return small_print_bands(page, request.tiles) if enlarges else 1
+
+    reader = PageReader(ask, request.sampling, lambda _: None, legible_in)
+    return reader.read(question.images[0])
 
 
 def answer_of(engine: Engine, request: Request, cancel: threading.Event | None = None) -> Finished:

@@ -6,6 +6,9 @@ from dvl2_cli.engine.events import Finished
 from dvl2_cli.evaluation import metrics
 from dvl2_cli.evaluation.item import Box999, Item, Outcome
 from dvl2_cli.grounding.parse import parse_grounding
+from dvl2_cli.reading.page import PageText
+
+Answered = Finished | PageText
 
 
 def boxes_of(raw: str) -> list[Box999]:
@@ -13,7 +16,7 @@ def boxes_of(raw: str) -> list[Box999]:
     return [region.box for region in parse_grounding(raw).regions]
 
 
-def score(item: Item, finished: Finished, seconds: float) -> Outcome:
+def score(item: Item, finished: Answered, seconds: float) -> Outcome:
     """The outcome of ``item``; "cer" scores are error rates and may exceed 1."""
     answer = finished.raw if item.metric in {"iou", "boxes", "absent"} else finished.text
     tokens, reason = finished.usage.completion_tokens, finished.finish_reason

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from dvl2_cli.grounding.boxes import Rejected, parse_boxes, quote
+from dvl2_cli.grounding.overlap import without_repeats
 from dvl2_cli.grounding.tags import DET_CLOSE, DET_OPEN, REF_OPEN, Box999
 
 _TAG = re.compile(r"<\|/?(?:ref|det)\|>")
@@ -117,8 +118,9 @@ class _Reader:
             unboxed = labels[:-1] if lists else labels
             self.rejected += [Rejected(quote(item.text), "no boxes follow") for item in unboxed]
         for label, (boxes, rejected) in pairs:
-            self.regions += [Region(label.text.strip(), box, label.span) for box in boxes]
-            self.rejected += rejected
+            kept, repeats = without_repeats(boxes)
+            self.regions += [Region(label.text.strip(), box, label.span) for box in kept]
+            self.rejected += [*rejected, *(_repeat(box) for box in repeats)]
 
     def result(self) -> Grounded:
         whole = "".join(self.text)
@@ -129,6 +131,11 @@ class _Reader:
             for region in self.regions
         )
         return Grounded(text, regions, tuple(self.rejected))
+
+
+def _repeat(box: Box999) -> Rejected:
+    numbers = ", ".join(f"{value:g}" for value in box)
+    return Rejected(f"[{numbers}]", "it repeats a box before it")
 
 
 def _end_of_boxes(piece: str) -> int:

@@ -69,15 +69,27 @@ def print_height(image: Image) -> float | None:
     return typical if alike.mean() >= _ALIKE else None
 
 
+def ink_of(image: Image) -> npt.NDArray[np.bool_]:
+    """Which pixels of ``image`` stand out from the paper around them, bool [H, W]."""
+    grey = np.asarray(image.convert("L"), dtype=np.int16)
+    strips = [grey[:, x : x + _STRIP] for x in range(0, grey.shape[1], _STRIP)]
+    return np.concatenate([_ink(strip) for strip in strips], axis=1)
+
+
+def _ink(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    """Ink in grey levels [H, W]; none where nothing stands out."""
+    contrast = np.abs(strip - np.median(strip))
+    most = np.percentile(contrast, 99)
+    if most < _LEAST_CONTRAST:
+        return np.zeros(strip.shape, np.bool_)
+    return np.asarray(contrast > _INK * most)
+
+
 def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     """Rows of every run of rows with ink in grey levels [H, W], without those that are cut off
     and solid bars.
     """
-    contrast = np.abs(strip - np.median(strip))
-    most = np.percentile(contrast, 99)
-    if most < _LEAST_CONTRAST:
-        return np.zeros(0, np.int64)
-    ink = (contrast > _INK * most).mean(axis=1)
+    ink = _ink(strip).mean(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ink > 0, [False]]).astype(np.int8)))
     starts, ends = edges[::2], edges[1::2]
     heights = ends - starts

@@ -1,4 +1,4 @@
-"""Cutting a long page into bands that overlap, through white rows where there are some."""
+"""Cutting a page into bands: through white rows where there are some, else they overlap."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from dvl2_cli.planning.print_size import ink_of
+
 # A page of the A series is 1.41 times as high as wide; beyond this it is a strip.
 _LONGEST_PAGE = 2.4
 _BAND_ASPECT = 1.3
 _OVERLAP = 0.15
-_SEARCH = 0.06
+_SEARCH = 0.08
 _SMALLEST_BAND = 160
 
 
@@ -31,6 +33,10 @@ class Band:
         """Rows."""
         return self.bottom - self.top
 
+    def of(self, page: Image.Image) -> Image.Image:
+        """The part of ``page``."""
+        return page.crop((0, self.top, page.width, self.bottom))
+
 
 def is_long(size: tuple[int, int]) -> bool:
     """Whether a page (width, height) is too high to be read in one piece."""
@@ -48,40 +54,43 @@ def can_split(height: int, count: int) -> bool:
 
 
 def split(page: Image.Image, count: int) -> list[Band]:
-    """``count`` bands that cover the page, neighbours sharing about 15 % of a band.
+    """``count`` bands that cover the page.
 
-    Every edge inside the page lies on the emptiest row near its place, so that most lines
-    of text are whole in at least one band.
+    Where rows without ink lie near an edge, neighbours meet there. Where none do, as in a slanted
+    photo, they share about 15 % of a band, so that most lines are whole in at least one.
     """
     height = page.height
     step = height / count
-    ink = _ink_of_rows(page)
+    contrast = _contrast_of_rows(page)
+    inked = np.asarray(ink_of(page).any(axis=1))
     reach = max(1, round(step * _SEARCH))
     overlap = step * _OVERLAP / 2
     bands: list[Band] = []
-    for index in range(count):
-        top = _emptiest(ink, step * index - overlap, reach) if index else 0
-        bottom = (
-            _emptiest(ink, step * (index + 1) + overlap, reach) if index < count - 1 else height
-        )
-        shared = bands[-1].bottom - top if bands else 0
-        bands.append(Band(top, bottom, max(shared, 0)))
+    top = shared = 0
+    for index in range(1, count):
+        bottom = next_top = _emptiest(contrast, step * index, reach)
+        if inked[max(bottom - 1, 0) : bottom + 2].any():
+            bottom = _emptiest(contrast, step * index + overlap, reach)
+            next_top = _emptiest(contrast, step * index - overlap, reach)
+        bands.append(Band(top, bottom, shared))
+        top, shared = next_top, max(bottom - next_top, 0)
+    bands.append(Band(top, height, shared))
     return bands
 
 
-def _ink_of_rows(page: Image.Image) -> np.ndarray:
+def _contrast_of_rows(page: Image.Image) -> np.ndarray:
     """Contrast of each row: standard deviation of its grey values."""
     grey_hw = np.asarray(page.convert("L"), dtype=np.float32)
     return np.asarray(grey_hw.std(axis=1))
 
 
-def _emptiest(ink: np.ndarray, place: float, reach: int) -> int:
-    """The middle of the longest run of rows with the least ink within ``reach`` of ``place``."""
+def _emptiest(contrast: np.ndarray, place: float, reach: int) -> int:
+    """The middle of the longest run of rows with the least contrast, near ``place``."""
     low = max(round(place) - reach, 1)
-    high = min(round(place) + reach + 1, len(ink) - 1)
+    high = min(round(place) + reach + 1, len(contrast) - 1)
     if low >= high:
-        return int(min(max(round(place), 1), len(ink) - 1))
-    rows = ink[low:high]
+        return int(min(max(round(place), 1), len(contrast) - 1))
+    rows = contrast[low:high]
     empty = rows <= rows.min() + 1.0
     best_length, best_middle, start = 0, low, -1
     for index, is_empty in enumerate([*empty, False]):

@@ -31,12 +31,12 @@ def merge_bands(texts: Sequence[str], shares: Sequence[float]) -> str:
     Args:
         texts: what was read in each band.
         shares: for each band, the part (0..1) of its height that it shares with the one
-            before; the first is 0.
+            before, 0 where they only meet.
     """
     merged: list[str] = []
     for text, share in zip(texts, shares, strict=True):
         lines = text.strip("\n").splitlines() if text.strip() else []
-        merged = join_lines(merged, lines, share) if merged else lines
+        merged = join_lines(merged, lines, share) if merged and share else merged + lines
     return "\n".join(merged)
 
 

@@ -1,4 +1,6 @@
-"""Reading one page: in bands if it is long, again if the answer loops or is cut off."""
+"""Reading one page: in bands if it is long or its print small, again if the answer loops or is
+cut off.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dvl2_cli.engine.events import Finished, FinishReason
 from dvl2_cli.engine.request import Sampling
-from dvl2_cli.reading.bands import can_split, is_long, split, strip_count
+from dvl2_cli.reading.bands import Band, can_split, is_long, split, strip_count
 from dvl2_cli.reading.loops import cut_loop
 from dvl2_cli.reading.merge import merge_bands
 from dvl2_cli.results.envelope import UsageTotals
@@ -43,19 +45,34 @@ class PageText:
     answers: list[Finished] = field(default_factory=list)
 
 
+def _one(_: Image) -> int:
+    return 1
+
+
 @dataclass(slots=True)
 class PageReader:
-    """Reads pages with one question. ``again`` is told when streamed text is not final."""
+    """Reads pages with one question.
+
+    ``again`` is told when streamed text is not final; ``legible_in`` says in how many bands at
+    least a page's print is shown large enough.
+    """
 
     ask: Ask
     sampling: Sampling
     again: Callable[[str], None]
+    legible_in: Callable[[Image], int] = _one
 
     def read(self, page: Image, on_text: OnText | None = None) -> PageText:
         """The text of ``page``; ``on_text`` sees it as it comes, where it comes in order."""
-        if is_long(page.size):
-            return self._in_bands(page, strip_count(page.size), depth=0)
+        bands = self.bands(page)
+        if len(bands) > 1:
+            return self._in_bands(page, bands, on_text, depth=0)
         return self._whole(page, on_text, depth=0)
+
+    def bands(self, page: Image) -> list[Band]:
+        """What ``page`` is read in at first."""
+        count = strip_count(page.size) if is_long(page.size) else 1
+        return split(page, max(count, self.legible_in(page)))
 
     def _whole(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
         """``image`` in one piece; retried, then split, if the answer cannot be used."""
@@ -70,7 +87,7 @@ class PageReader:
         unfinished = result.finish_reason in ("loop", "length")
         if unfinished and depth < _DEEPEST_SPLIT and can_split(image.height, 2):
             self.again("the page does not fit one answer: reading it in bands")
-            pieces = self._in_bands(image, 2, depth + 1)
+            pieces = self._in_bands(image, split(image, 2), None, depth + 1)
             return _after(result, pieces)
         return result
 
@@ -85,12 +102,16 @@ class PageReader:
             ),
         ]
 
-    def _in_bands(self, page: Image, count: int, depth: int) -> PageText:
-        bands = split(page, count)
-        read = []
+    def _in_bands(
+        self, page: Image, bands: list[Band], on_text: OnText | None, depth: int
+    ) -> PageText:
+        if any(band.shared for band in bands):
+            on_text = None  # what two bands share would be shown twice
+        read: list[PageText] = []
         for band in bands:
-            piece = page.crop((0, band.top, page.width, band.bottom))
-            read.append(self._whole(piece, None, depth))
+            if read and on_text is not None:
+                on_text("\n")
+            read.append(self._whole(band.of(page), on_text, depth))
             if read[-1].finish_reason == "cancelled":
                 break
         shares = [band.shared / band.height for band in bands[: len(read)]]

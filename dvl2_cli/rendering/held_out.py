@@ -116,3 +116,8 @@ HELD_OUT_COMPANIES: frozenset[str] = frozenset(
 HELD_OUT_SURNAMES: frozenset[str] = frozenset(
     {"Whitfield", "Okafor", "Lindqvist", "Moreau", "Castellano", "Tanaka", "Novak", "Haddad"}
 )
+
+
+def is_held_out(colour: str, name: str) -> bool:
+    """Whether training never shows ``name`` in ``colour``."""
+    return (colour, name) in HELD_OUT_SHAPES or (colour, name) in HELD_OUT_TINTS

@@ -11,6 +11,17 @@ from dvl2_cli.rendering.sample import Split, Turn
 SIZES = ((384, 384),) * 5 + ((384, 512), (384, 640), (576, 576), (768, 768), (600, 450))
 
 
+# Pixels along a side of training pages, half of which have sides of any length.
+_SHORTEST, _LONGEST = 340, 960
+
+
+def random_size(rng: random.Random, split: Split) -> tuple[int, int]:
+    """Width and height of a document."""
+    if split == "train" and rng.random() < 0.5:
+        return rng.randint(_SHORTEST, _LONGEST), rng.randint(_SHORTEST, _LONGEST)
+    return rng.choice(SIZES)
+
+
 def pick_layout(rng: random.Random, split: Split, kind: str, layouts: tuple[str, ...]) -> str:
     """One of ``layouts``; the test split draws only the held-out ones."""
     held_out = HELD_OUT_LAYOUTS[kind]

@@ -45,6 +45,7 @@ KINDS: dict[str, Callable[[random.Random, Split], Draft]] = {
     "clean-tile": clean.draw_tile,
     "page": page.draw,
     "clean-page": clean.draw_page,
+    "clean-sheet": clean.draw_sheet,
     "crowd": crowd.draw,
     "scene": scene.draw,
     "tally": tally.draw,

@@ -10,8 +10,9 @@ from dvl2_cli.prompts import PRESETS, locate, locate_all
 from dvl2_cli.rendering.boxes import tagged
 from dvl2_cli.rendering.canvas import Canvas
 from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural, with_article
+from dvl2_cli.rendering.held_out import is_held_out
 from dvl2_cli.rendering.places import in_place
-from dvl2_cli.rendering.sample import Mention, Thing, Turn
+from dvl2_cli.rendering.sample import Mention, Split, Thing, Turn
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
@@ -19,8 +20,9 @@ _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 class SceneTurns:
     """Writes turns about one scene; every method returns None where nothing fits to ask."""
 
-    def __init__(self, canvas: Canvas, background: str, rng: random.Random) -> None:
+    def __init__(self, canvas: Canvas, background: str, rng: random.Random, split: Split) -> None:
         self.size, self.background, self.rng = canvas.size, background, rng
+        self.split = split
         # Reading order: by thirds of the height, then from left to right.
         third = canvas.size[1] / 3
         self.things = sorted(
@@ -212,6 +214,9 @@ class SceneTurns:
             thing = self.rng.choice(self.things)
             looks = [f"{colour} {thing.name}" for colour in COLOURS if colour != thing.colour]
             missing = [look for look in looks if thing.colour and look not in self.looks]
+            if self.split == "train":
+                # Looks that no training scene holds would be learnt to be never there.
+                missing = [look for look in missing if not is_held_out(*look.split(" ", 1))]
             if missing:
                 return self.rng.choice(missing)
         names = [e.name for e in EMOJI] + list(SHAPES)
@@ -239,9 +244,11 @@ def _sentence(text: str) -> str:
     return (text if text.startswith("<|") else text[0].upper() + text[1:]) + "."
 
 
-def all_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:
+def all_turns(
+    canvas: Canvas, background: str, rng: random.Random, split: Split
+) -> tuple[Turn, ...]:
     """One turn of every sort that fits the scene."""
-    ask = SceneTurns(canvas, background, rng)
+    ask = SceneTurns(canvas, background, rng, split)
     asked = [
         ask.caption_short(), ask.caption(), ask.caption_long(), ask.grounded_caption(),
         ask.count(), ask.colour(), ask.where(), ask.what(), ask.exists(), ask.locate_name(),
@@ -251,9 +258,11 @@ def all_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn
     return tuple(turn for turn in asked if turn is not None)
 
 
-def counting_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:
+def counting_turns(
+    canvas: Canvas, background: str, rng: random.Random, split: Split
+) -> tuple[Turn, ...]:
     """Questions whose answers depend on how many objects of a sort there are."""
-    ask = SceneTurns(canvas, background, rng)
+    ask = SceneTurns(canvas, background, rng, split)
     counts = {turn.question: turn for turn in (ask.count() for _ in range(5))}
     others = [
         ask.locate_every(), ask.locate_every(), ask.locate_name(), ask.locate_colour(),
@@ -264,8 +273,10 @@ def counting_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple
     return tuple(turns)
 
 
-def some_turns(canvas: Canvas, background: str, rng: random.Random) -> tuple[Turn, ...]:
+def some_turns(
+    canvas: Canvas, background: str, rng: random.Random, split: Split
+) -> tuple[Turn, ...]:
     """Eight turns in random order, so that no question always follows another."""
-    turns = list(all_turns(canvas, background, rng))
+    turns = list(all_turns(canvas, background, rng, split))
     rng.shuffle(turns)
     return tuple(turns[:8])

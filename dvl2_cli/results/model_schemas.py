@@ -126,6 +126,7 @@ def _ps() -> Schema:
         context_length=COUNT,
         is_nano=BOOLEAN,
         reason=STRING,
+        enlarges=BOOLEAN,
     )
     server = object_of(
         socket=STRING,

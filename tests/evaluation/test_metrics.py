@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dvl2_cli.evaluation import metrics
-from dvl2_cli.evaluation.item import Box999
 from dvl2_cli.evaluation.names import names_in
-
-boxes = st.tuples(
-    st.integers(0, 400), st.integers(0, 400), st.integers(401, 999), st.integers(401, 999)
-).map(lambda box: tuple(float(value) for value in box))
 
 
 def test_edit_counts_by_hand() -> None:
@@ -36,19 +29,6 @@ def test_anls_by_hand() -> None:
     assert metrics.anls("abcd", "axyz") == 0
     # Just at it: 2 of 4.
     assert metrics.anls("abcd", "abxy") == 0.5
-
-
-def test_iou_by_hand() -> None:
-    assert metrics.iou((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
-    assert metrics.iou((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert metrics.iou((0, 0, 0, 0), (0, 0, 0, 0)) == 0
-
-
-@given(boxes, boxes)
-def test_iou_is_symmetric_and_bounded(left: Box999, right: Box999) -> None:
-    assert metrics.iou(left, right) == metrics.iou(right, left)
-    assert 0 <= metrics.iou(left, right) <= 1
-    assert metrics.iou(left, left) == 1
 
 
 def test_hit_counts_the_first_box_only() -> None:

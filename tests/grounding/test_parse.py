@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dvl2_cli.grounding.overlap import without_repeats
 from dvl2_cli.grounding.parse import parse_grounding
 from dvl2_cli.grounding.tags import TAGS, Box999, format_object
 
@@ -32,9 +33,10 @@ confusing = st.lists(
 def test_what_is_formatted_is_parsed_back(pairs: list[tuple[str, list[Box999]]]) -> None:
     raw = "".join(format_object(label, found) for label, found in pairs)
     parsed = parse_grounding(raw)
-    wanted = [(label, box) for label, found in pairs for box in found]
+    once = [(label, *without_repeats(found)) for label, found in pairs]
+    wanted = [(label, box) for label, kept, _ in once for box in kept]
     assert [(region.label, region.box) for region in parsed.regions] == wanted
-    assert parsed.rejected == ()
+    assert len(parsed.rejected) == sum(len(repeats) for _, _, repeats in once)
 
 
 @given(objects, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<>[]｜")))
@@ -131,3 +133,17 @@ def test_text_after_a_missing_closing_tag_stays_text() -> None:
     parsed = parse_grounding("A <|ref|>dog<|/ref|><|det|>[[1, 2, 3, 4]] runs")
     assert parsed.text == "A dog runs"
     assert len(parsed.regions) == 1
+
+
+def test_a_box_that_is_told_twice_counts_once() -> None:
+    raw = "<|ref|>horse<|/ref|><|det|>[[10, 10, 200, 300], [12, 14, 203, 296], [400, 0, 500, 90]]"
+    parsed = parse_grounding(f"{raw}<|/det|>")
+    assert [region.box for region in parsed.regions] == [(10, 10, 200, 300), (400, 0, 500, 90)]
+    (rejected,) = parsed.rejected
+    assert rejected.text == "[12, 14, 203, 296]"
+    assert "repeats" in rejected.reason
+
+
+def test_two_mentions_of_one_thing_keep_their_boxes() -> None:
+    raw = format_object("a dog", [(10, 10, 200, 300)]) + format_object("it", [(10, 10, 200, 300)])
+    assert len(parse_grounding(raw).regions) == 2

@@ -56,7 +56,7 @@ def lined_page(lines: int, pitch: int = 30) -> Image.Image:
     page = Image.new("RGB", (400, lines * pitch), "white")
     pen = ImageDraw.Draw(page)
     for index in range(lines):
-        pen.rectangle((20, index * pitch + 8, 380, index * pitch + 22), fill="black")
+        pen.rectangle((20, index * pitch + 8, 380, index * pitch + 18), fill="black")
     return page
 
 
@@ -67,10 +67,20 @@ def test_bands_cover_the_page_and_cut_between_lines() -> None:
     assert bands[0].top == 0
     assert bands[-1].bottom == page.height
     for one, other in pairwise(bands):
+        assert one.top < other.top == one.bottom < other.bottom
+        assert other.shared == 0
+        assert page.getpixel((200, other.top)) == (255, 255, 255)
+
+
+def test_bands_of_a_slanted_page_overlap() -> None:
+    page = lined_page(60).rotate(-6, fillcolor="white")
+    for one, other in pairwise(split(page, 4)):
         assert one.top < other.top < one.bottom < other.bottom
         assert other.shared == one.bottom - other.top
-        for edge in (other.top, one.bottom):
-            assert page.getpixel((200, edge)) == (255, 255, 255)
+
+
+def test_bands_that_only_meet_keep_lines_that_repeat() -> None:
+    assert merge_bands(["Total 0.00", "Total 0.00"], [0, 0]) == "Total 0.00\nTotal 0.00"
 
 
 @settings(max_examples=30, deadline=None)

@@ -96,3 +96,20 @@ def test_a_strip_is_cut_before_the_first_answer() -> None:
     assert len(heights) == read.quality.bands >= 5
     assert max(heights) < 800
     assert read.text.splitlines() == [f"band {number + 1}" for number in range(len(heights))]
+
+
+def test_small_print_is_read_in_bands_and_shown_as_it_comes() -> None:
+    page = Image.new("RGB", (400, 400), "white")
+    sizes: list[tuple[int, int]] = []
+    shown: list[str] = []
+
+    def answer(image: Image.Image, sampling: Sampling | None) -> tuple[str, FinishReason]:
+        sizes.append(image.size)
+        return f"line {len(sizes)}", "stop"
+
+    asking = reader(answer)
+    asking.legible_in = lambda _: 2
+    read = asking.read(page, shown.append)
+    assert sizes == [(400, 200), (400, 200)]
+    assert read.text == "line 1\nline 2" == "".join(shown)
+    assert (read.quality.bands, read.quality.retries) == (2, 0)

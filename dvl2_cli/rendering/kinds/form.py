@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.rendering import people
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.layouts import SIZES, field_turns, pick_layout
+from dvl2_cli.rendering.layouts import field_turns, pick_layout, random_size
 from dvl2_cli.rendering.sample import Split, Turn
 from dvl2_cli.rendering.sheet import Cell, Sheet
 from dvl2_cli.rendering.text import date, email, number, phone, price
@@ -44,7 +44,7 @@ def draw(rng: random.Random, split: Split) -> Draft:
     layout = pick_layout(rng, split, "form", LAYOUTS)
     names = rng.sample(list(_VALUES), rng.randint(4, 8))
     lines = 4 + len(names) * (2.2 if layout in {"below", "two-column"} else 1.5)
-    sheet = Sheet(rng, split, rng.choice(SIZES), lines=lines)
+    sheet = Sheet(rng, split, random_size(rng, split), lines=lines)
     fields = {name: _VALUES[name](rng, split) for name in names}
     sheet.line(_title(rng, split), rng.choice(("left", "centre")), 1.4, bold=True)
     sheet.gap(0.6)

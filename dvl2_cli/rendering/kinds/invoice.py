@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from typing import Literal
 
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.rendering import people
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.layouts import SIZES, field_turns, pick_layout
+from dvl2_cli.rendering.layouts import field_turns, pick_layout, random_size
 from dvl2_cli.rendering.sample import Split, Turn
 from dvl2_cli.rendering.sheet import Cell, Sheet
 from dvl2_cli.rendering.text import date
 from dvl2_cli.rendering.wear import random_wear
 
-LAYOUTS = ("plain", "banner-left", "centred", "split", "banner-right")
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where an invoice's parts stand.
+
+    ``head``: the seller in a coloured "banner", in one "row" with the title, "under" it, or
+    "over" it in small print; ``align``: of seller and address; ``meta``: numbers and customer one
+    below the other ("stacked"), in two columns ("sides") or those the other way round ("swapped").
+    """
+
+    head: Literal["banner", "row", "under", "over"]
+    align: Literal["left", "centre", "right"] = "left"
+    meta: Literal["stacked", "sides", "swapped"] = "stacked"
+
+
+LAYOUTS: dict[str, Layout] = {
+    "plain": Layout("row"),
+    "banner-left": Layout("banner"),
+    "centred": Layout("under", "centre"),
+    "split": Layout("row", meta="sides"),
+    "banner-right": Layout("banner", "right", "sides"),
+    "banner-centre": Layout("banner", "centre"),
+    "banner-sides": Layout("banner", meta="sides"),
+    "banner-swapped": Layout("banner", "centre", "swapped"),
+    "right": Layout("under", "right"),
+    "right-sides": Layout("under", "right", "sides"),
+    "right-swapped": Layout("over", "right", "swapped"),
+    "centred-sides": Layout("under", "centre", "sides"),
+    "letterhead": Layout("over", meta="sides"),
+    "letterhead-right": Layout("over", "right"),
+    "swapped": Layout("row", meta="swapped"),
+}
 _LABELS = {
     "invoice number": ("Invoice number", "Invoice No.", "Invoice #", "Number", "Invoice ID"),
     "invoice date": ("Invoice date", "Date", "Issued", "Date of issue"),
@@ -25,8 +58,8 @@ _CURRENCIES = ("${}", "€{}", "£{}", "{} EUR", "{} USD", "{}")
 
 def draw(rng: random.Random, split: Split) -> Draft:
     """An invoice whose total is the sum of its items and the tax."""
-    layout = pick_layout(rng, split, "invoice", LAYOUTS)
-    sheet = Sheet(rng, split, rng.choice(SIZES), lines=20)
+    layout = LAYOUTS[pick_layout(rng, split, "invoice", tuple(LAYOUTS))]
+    sheet = Sheet(rng, split, random_size(rng, split), lines=20)
     fields: dict[str, str] = {}
     _header(sheet, layout, fields)
     _meta(sheet, layout, fields)
@@ -36,30 +69,32 @@ def draw(rng: random.Random, split: Split) -> Draft:
     return Draft(sheet.canvas, tuple(turns), sheet.paper, random_wear(rng, 0.3))
 
 
-def _header(sheet: Sheet, layout: str, fields: dict[str, str]) -> None:
+def _header(sheet: Sheet, layout: Layout, fields: dict[str, str]) -> None:
     rng, split = sheet.rng, sheet.split
     fields["company name"] = seller = people.company(rng, split)
     title = rng.choice(("Invoice", "INVOICE", "Tax Invoice"))
-    if layout.startswith("banner"):
+    if layout.head == "banner":
         sheet.band(0, sheet.y + sheet.size * 2.6, sheet.accent)
-        align = layout.removeprefix("banner-")
         sheet.gap(0.2)
-        sheet.line(seller, align, 1.6, bold=True, fill=(255, 255, 255))
+        sheet.line(seller, layout.align, 1.6, bold=True, fill=(255, 255, 255))
         sheet.gap(1.0)
-        sheet.line(title, align, 1.3, bold=True)
-    elif layout == "centred":
-        sheet.line(title, "centre", 1.6, bold=True)
-        sheet.line(seller, "centre", 1.1, bold=True)
+        sheet.line(title, layout.align, 1.3, bold=True)
+    elif layout.head == "under":
+        sheet.line(title, layout.align, 1.6, bold=True)
+        sheet.line(seller, layout.align, 1.1, bold=True)
+    elif layout.head == "over":
+        sheet.line(seller, layout.align)
     else:
         middle = (sheet.left + sheet.right) * 0.58
         cells = [Cell(seller, sheet.left, middle), Cell(title, middle + 6, sheet.right, "right")]
         sheet.row(cells, 1.25, bold=True)
-    align = {"centred": "centre", "banner-right": "right"}.get(layout, "left")
-    sheet.line(f"{people.street(rng, split)}, {people.city(rng)}", align, 0.9)
+    sheet.line(f"{people.street(rng, split)}, {people.city(rng)}", layout.align, 0.9)
+    if layout.head == "over":
+        sheet.line(title, scale=1.5, bold=True)
     sheet.gap()
 
 
-def _meta(sheet: Sheet, layout: str, fields: dict[str, str]) -> None:
+def _meta(sheet: Sheet, layout: Layout, fields: dict[str, str]) -> None:
     rng, split = sheet.rng, sheet.split
     fields["invoice number"] = people.reference(rng)
     fields["invoice date"] = date(rng)
@@ -72,8 +107,8 @@ def _meta(sheet: Sheet, layout: str, fields: dict[str, str]) -> None:
     )
     billed = rng.choice(("Bill to", "Billed to", "Customer", "Invoice to"))
     labels = [(rng.choice(_LABELS[name]), fields[name]) for name in _LABELS if name in fields]
-    if layout in {"split", "banner-right"}:
-        _side_by_side(sheet, billed, customer, labels)
+    if layout.meta != "stacked":
+        _side_by_side(sheet, billed, customer, labels, swapped=layout.meta == "swapped")
         return
     style = rng.choice(("colon", "apart", "colon"))
     right = sheet.right if style == "colon" else sheet.left + (sheet.right - sheet.left) * 0.75
@@ -83,17 +118,20 @@ def _meta(sheet: Sheet, layout: str, fields: dict[str, str]) -> None:
     sheet.gap()
 
 
-def _side_by_side(sheet: Sheet, billed: str, customer: str, labels: list[tuple[str, str]]) -> None:
-    """The customer on the left, numbers and dates on the right."""
+def _side_by_side(
+    sheet: Sheet, billed: str, customer: str, labels: list[tuple[str, str]], *, swapped: bool
+) -> None:
+    """The customer on the left, numbers and dates on the right; or ``swapped``."""
     middle = (sheet.left + sheet.right) / 2
-    lefts = [billed, customer, people.city(sheet.rng)]
-    for index in range(max(len(lefts), len(labels))):
+    customers = [billed, customer, people.city(sheet.rng)]
+    numbers = [f"{label}: {value}" for label, value in labels]
+    lefts, rights = (numbers, customers) if swapped else (customers, numbers)
+    for index in range(max(len(lefts), len(rights))):
         cells = []
         if index < len(lefts):
             cells.append(Cell(lefts[index], sheet.left, middle - 8))
-        if index < len(labels):
-            label, value = labels[index]
-            cells.append(Cell(f"{label}: {value}", middle, sheet.right, "right"))
+        if index < len(rights):
+            cells.append(Cell(rights[index], middle, sheet.right, "right"))
         sheet.row(cells)
     sheet.gap()
 

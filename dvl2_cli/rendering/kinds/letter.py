@@ -8,7 +8,7 @@ from dvl2_cli.prompts import PRESETS
 from dvl2_cli.rendering import people
 from dvl2_cli.rendering.block import Area, set_text
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.layouts import SIZES, field_turns, pick_layout
+from dvl2_cli.rendering.layouts import field_turns, pick_layout, random_size
 from dvl2_cli.rendering.sample import Split, Turn
 from dvl2_cli.rendering.sheet import Sheet
 from dvl2_cli.rendering.text import date, sentence
@@ -21,7 +21,7 @@ LAYOUTS = ("left-sender", "centred-sender", "right-sender")
 def draw(rng: random.Random, split: Split) -> Draft:
     """A letter that fills its page more or less."""
     layout = pick_layout(rng, split, "letter", LAYOUTS)
-    sheet = Sheet(rng, split, rng.choice(SIZES), lines=22, genres=("sans", "serif"))
+    sheet = Sheet(rng, split, random_size(rng, split), lines=22, genres=("sans", "serif"))
     align = layout.removesuffix("-sender").replace("centred", "centre")
     fields = {"sender": people.company(rng, split), "date": date(rng)}
     fields["recipient"] = people.person(rng, split)

@@ -12,7 +12,12 @@ from dvl2_cli.rendering.backgrounds import Background, random_background
 from dvl2_cli.rendering.canvas import Canvas, Colour
 from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, TINTS, Emoji
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS, HELD_OUT_TOGETHER
+from dvl2_cli.rendering.held_out import (
+    HELD_OUT_SHAPES,
+    HELD_OUT_TINTS,
+    HELD_OUT_TOGETHER,
+    is_held_out,
+)
 from dvl2_cli.rendering.places import place_of
 from dvl2_cli.rendering.sample import Box, Split, Thing
 from dvl2_cli.rendering.scene_turns import all_turns, some_turns
@@ -44,7 +49,7 @@ def draw(rng: random.Random, split: Split) -> Draft:
     canvas, background = compose(random_objects(rng, split), size, rng)
     wear = random_wear(rng, 0.3, rotate=False)
     turns = all_turns if split == "test" else some_turns
-    return Draft(canvas, turns(canvas, background.words, rng), background.base, wear)
+    return Draft(canvas, turns(canvas, background.words, rng, split), background.base, wear)
 
 
 def random_size(rng: random.Random) -> tuple[int, int]:
@@ -102,8 +107,7 @@ def _random_object(rng: random.Random) -> Object:
 
 def _allowed(candidate: Object, others: list[Object]) -> bool:
     """Whether a training scene may hold ``candidate`` beside ``others``."""
-    look = (candidate.colour or "", candidate.name)
-    if look in HELD_OUT_SHAPES or look in HELD_OUT_TINTS:
+    if is_held_out(candidate.colour or "", candidate.name):
         return False
     return all(frozenset((candidate.name, other.name)) not in HELD_OUT_TOGETHER for other in others)
 

@@ -18,5 +18,5 @@ def draw(rng: random.Random, split: Split) -> Draft:
     """One to eight objects, about half of them like another one, without captions."""
     objects = random_objects(rng, split, again=_AGAIN)
     canvas, background = compose(objects, random_size(rng), rng)
-    turns = counting_turns(canvas, background.words, rng)
+    turns = counting_turns(canvas, background.words, rng, split)
     return Draft(canvas, turns, background.base, random_wear(rng, 0.3, rotate=False))

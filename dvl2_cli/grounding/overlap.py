@@ -1,0 +1,32 @@
+"""How much boxes overlap, and which only repeat another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dvl2_cli.grounding.tags import Box999
+
+# From here on two boxes of one label are one object, told twice. Objects that stand so close are
+# rare, and models that go on after the last object are not.
+SAME = 0.75
+
+
+def iou(left: Box999, right: Box999) -> float:
+    """Intersection over union of two xyxy boxes, 0..1; 0 for boxes without area."""
+    width = min(left[2], right[2]) - max(left[0], right[0])
+    height = min(left[3], right[3]) - max(left[1], right[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (left, right))
+    return shared / (areas - shared)
+
+
+def without_repeats(boxes: Sequence[Box999]) -> tuple[list[Box999], list[Box999]]:
+    """The boxes of one label without those that repeat an earlier one, and these."""
+    kept: list[Box999] = []
+    repeats: list[Box999] = []
+    for box in boxes:
+        again = any(iou(box, other) >= SAME for other in kept)
+        (repeats if again else kept).append(box)
+    return kept, repeats
