@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS, HELD_OUT_TOGETHER
+from dvl2_cli.rendering.held_out import (
+    HELD_OUT_LAYOUTS,
+    HELD_OUT_SHAPES,
+    HELD_OUT_TINTS,
+    HELD_OUT_TOGETHER,
+)
+from dvl2_cli.rendering.kinds import invoice
 from dvl2_cli.rendering.render import KINDS, render
 from dvl2_cli.rendering.sample import Sample
 from tests.rendering.fonts_here import need_all
@@ -102,6 +108,36 @@ def test_training_scenes_hold_nothing_held_out_and_test_scenes_do() -> None:
         )
     # A few lose their object where it found no room.
     assert seen >= 55
+
+
+@pytest.mark.parametrize("kind", ["scene", "tally"])
+def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
+    held_out = [f"{colour} {name}" for colour, name in HELD_OUT_SHAPES | HELD_OUT_TINTS]
+    for seed in range(80):
+        told = " ".join(
+            f"{turn.question} {turn.answer}" for turn in render(kind, seed, "train").turns
+        )
+        assert not [look for look in held_out if look in told]
+
+
+def test_training_invoices_stand_in_every_layout_but_the_one_held_out() -> None:
+    (held_out,) = (invoice.LAYOUTS[name] for name in HELD_OUT_LAYOUTS["invoice"])
+    others = [layout for layout in invoice.LAYOUTS.values() if layout is not held_out]
+    assert held_out not in others
+    assert not [x for x in others if (x.head, x.align) == (held_out.head, held_out.align)]
+    assert {x.meta for x in others} == {"stacked", "sides", "swapped"}
+
+
+def test_sheets_are_of_any_size_and_hold_print() -> None:
+    sizes = []
+    for seed in range(30):
+        sample = render("clean-sheet", seed, "train")
+        assert sample.image is not None
+        assert sample.turns[0].answer.strip()
+        sizes.append(sample.image.size)
+    assert len(set(sizes)) > 25
+    assert any(width > 2 * height for width, height in sizes)
+    assert any(height > 2 * width for width, height in sizes)
 
 
 def test_located_boxes_are_those_of_the_things() -> None:
