@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.training.averaging import average_with, began_file, check_kept, keep_weights
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.held_out import HeldOut
 from dvl2_cli.training.network import KINDS, Losses, TrainingNetwork, label_counts
@@ -87,6 +88,11 @@ class Trainer:
         if start and saved:
             load_moments(saved[-1], wrapped, bare)
         wrapped.train()
+        began = began_file(self.setting.out, number)
+        if stage.average:
+            if start == 0:
+                keep_weights(began, wrapped, main=self.main)
+            check_kept(began, stage.name)
         feed = self._feed(stage, start)
         place = Place(self.recipe.name, number, start, total, self.seconds)
         for step in range(start, stage.steps):
@@ -100,13 +106,19 @@ class Trainer:
                 shown = sums.report()
                 log.write(total, "step", report_record(shown))
                 self.setting.progress.show(shown)
-            due = total % self.recipe.checkpoint_every == 0 or step + 1 == stage.steps
+            last = step + 1 == stage.steps
+            if stage.average and last:
+                self.accelerator.wait_for_everyone()
+                average_with(began, wrapped, stage.average)
+            due = total % self.recipe.checkpoint_every == 0 or last
             if self._to_measure(total, due):
                 self._measure(wrapped, stage, total, log)
             if due:
                 partial = self.recipe.lora is not None
                 save_state(self.setting.out, wrapped, bare, place, main=self.main, partial=partial)
                 self.setting.on_checkpoint(self.network, place)
+        if self.main:
+            began.unlink(missing_ok=True)
         self.accelerator.free_memory()
         return place
 

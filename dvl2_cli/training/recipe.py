@@ -36,7 +36,8 @@ class Stage:
     that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
     rendered pictures whose turns are conversations of their own, each blind to the others.
     ``zoomed`` is the share 0..1 of micro-batches whose pictures are shown as ``--zoom auto``
-    shows them (see ``planning.print_size``).
+    shows them (see ``planning.print_size``). ``average`` is the share 0..1 of the weights that the
+    stage began with in those that it leaves (see ``averaging``).
     """
 
     name: str
@@ -68,6 +69,7 @@ class Stage:
     noise: float = 0.0
     branches: float = 0.0
     zoomed: float = 0.0
+    average: float = 0.0
     mix: dict[str, float] = field(default_factory=dict)
 
 
@@ -168,7 +170,7 @@ def check_stage(stage: Stage, where: str) -> None:
         raise UsageError(f"{where}: noise must be at least 0 and below 1")
     if (stage.cell_loss or stage.pointer_loss) and not stage.language_loss:
         raise UsageError(f"{where}: cell_loss and pointer_loss go with language_loss")
-    for key in ("branches", "zoomed"):
+    for key in ("branches", "zoomed", "average"):
         if not 0 <= getattr(stage, key) <= 1:
             raise UsageError(f"{where}: {key} must be at least 0 and at most 1")
     if any(share < 0 for share in stage.mix.values()) or (
