@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from dvl2_cli.engine.request import Tiles
 
-# Print of bands is shown at least so many pixels high.
-ENOUGH = 20.0
+# Print of bands is shown at least so many pixels high, and so many times as large as of the whole.
+ENOUGH, WORTH = 16.0, 1.25
 # More would be slivers of a picture that is no page.
 MOST_BANDS = 24
 # A space between columns is as wide as a line is high, and empty in so many of the lines.
@@ -49,7 +49,7 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
     counts = [
         math.ceil(rows_all * columns / (rows * width))
         for columns, rows in grids
-        if height * columns * TILE / width >= ENOUGH
+        if columns * TILE / width >= max(ENOUGH / height, WORTH * whole)
     ]
     return min([*counts, MOST_BANDS])
 
