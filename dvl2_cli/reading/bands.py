@@ -60,6 +60,8 @@ def split(page: Image.Image, count: int) -> list[Band]:
     photo, they share about 15 % of a band, so that most lines are whole in at least one.
     """
     height = page.height
+    if count == 1:
+        return [Band(0, height, 0)]
     step = height / count
     contrast = _contrast_of_rows(page)
     inked = np.asarray(ink_of(page).any(axis=1))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from dvl2_cli.engine.request import Tiles
 
-# Print of bands is shown at least so many pixels high, and so many times as large as of the whole.
+# Print of bands is shown at least so many pixels high, where tiles allow it, and so many times as
+# large as that of the whole.
 ENOUGH, WORTH = 16.0, 1.25
 # More would be slivers of a picture that is no page.
 MOST_BANDS = 24
@@ -31,7 +32,7 @@ _GUTTER_LINES = 0.6
 
 def small_print_bands(page: Image, tiles: Tiles) -> int:
     """The fewest bands in which ``page`` shows its print large enough; 1 where it has none, all of
-    it is legible on one canvas, or it stands in columns, which bands would cut across.
+    it is legible on one canvas, bands would show it hardly larger, or would cut across columns.
 
     Args:
         page: upright RGB picture of any size.
@@ -46,12 +47,15 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
     whole = max(min(columns * TILE / width, rows * TILE / rows_all) for columns, rows in grids)
     if height * whole >= SMALL or _has_columns(page, height):
         return 1
-    counts = [
-        math.ceil(rows_all * columns / (rows * width))
+    larger = [
+        (columns * TILE / width, math.ceil(rows_all * columns / (rows * width)))
         for columns, rows in grids
-        if columns * TILE / width >= max(ENOUGH / height, WORTH * whole)
+        if columns * TILE / width >= WORTH * whole
     ]
-    return min([*counts, MOST_BANDS])
+    if not larger:
+        return 1
+    enough = min(max(scale for scale, _ in larger), ENOUGH / height)
+    return min(MOST_BANDS, *(count for scale, count in larger if scale >= enough))
 
 
 def _has_columns(page: Image, height: float) -> bool:

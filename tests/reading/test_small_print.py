@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from dvl2_cli.planning.print_size import SMALL, print_height
 from dvl2_cli.reading.bands import split
-from dvl2_cli.reading.small_print import ENOUGH, small_print_bands
+from dvl2_cli.reading.small_print import MOST_BANDS, WORTH, small_print_bands
 
 LETTER_SHAPES = ((0, 10), (3, 10), (3, 13), (0, 10), (3, 10))
 
@@ -70,18 +70,23 @@ def test_columns_are_not_cut_across() -> None:
     assert small_print_bands(printed(1152, 1152, 14, columns=2), None) == 1
 
 
+def test_no_bands_where_the_width_leaves_no_room_to_enlarge() -> None:
+    assert small_print_bands(printed(1152, 1152, 14), 1) == 1
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(300, 2600), st.integers(300, 3600), st.integers(8, 60), st.integers(1, 9))
-def test_bands_show_print_at_least_so_high(width: int, height: int, size: int, tiles: int) -> None:
+def test_bands_show_print_larger(width: int, height: int, size: int, tiles: int) -> None:
     page = printed(width, height, size)
     count = small_print_bands(page, tiles)
-    assert 1 <= count <= 24
-    tall = print_height(page)
-    if 1 < count < 24 and tall is not None:
-        band = height / count
-        scales = [
-            min(384 * columns / width, 384 * rows / band)
-            for columns in range(1, tiles + 1)
-            for rows in range(1, tiles // columns + 1)
-        ]
-        assert tall * max(scales) >= ENOUGH * 0.999
+    assert 1 <= count <= MOST_BANDS
+    if 1 < count < MOST_BANDS:
+        whole, band = (
+            max(
+                min(384 * columns / width, 384 * rows / rows_shown)
+                for columns in range(1, tiles + 1)
+                for rows in range(1, tiles // columns + 1)
+            )
+            for rows_shown in (height, height / count)
+        )
+        assert band >= 0.999 * WORTH * whole
