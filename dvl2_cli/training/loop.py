@@ -92,6 +92,7 @@ class Trainer:
         if stage.average:
             if start == 0:
                 keep_weights(began, wrapped, main=self.main)
+            self.accelerator.wait_for_everyone()
             check_kept(began, stage.name)
         feed = self._feed(stage, start)
         place = Place(self.recipe.name, number, start, total, self.seconds)
@@ -108,7 +109,6 @@ class Trainer:
                 self.setting.progress.show(shown)
             last = step + 1 == stage.steps
             if stage.average and last:
-                self.accelerator.wait_for_everyone()
                 average_with(began, wrapped, stage.average)
             due = total % self.recipe.checkpoint_every == 0 or last
             if self._to_measure(total, due):
