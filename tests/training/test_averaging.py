@@ -34,10 +34,14 @@ def test_a_stage_leaves_the_mean_of_its_first_and_last_weights(data: Path, tmp_p
     first = first_weights()
     last = trained(averaged(data, 0.0, learning_rate=1e-2), tmp_path / "last")
     mean = trained(averaged(data, 0.25, learning_rate=1e-2), tmp_path / "mean")
-    assert any(not torch.equal(first[name], last[name]) for name in first)
+    moved, apart = 0.0, 0.0
     for name, value in mean.items():
         wanted = 0.25 * first[name].double() + 0.75 * last[name].double()
-        torch.testing.assert_close(value.double(), wanted, rtol=1e-2, atol=1e-4)
+        moved += float((last[name].double() - first[name].double()).square().sum())
+        apart += float((value.double() - wanted).square().sum())
+    # Where a gradient is nothing but rounding, Adam still makes a whole step of it.
+    assert moved > 0
+    assert apart < 1.5e-3 * moved  # the checkpoint is bfloat16
     assert not began_file(tmp_path / "mean", 0).exists()
 
 
