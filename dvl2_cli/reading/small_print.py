@@ -42,13 +42,13 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
     height = print_height(page)
     if height is None or most < 1:
         return 1
-    width, rows_all = page.size
+    width, length = page.size
     grids = [grid for grid in GRIDS if grid[0] * grid[1] <= most]
-    whole = max(min(columns * TILE / width, rows * TILE / rows_all) for columns, rows in grids)
+    whole = max(min(columns * TILE / width, rows * TILE / length) for columns, rows in grids)
     if height * whole >= SMALL or _has_columns(page, height):
         return 1
     larger = [
-        (columns * TILE / width, math.ceil(rows_all * columns / (rows * width)))
+        (columns * TILE / width, math.ceil(length * columns / (rows * width)))
         for columns, rows in grids
         if columns * TILE / width >= WORTH * whole
     ]

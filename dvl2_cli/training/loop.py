@@ -8,6 +8,7 @@ run that was killed and resumed, make the same steps up to rounding.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.training.averaging import average_with, began_file, check_kept, keep_weights
+from dvl2_cli.training.averaging import average_with, began_folder, check_kept, keep_weights
 from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.held_out import HeldOut
 from dvl2_cli.training.network import KINDS, Losses, TrainingNetwork, label_counts
@@ -88,7 +89,7 @@ class Trainer:
         if start and saved:
             load_moments(saved[-1], wrapped, bare)
         wrapped.train()
-        began = began_file(self.setting.out, number)
+        began = began_folder(self.setting.out, number)
         if stage.average:
             if start == 0:
                 keep_weights(began, wrapped, main=self.main)
@@ -117,8 +118,8 @@ class Trainer:
                 partial = self.recipe.lora is not None
                 save_state(self.setting.out, wrapped, bare, place, main=self.main, partial=partial)
                 self.setting.on_checkpoint(self.network, place)
-        if self.main:
-            began.unlink(missing_ok=True)
+        if stage.average and self.main:
+            shutil.rmtree(began, ignore_errors=True)
         self.accelerator.free_memory()
         return place
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,7 @@ def save_state(
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file(
-            {k: torch.as_tensor(v).contiguous() for k, v in weights.items()}, temporary / NETWORK
-        )
+        save_weights(weights, temporary / NETWORK)
         save_file(_flat_moments(moments), temporary / MOMENTS)
         (temporary / PLACE).write_text(json.dumps(asdict(place)), encoding="utf-8")
         for part in temporary.iterdir():
@@ -82,6 +80,18 @@ def save_state(
         raise output_error(target, error) from error
     for old in states(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def save_weights(weights: Mapping[str, Any], path: Path) -> None:
+    """Write whole weights to ``path``."""
+    save_file({k: torch.as_tensor(v).contiguous() for k, v in weights.items()}, path)
+
+
+def shared_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """``value`` as ``parameter`` lies: under FSDP every process keeps its share."""
+    if isinstance(parameter, DTensor):
+        return distribute_tensor(value, parameter.device_mesh, parameter.placements)
+    return value
 
 
 def states(folder: Path) -> list[Path]:
@@ -136,9 +146,8 @@ def load_moments(
         parameter = named[name]
         # The step counter of AdamW stays a float on the CPU or beside the parameter.
         value = value.to(parameter.device)
-        if isinstance(parameter, DTensor) and value.shape == parameter.shape:
-            # FSDP: every process keeps its share.
-            value = distribute_tensor(value, parameter.device_mesh, parameter.placements)
+        if value.shape == parameter.shape:
+            value = shared_like(parameter, value)
         owner[parameter].state[parameter][entry] = value
 
 

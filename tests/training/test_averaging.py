@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.training.averaging import began_file
+from dvl2_cli.training.averaging import began_folder
 from dvl2_cli.training.recipe import Recipe
 from dvl2_cli.training.run import train
 from tests.training.conftest import TINY, options, recipe_for
@@ -42,7 +42,7 @@ def test_a_stage_leaves_the_mean_of_its_first_and_last_weights(data: Path, tmp_p
     # Where a gradient is nothing but rounding, Adam still makes a whole step of it.
     assert moved > 0
     assert apart < 1.5e-3 * moved  # the checkpoint is bfloat16
-    assert not began_file(tmp_path / "mean", 0).exists()
+    assert not began_folder(tmp_path / "mean", 0).exists()
 
 
 def test_all_of_the_first_weights_is_nothing_learned(data: Path, tmp_path: Path) -> None:

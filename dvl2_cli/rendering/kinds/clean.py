@@ -28,12 +28,13 @@ _WIDE, _HIGH = (9.0, 60.0), (1.6, 40.0)
 
 def draw_tile(rng: random.Random, split: Split) -> Draft:
     """A tile full of sentences with numbers, dates, prices and addresses among them."""
-    return _print(rng, split, 1, 1)
+    return _print(rng, split, (TILE, TILE))
 
 
 def draw_page(rng: random.Random, split: Split) -> Draft:
     """A page of 2 to 9 tiles in paragraphs of one face and size."""
-    return _print(rng, split, *rng.choice(_GRIDS))
+    columns, rows = rng.choice(_GRIDS)
+    return _print(rng, split, (columns * TILE, rows * TILE))
 
 
 def draw_sheet(rng: random.Random, split: Split) -> Draft:
@@ -46,14 +47,10 @@ def draw_sheet(rng: random.Random, split: Split) -> Draft:
     # One line has room, whatever the face.
     height = max(height, round(size * 1.6) + 4)
     margin = rng.randint(2, max(3, min(24, width // 12, height // 8)))
-    return _filled(rng, split, (width, height), size, margin)
+    return _print(rng, split, (width, height), size, margin)
 
 
-def _print(rng: random.Random, split: Split, columns: int, rows: int) -> Draft:
-    return _filled(rng, split, (columns * TILE, rows * TILE))
-
-
-def _filled(
+def _print(
     rng: random.Random,
     split: Split,
     canvas_size: tuple[int, int],
