@@ -10,6 +10,8 @@ from dvl2_cli.rendering.sample import Split, Turn
 
 SIZES = ((384, 384),) * 5 + ((384, 512), (384, 640), (576, 576), (768, 768), (600, 450))
 
+# Questions for fields in a training sample that is transcribed as well.
+MOST_FIELDS = 5
 
 # Pixels along a side of training pages, half of which have sides of any length.
 _SHORTEST, _LONGEST = 340, 960
@@ -28,9 +30,7 @@ def pick_layout(rng: random.Random, split: Split, kind: str, layouts: tuple[str,
     return rng.choice([name for name in layouts if (name in held_out) == (split == "test")])
 
 
-def field_turns(
-    fields: dict[str, str], rng: random.Random, split: Split, most: int = 5
-) -> list[Turn]:
+def field_turns(fields: dict[str, str], rng: random.Random, split: Split, most: int) -> list[Turn]:
     """A question for every field, or for ``most`` of them in training."""
     turns = [Turn(extract_field(name), value, "field") for name, value in fields.items()]
     rng.shuffle(turns)

@@ -29,13 +29,17 @@ class Glyph:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object that can be boxed; ``box`` as in Glyph. ``place`` is "top left", ... or None."""
+    """An object that can be boxed; ``box`` as in Glyph. ``place`` is "top left", ... or None.
+
+    ``between`` is the catalogue's key of a colour that has no name; ``colour`` then is None.
+    """
 
     name: str
     colour: str | None
     box: Box
     place: str | None = None
     size: str | None = None
+    between: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

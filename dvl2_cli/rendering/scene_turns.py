@@ -15,6 +15,7 @@ from dvl2_cli.rendering.places import in_place
 from dvl2_cli.rendering.sample import Mention, Split, Thing, Turn
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
+_HOW_MANY = 8
 
 
 class SceneTurns:
@@ -78,6 +79,23 @@ class SceneTurns:
             return self._counting(plural(thing.name), [t for t in things if t.name == thing.name])
         asked = f"{thing.colour} {plural(thing.name)}"
         return self._counting(asked, [t for t in things if _look(t) == _look(thing)])
+
+    def counts(self) -> list[Turn]:
+        """How many there are of every name, of every colour and name, in all, and of some that
+        are not there.
+        """
+        things = self.things
+        turns = [self._counting("objects", things)]
+        turns += [
+            self._counting(plural(name), [t for t in things if t.name == name])
+            for name in self.names
+        ]
+        for look in self.looks:
+            alike = [t for t in things if _look(t) == look]
+            if alike[0].colour is not None:
+                turns.append(self._counting(f"{alike[0].colour} {plural(alike[0].name)}", alike))
+        absent = {self._absent() for _ in range(2)}
+        return turns + [self._counting(plural(name), ()) for name in sorted(absent)]
 
     def _counting(self, asked: str, counted: Sequence[Thing]) -> Turn:
         question = self.rng.choice(("How many {} are there?", "How many {} are in this image?"))
@@ -274,6 +292,28 @@ def counting_turns(
     turns = [*counts.values(), *(turn for turn in others if turn is not None)]
     rng.shuffle(turns)
     return tuple(turns)
+
+
+def how_many_turns(
+    canvas: Canvas, background: str, rng: random.Random, split: Split
+) -> tuple[Turn, ...]:
+    """At most eight questions how many; every number that is an answer is one equally often.
+
+    Most questions that can be asked have the answer 1, and it would be learnt to be the best guess.
+    """
+    ask = SceneTurns(canvas, background, rng, split)
+    by_answer: dict[str, list[Turn]] = {}
+    for turn in ask.counts():
+        by_answer.setdefault(turn.answer, []).append(turn)
+    for turns in by_answer.values():
+        rng.shuffle(turns)
+    asked: list[Turn] = []
+    while by_answer and len(asked) < _HOW_MANY:
+        answer = rng.choice(sorted(by_answer))
+        asked.append(by_answer[answer].pop())
+        if not by_answer[answer]:
+            del by_answer[answer]
+    return tuple(asked)
 
 
 def some_turns(

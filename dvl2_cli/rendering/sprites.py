@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dvl2_cli.rendering.canvas import Colour
-from dvl2_cli.rendering.catalogue import TINTS, Emoji
+from dvl2_cli.rendering.catalogue import BETWEEN_TINTS, TINTS, Emoji
 from dvl2_cli.rendering.fonts import emoji_path
 
 _EMOJI_SIZE = 109  # the only size of the colour bitmaps in the font
@@ -34,7 +34,7 @@ def emoji_sprite(emoji: Emoji, tint: str | None) -> Image.Image:
 
 
 def _tinted(image: Image.Image, tint: str) -> Image.Image:
-    hue, saturation = TINTS[tint]
+    hue, saturation = (TINTS | BETWEEN_TINTS)[tint]
     alpha = image.getchannel("A")
     pixels = np.array(image.convert("RGB").convert("HSV"))
     coloured = pixels[..., 1] > 60  # greys, whites and blacks (tyres, pages) keep their look

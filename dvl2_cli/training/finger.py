@@ -269,7 +269,8 @@ def _targets(batch: MicroBatch, pointers: Tensor, spoken: Tensor, twins: Tensor)
     # Fillers point at the first place, and are not counted.
     filler = (places < 0)[..., None]
     visible, wanted = visible | filler, torch.where(filler, columns == 0, wanted)
-    share = (places >= 0).sum() / (pointers >= 0).sum().clamp(min=1)
+    # Nothing points at all where only counts are asked for.
+    share = (places >= 0).sum().clamp(min=1) / (pointers >= 0).sum().clamp(min=1)
     listed, unlisted = _listed(wanted)
     return _Targets(
         places, _shut(visible)[:, None], wanted[:, None], listed[:, None], unlisted[:, None], share

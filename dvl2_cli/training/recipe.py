@@ -33,8 +33,9 @@ class Stage:
     ``tokens`` bounds a micro-batch (text and image tokens, padding included) and ``tiles``
     the pictures' tiles; ``micro_batches`` of them, over all processes, make a step.
     ``noise`` is the share 0..1 of a transcript's tokens that the decoder is shown wrong, so
-    that it learns to go on after a mistake of its own. ``branches`` is the share 0..1 of
-    rendered pictures whose turns are conversations of their own, each blind to the others.
+    that it learns to go on after a mistake of its own, and ``misled`` that of the colours in what
+    is told of scenes, so that it does not guess names from colours. ``branches`` is the share 0..1
+    of rendered pictures whose turns are conversations of their own, each blind to the others.
     ``zoomed`` is the share 0..1 of micro-batches whose pictures are shown as ``--zoom auto``
     shows them (see ``planning.print_size``). ``average`` is the share 0..1 of the weights that the
     stage began with in those that it leaves (see ``averaging``).
@@ -67,6 +68,7 @@ class Stage:
     balance_loss: float = 0.001
     bias_rate: float = 0.001
     noise: float = 0.0
+    misled: float = 0.0
     branches: float = 0.0
     zoomed: float = 0.0
     average: float = 0.0
@@ -125,6 +127,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
             or stage.tally_loss
             or stage.tower != "full"
             or stage.noise
+            or stage.misled
             or stage.branches
             or stage.zoomed
         ):
@@ -170,7 +173,7 @@ def check_stage(stage: Stage, where: str) -> None:
         raise UsageError(f"{where}: noise must be at least 0 and below 1")
     if (stage.cell_loss or stage.pointer_loss) and not stage.language_loss:
         raise UsageError(f"{where}: cell_loss and pointer_loss go with language_loss")
-    for key in ("branches", "zoomed", "average"):
+    for key in ("misled", "branches", "zoomed", "average"):
         if not 0 <= getattr(stage, key) <= 1:
             raise UsageError(f"{where}: {key} must be at least 0 and at most 1")
     if any(share < 0 for share in stage.mix.values()) or (

@@ -26,6 +26,7 @@ from dvl2_cli.training.batch import MicroBatch, PlacedImage
 from dvl2_cli.training.encode import EncodedSample, collate, encode_branches, encode_sample
 from dvl2_cli.training.glyphs import BINS, CELLS, THUMBNAIL_TOKENS, Labels, glyph_labels
 from dvl2_cli.training.mentions import mentions
+from dvl2_cli.training.misled import misled
 from dvl2_cli.training.objects import NO_OBJECT, SeenObject, object_at, seen_objects
 from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token_place
 from dvl2_cli.training.recipe import Stage
@@ -33,7 +34,7 @@ from dvl2_cli.training.tallies import Tally, tallies
 from dvl2_cli.training.things import FIELDS, shown_things
 
 # Kinds that hold print, and so have a label for every bin of every tile.
-NOT_DENSE = frozenset({"chat", "crowd", "scene", "tally", "example"})
+NOT_DENSE = frozenset({"chat", "crowd", "scene", "tally", "count", "example"})
 MOST_SAMPLES = 192
 # A row is filled to this share at least, if so many pictures have one that does.
 ALIKE, TRIES = 0.75, 4
@@ -124,6 +125,8 @@ class RenderedBatches(Dataset[MicroBatch]):
             full = longest * (len(samples) + 1) > self.stage.tokens or tiles > self.stage.tiles
             if samples and full:
                 break
+            if self.stage.misled and sample.things:
+                encoded = replace(encoded, ids=self._misled(encoded, sample, rng))
             if self.stage.pointer_loss or self.stage.cell_loss:
                 encoded = self._with_pointers(encoded, sample)
             if self.stage.noise and sample.glyphs:
@@ -214,6 +217,20 @@ class RenderedBatches(Dataset[MicroBatch]):
                 if NOWHERE not in known:
                     token = start + self._spans(turn.answer).index(char)
                     yield Tally(token - 1, tuple(before + place for place in known))
+
+    def _misled(self, encoded: EncodedSample, sample: Sample, rng: random.Random) -> list[int]:
+        """``ids`` in which colours that answers tell are others, or other letters."""
+        ids = list(encoded.ids)
+        tokenizer = self.processor.tokenizer
+        starts = answer_starts(encoded.labels)
+        for turn, start in zip(sample.turns, starts, strict=True):
+            wrong = misled(turn, self.stage.misled, rng)
+            if wrong == turn.answer:
+                continue
+            tokens = tokenizer(wrong.strip(), add_special_tokens=False)["input_ids"]
+            if len(tokens) == len(self._spans(turn.answer)):
+                ids[start : start + len(tokens)] = tokens
+        return ids
 
     def _picture_end(self, encoded: EncodedSample) -> int:
         ids = encoded.ids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_training_scenes_hold_nothing_held_out_and_test_scenes_do() -> None:
     assert seen >= 55
 
 
-@pytest.mark.parametrize("kind", ["scene", "tally"])
+@pytest.mark.parametrize("kind", ["scene", "tally", "count"])
 def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
     held_out = [f"{colour} {name}" for colour, name in HELD_OUT_SHAPES | HELD_OUT_TINTS]
     for seed in range(80):
@@ -118,6 +119,31 @@ def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
             f"{turn.question} {turn.answer}" for turn in render(kind, seed, "train").turns
         )
         assert not [look for look in held_out if look in told]
+
+
+def test_colours_between_those_that_have_names_are_never_told() -> None:
+    things = [thing for seed in range(60) for thing in render("scene", seed, "train").things]
+    between = [thing for thing in things if thing.between is not None]
+    assert between
+    assert all(thing.colour is None for thing in between)
+    tested = [thing for seed in range(60) for thing in render("scene", seed, "test").things]
+    assert not [thing for thing in tested if thing.between is not None]
+
+
+def test_counts_ask_for_every_number_about_equally_often() -> None:
+    answers = Counter(
+        turn.answer for seed in range(80) for turn in render("count", seed, "train").turns
+    )
+    assert set("0123") <= set(answers)
+    # Of all that could be asked two thirds count a single thing.
+    assert answers["1"] < 0.45 * answers.total()
+
+
+def test_fields_ask_for_all_that_a_document_names_and_no_transcript() -> None:
+    tasks = [turn.task for seed in range(20) for turn in render("fields", seed, "train").turns]
+    assert set(tasks) == {"field"}
+    # An invoice names six at least; where it is transcribed too, five are asked for.
+    assert len(tasks) > 20 * 5
 
 
 def test_training_invoices_stand_in_every_layout_but_the_one_held_out() -> None:

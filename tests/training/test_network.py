@@ -22,7 +22,7 @@ STAGE = Stage(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["chat", "primer", "scene"])
+@pytest.mark.parametrize("kind", ["chat", "primer", "scene", "count"])
 def test_every_weight_gets_a_gradient_whatever_the_batch_holds(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,6 +38,7 @@ def test_every_weight_gets_a_gradient_whatever_the_batch_holds(
     network.train()
     batch = RenderedBatches(stage, 1, processor)[0]
     losses = network(batch, stage)
+    assert all(torch.isfinite(part) for part in losses.sums.values())
     sums = Sums(stage, 0, dict(zip(KINDS, label_counts(batch, stage), strict=True)))
     sums.scaled(losses).backward()
     assert not [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.rendering import people
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.layouts import field_turns, pick_layout, random_size
+from dvl2_cli.rendering.layouts import MOST_FIELDS, field_turns, pick_layout, random_size
 from dvl2_cli.rendering.sample import Split, Turn
 from dvl2_cli.rendering.sheet import Cell, Sheet
 from dvl2_cli.rendering.text import date, email, number, phone, price
@@ -39,7 +39,7 @@ _VALUES: dict[str, Callable[[random.Random, Split], str]] = {
 }
 
 
-def draw(rng: random.Random, split: Split) -> Draft:
+def draw(rng: random.Random, split: Split, most: int = MOST_FIELDS) -> Draft:
     """Four to nine fields, in the order of a real form or not."""
     layout = pick_layout(rng, split, "form", LAYOUTS)
     names = rng.sample(list(_VALUES), rng.randint(4, 8))
@@ -52,7 +52,7 @@ def draw(rng: random.Random, split: Split) -> Draft:
         _two_columns(sheet, fields)
     else:
         _one_column(sheet, fields, layout)
-    turns = [Turn(PRESETS["ocr"], sheet.canvas.text, "ocr"), *field_turns(fields, rng, split)]
+    turns = [Turn(PRESETS["ocr"], sheet.canvas.text, "ocr"), *field_turns(fields, rng, split, most)]
     return Draft(sheet.canvas, tuple(turns), sheet.paper, random_wear(rng, 0.3))
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.rendering import people
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.layouts import field_turns, pick_layout, random_size
+from dvl2_cli.rendering.layouts import MOST_FIELDS, field_turns, pick_layout, random_size
 from dvl2_cli.rendering.sample import Split, Turn
 from dvl2_cli.rendering.sheet import Cell, Sheet
 from dvl2_cli.rendering.text import date
@@ -56,7 +56,7 @@ _LABELS = {
 _CURRENCIES = ("${}", "€{}", "£{}", "{} EUR", "{} USD", "{}")
 
 
-def draw(rng: random.Random, split: Split) -> Draft:
+def draw(rng: random.Random, split: Split, most: int = MOST_FIELDS) -> Draft:
     """An invoice whose total is the sum of its items and the tax."""
     layout = LAYOUTS[pick_layout(rng, split, "invoice", tuple(LAYOUTS))]
     sheet = Sheet(rng, split, random_size(rng, split), lines=20)
@@ -65,7 +65,7 @@ def draw(rng: random.Random, split: Split) -> Draft:
     _meta(sheet, layout, fields)
     _items(sheet, fields)
     turns = [Turn(PRESETS["ocr"], sheet.canvas.text, "ocr")]
-    turns += field_turns(fields, rng, split)
+    turns += field_turns(fields, rng, split, most)
     return Draft(sheet.canvas, tuple(turns), sheet.paper, random_wear(rng, 0.3))
 
 

@@ -7,7 +7,7 @@ import random
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.rendering import people
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.layouts import field_turns, pick_layout
+from dvl2_cli.rendering.layouts import MOST_FIELDS, field_turns, pick_layout
 from dvl2_cli.rendering.sample import Split, Turn
 from dvl2_cli.rendering.sheet import Cell, Sheet
 from dvl2_cli.rendering.text import clock, date
@@ -17,7 +17,7 @@ LAYOUTS = ("plain", "dashed", "starred", "boxed")
 _SIZES = ((384, 384), (384, 384), (384, 600), (384, 768))
 
 
-def draw(rng: random.Random, split: Split) -> Draft:
+def draw(rng: random.Random, split: Split, most: int = MOST_FIELDS) -> Draft:
     """A narrow receipt, mostly in a monospaced face."""
     layout = pick_layout(rng, split, "receipt", LAYOUTS)
     genres = ("mono",) if rng.random() < 0.6 else ("sans", "mono")
@@ -38,7 +38,7 @@ def draw(rng: random.Random, split: Split) -> Draft:
     total = _items(sheet)
     _divide(sheet, layout)
     _payment(sheet, total, fields)
-    turns = [Turn(PRESETS["ocr"], sheet.canvas.text, "ocr"), *field_turns(fields, rng, split)]
+    turns = [Turn(PRESETS["ocr"], sheet.canvas.text, "ocr"), *field_turns(fields, rng, split, most)]
     return Draft(sheet.canvas, tuple(turns), sheet.paper, random_wear(rng, 0.4))
 
 

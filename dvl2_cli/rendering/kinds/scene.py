@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from dvl2_cli.rendering.backgrounds import Background, random_background
 from dvl2_cli.rendering.canvas import Canvas, Colour
-from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, TINTS, Emoji
+from dvl2_cli.rendering.catalogue import BETWEEN, COLOURS, EMOJI, SHAPES, TINTS, Emoji
 from dvl2_cli.rendering.draft import Draft
 from dvl2_cli.rendering.held_out import (
     HELD_OUT_SHAPES,
@@ -26,21 +26,27 @@ from dvl2_cli.rendering.wear import random_wear
 
 _SIZES = {"small": (0.13, 0.17), "medium": (0.2, 0.26), "large": (0.33, 0.42)}
 _CANVASES = ((384, 384),) * 6 + ((512, 384), (384, 512), (768, 512), (640, 640))
+# Of the objects that come in any colour so many have one without a name, in training.
+_BETWEEN_SHARE = 0.15
 _BY_NAME = {emoji.name: emoji for emoji in EMOJI}
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """What is to be drawn: an emoji in a tint, or a shape in a colour."""
+    """What is to be drawn: an emoji in a tint, or a shape in a colour.
+
+    ``between`` is a colour without a name, and ``colour`` then None.
+    """
 
     name: str
     colour: str | None
     emoji: Emoji | None
+    between: str | None = None
 
     @classmethod
     def of(cls, thing: Thing) -> Object:
         """The object that was drawn as ``thing``."""
-        return cls(thing.name, thing.colour, _BY_NAME.get(thing.name))
+        return cls(thing.name, thing.colour, _BY_NAME.get(thing.name), thing.between)
 
 
 def draw(rng: random.Random, split: Split) -> Draft:
@@ -87,14 +93,24 @@ def random_objects(
     while len(chosen) < count:
         # Repeats make counting, and "find all", worth asking.
         repeats = chosen and rng.random() < again
-        candidate = rng.choice(chosen) if repeats else _random_object(rng)
+        candidate = rng.choice(chosen) if repeats else _random_object(rng, split)
         if split == "test" or _allowed(candidate, chosen):
             chosen.append(candidate)
     rng.shuffle(chosen)
     return chosen
 
 
-def _random_object(rng: random.Random) -> Object:
+def _random_object(rng: random.Random, split: Split) -> Object:
+    chosen = _named_object(rng)
+    # Shapes that never come in red are still red-like now and then: what a thing is must not be
+    # told by its colour.
+    tinted = chosen.emoji is None or chosen.emoji.tintable
+    if split == "train" and tinted and rng.random() < _BETWEEN_SHARE:
+        return replace(chosen, colour=None, between=rng.choice(list(BETWEEN)))
+    return chosen
+
+
+def _named_object(rng: random.Random) -> Object:
     if rng.random() < 0.4:
         return Object(rng.choice(SHAPES), rng.choice(list(COLOURS)), None)
     emoji = rng.choice(EMOJI)
@@ -132,7 +148,7 @@ def _shows(thing: Object, ground: Colour) -> bool:
     """Whether a shape stands out from the background; emoji have outlines and always do."""
     if thing.emoji is not None:
         return True
-    colour = COLOURS[str(thing.colour)]
+    colour = _paint(thing)
     return sum(abs(a - b) for a, b in zip(colour, ground, strict=True)) >= 150
 
 
@@ -167,7 +183,7 @@ def _add(
         if place is None and attempt < 40 and not crowded:
             continue
         canvas.image.paste(sprite, (left, top), sprite)
-        canvas.things.append(Thing(thing.name, thing.colour, box, place, size_name))
+        canvas.things.append(Thing(thing.name, thing.colour, box, place, size_name, thing.between))
         return
 
 
@@ -189,9 +205,11 @@ def _hidden(box: Box, other: Box) -> float:
 
 def _sprite(thing: Object, side: int, rng: random.Random) -> Image.Image:
     if thing.emoji is not None:
-        tint = thing.colour if thing.emoji.tintable else None
+        tint = (thing.between or thing.colour) if thing.emoji.tintable else None
         return fitted(emoji_sprite(thing.emoji, tint), side, rng)
-    red, green, blue = (
-        min(255, max(0, part + rng.randint(-12, 12))) for part in COLOURS[str(thing.colour)]
-    )
+    red, green, blue = (min(255, max(0, part + rng.randint(-12, 12))) for part in _paint(thing))
     return shape_sprite(thing.name, (red, green, blue), side, rng)
+
+
+def _paint(shape: Object) -> Colour:
+    return BETWEEN[shape.between] if shape.between else COLOURS[str(shape.colour)]
