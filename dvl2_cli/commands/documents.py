@@ -34,7 +34,7 @@ class Documents:
         self._names = UniqueNames()
         self._open: contextlib.ExitStack | None = None
         self._stream: IO[Any] | None = None
-        self._streamed = False
+        self._streamed = ""
         if folder is not None:
             make_folder(folder)
 
@@ -61,7 +61,7 @@ class Documents:
 
     def stream_to(self, found: Picture | Unreadable) -> Callable[[str], None] | None:
         """Where text may be shown as it comes: plain text on a terminal."""
-        self._streamed = False
+        self._streamed = ""
         if not self._on_terminal:
             return None
         if type(self._writer) is not TextWriter or isinstance(found, Unreadable):
@@ -72,7 +72,7 @@ class Documents:
         def show(text: str) -> None:
             if follows and not self._streamed:
                 self._run.output.text("\n")
-            self._streamed = True
+            self._streamed += text
             self._run.output.text(text)
 
         return show
@@ -87,11 +87,17 @@ class Documents:
             self._start_document(path, result)
         if self._streamed:
             self._run.output.end_line()
-        if not (self._streamed and result.quality.retries == 0):
+        if not self._is_shown(result):
             page = self._writer.page(result, self._index)
             # A form feed would move the cursor of a terminal.
             self._write(page.replace("\f", "\n", 1) if self._on_terminal else page)
         self._index += 1
+
+    def _is_shown(self, result: OcrResult) -> bool:
+        """Whether the text that streamed is the page's, and not that of a reading given up."""
+        if result.quality.retries == 0:
+            return bool(self._streamed)
+        return self._streamed.strip() == result.text.strip() != ""
 
     def _start_document(self, path: str, result: OcrResult) -> None:
         self._path, self._index = path, 0

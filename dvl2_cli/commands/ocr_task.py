@@ -31,7 +31,7 @@ from dvl2_cli.reading.evidence import unsupported, value_of
 from dvl2_cli.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
 from dvl2_cli.reading.markdown import blocks_of, tables_of, to_text
 from dvl2_cli.reading.page import OnText, PageReader, PageText
-from dvl2_cli.reading.small_print import small_print_bands
+from dvl2_cli.reading.views import Enlarged
 from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Block
@@ -162,16 +162,18 @@ class OcrTask:
             return OcrResult.failure(error, source, run.model)
 
     def _reader(self, run: Run) -> PageReader:
-        def ask(image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
+        def ask(
+            image: Image,
+            sampling: Sampling | None,
+            on_text: OnText | None,
+            zoom: float | None = None,
+        ) -> Finished:
             request = run.request(self._question(), [image], sampling=sampling)
+            request = request if zoom is None else dataclasses.replace(request, zoom=zoom)
             return self._answers.ask(request, on_text)
 
-        def legible_in(page: Image) -> int:
-            count = small_print_bands(page, run.tiles)
-            # The model is only opened to be asked where it matters.
-            return count if count > 1 and run.enlarges else 1
-
-        return PageReader(ask, run.sampling, run.console.note, legible_in)
+        views = Enlarged(run.tiles, lambda: run.enlarges)
+        return PageReader(ask, run.sampling, run.console.note, views)
 
     def _complete(self, run: Run, picture: Picture, read: PageText) -> OcrResult:
         """The result of a page whose text was read: blocks, boxes, tables, fields."""

@@ -16,7 +16,7 @@ from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import Answered, score
 from dvl2_cli.prompts import with_images
 from dvl2_cli.reading.page import OnText, PageReader, PageText
-from dvl2_cli.reading.small_print import small_print_bands
+from dvl2_cli.reading.views import Enlarged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,16 +73,25 @@ def run(
 def _read(engine: Engine, request: Request, cancel: threading.Event | None) -> PageText:
     (question,) = request.messages
 
-    def ask(image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
-        message = replace(question, images=(image,))
-        sampling = sampling or request.sampling
-        return answer_of(engine, replace(request, messages=(message,), sampling=sampling), cancel)
+    def ask(
+        image: Image,
+        sampling: Sampling | None,
+        on_text: OnText | None,
+        zoom: float | None = None,
+    ) -> Finished:
+        asked = replace(
+            request,
+            messages=(replace(question, images=(image,)),),
+            sampling=sampling or request.sampling,
+            zoom=request.zoom if zoom is None else zoom,
+        )
+        return answer_of(engine, asked, cancel)
 
-    def legible_in(page: Image) -> int:
-        enlarges = request.zoom == "auto" or (request.zoom is None and engine.info.enlarges)
-        return small_print_bands(page, request.tiles) if enlarges else 1
+    def enlarges() -> bool:
+        return request.zoom == "auto" or (request.zoom is None and engine.info.enlarges)
 
-    reader = PageReader(ask, request.sampling, lambda _: None, legible_in)
+    views = Enlarged(request.tiles, enlarges)
+    reader = PageReader(ask, request.sampling, lambda _: None, views)
     return reader.read(question.images[0])
 
 

@@ -1,5 +1,5 @@
-"""Reading one page: in bands if it is long or its print small, again if the answer loops or is
-cut off.
+"""Reading one page: in bands if it is long or its print small, again if the answer loops, is cut
+off or doubtful.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dvl2_cli.engine.request import Sampling
 from dvl2_cli.reading.bands import Band, can_split, is_long, split, strip_count
 from dvl2_cli.reading.loops import cut_loop
 from dvl2_cli.reading.merge import merge_bands
+from dvl2_cli.reading.views import AsItIs, Views
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Quality
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEEPEST_SPLIT = 2
+# A second reading has at least this share of the first one's characters.
+_WHOLE = 0.9
 _RANK: dict[FinishReason, int] = {"stop": 0, "length": 1, "loop": 2, "cancelled": 3}
 
 OnText = Callable[[str], None]
@@ -29,8 +32,14 @@ OnText = Callable[[str], None]
 class Ask(Protocol):
     """Puts the page's question to the model."""
 
-    def __call__(self, image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
-        """The answer about ``image``, with ``sampling`` in place of the usual one."""
+    def __call__(
+        self,
+        image: Image,
+        sampling: Sampling | None,
+        on_text: OnText | None,
+        zoom: float | None = None,
+    ) -> Finished:
+        """The answer about ``image``, with ``sampling`` and ``zoom`` in place of the usual ones."""
 
 
 @dataclass(slots=True)
@@ -45,22 +54,17 @@ class PageText:
     answers: list[Finished] = field(default_factory=list)
 
 
-def _one(_: Image) -> int:
-    return 1
-
-
 @dataclass(slots=True)
 class PageReader:
     """Reads pages with one question.
 
-    ``again`` is told when streamed text is not final; ``legible_in`` says in how many bands at
-    least a page's print is shown large enough.
+    ``again`` is told when streamed text is not final; ``views`` knows how pages are shown.
     """
 
     ask: Ask
     sampling: Sampling
     again: Callable[[str], None]
-    legible_in: Callable[[Image], int] = _one
+    views: Views = field(default_factory=AsItIs)
 
     def read(self, page: Image, on_text: OnText | None = None) -> PageText:
         """The text of ``page``; ``on_text`` sees it as it comes, where it comes in order."""
@@ -72,7 +76,7 @@ class PageReader:
     def bands(self, page: Image) -> list[Band]:
         """What ``page`` is read in at first."""
         count = strip_count(page.size) if is_long(page.size) else 1
-        return split(page, max(count, self.legible_in(page)))
+        return split(page, max(count, self.views.bands(page)))
 
     def _whole(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
         """``image`` in one piece; retried, then split, if the answer cannot be used."""
@@ -84,12 +88,27 @@ class PageReader:
             self.again("the answer ran into a repetition: reading again with other settings")
             retried = _page_text(self.ask(image, sampling, None))
             result = _with_retry(result, retried)
+        if not result.quality.retries:
+            result = self._surer(image, result)
         unfinished = result.finish_reason in ("loop", "length")
         if unfinished and depth < _DEEPEST_SPLIT and can_split(image.height, 2):
             self.again("the page does not fit one answer: reading it in bands")
             pieces = self._in_bands(image, split(image, 2), None, depth + 1)
             return _after(result, pieces)
         return result
+
+    def _surer(self, image: Image, first: PageText) -> PageText:
+        """``first``, or what is read of ``image`` shown larger if ``first`` is doubtful and that
+        less so.
+        """
+        zoom = self.views.closer(image) if _is_doubtful(first) else None
+        if zoom is None:
+            return first
+        self.again("the text is doubtful: reading again, enlarged")
+        second = _page_text(self.ask(image, None, None, zoom))
+        kept = second if _is_surer(second, first) else first
+        quality = dataclasses.replace(kept.quality, retries=1)
+        return dataclasses.replace(kept, quality=quality, usage=_sum([first.usage, second.usage]))
 
     def _other_settings(self) -> list[Sampling]:
         """What to try on a loop: first a penalty, then also chance, repeatably."""
@@ -148,6 +167,25 @@ def _page_text(answer: Finished) -> PageText:
         ),
         answers=[answer],
     )
+
+
+def _is_doubtful(read: PageText) -> bool:
+    """Whether the answer is finished, and one of those that the checkpoint mostly gets wrong."""
+    confidence = read.answers[0].confidence
+    probability, threshold = confidence.mean_probability, confidence.probability_threshold
+    return (
+        read.finish_reason == "stop"
+        and probability is not None
+        and threshold is not None
+        and probability < threshold
+    )
+
+
+def _is_surer(second: PageText, first: PageText) -> bool:
+    """Whether to believe the second reading: one that leaves text out can be sure of the rest."""
+    probabilities = [read.answers[0].confidence.mean_probability or 0.0 for read in (second, first)]
+    whole = len(second.text) >= _WHOLE * len(first.text)
+    return second.finish_reason == "stop" and whole and probabilities[0] > probabilities[1]
 
 
 def _with_retry(first: PageText, second: PageText) -> PageText:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dvl2_cli.planning.print_size import SMALL, ink_of, print_height
-from dvl2_cli.planning.tile_budget import GRIDS, MOST_TILES, TILE
+from dvl2_cli.planning.tile_budget import GRIDS, TILE, most_tiles
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,7 +38,7 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
         page: upright RGB picture of any size.
         tiles: cap on the local tiles of a picture, as in ``Request``.
     """
-    most = tiles if isinstance(tiles, int) else MOST_TILES
+    most = most_tiles(tiles)
     height = print_height(page)
     if height is None or most < 1:
         return 1

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import pytest
 from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
@@ -11,8 +13,28 @@ from dvl2_cli.reading.page import OnText, PageReader
 Answer = Callable[[Image.Image, Sampling | None], tuple[str, FinishReason]]
 
 
+@dataclass
+class Shown:
+    """Pages in so many bands, and so many times as large the second time."""
+
+    in_bands: int = 1
+    zoom: float | None = None
+
+    def bands(self, page: Image.Image) -> int:
+        return self.in_bands
+
+    def closer(self, page: Image.Image) -> float | None:
+        return self.zoom
+
+
 def reader(answer: Answer, told: list[str] | None = None) -> PageReader:
-    def ask(image: Image.Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
+    def ask(
+        image: Image.Image,
+        sampling: Sampling | None,
+        on_text: OnText | None,
+        zoom: float | None = None,
+    ) -> Finished:
+        assert zoom is None
         text, reason = answer(image, sampling)
         if on_text is not None:
             on_text(text)
@@ -108,8 +130,57 @@ def test_small_print_is_read_in_bands_and_shown_as_it_comes() -> None:
         return f"line {len(sizes)}", "stop"
 
     asking = reader(answer)
-    asking.legible_in = lambda _: 2
+    asking.views = Shown(in_bands=2)
     read = asking.read(page, shown.append)
     assert sizes == [(400, 200), (400, 200)]
     assert read.text == "line 1\nline 2" == "".join(shown)
     assert (read.quality.bands, read.quality.retries) == (2, 0)
+
+
+def unsure_reader(
+    readings: dict[float | None, tuple[str, float]], views: Shown, threshold: float | None = 0.9
+) -> PageReader:
+    """Reads at each zoom what ``readings`` has: a text and how sure it is."""
+
+    def ask(
+        image: Image.Image,
+        sampling: Sampling | None,
+        on_text: OnText | None,
+        zoom: float | None = None,
+    ) -> Finished:
+        text, probability = readings[zoom]
+        confidence = Confidence(probability, probability_threshold=threshold)
+        return Finished(text, text, "stop", Usage(10, 5, 3, 0.1, 0.2), confidence)
+
+    return PageReader(ask, Sampling(), lambda _: None, views=views)
+
+
+PAGE = Image.new("RGB", (384, 384), "white")
+
+
+@pytest.mark.parametrize(
+    ("second", "kept"),
+    [
+        (("Total 9.90", 0.95), "Total 9.90"),
+        (("Total 9.90", 0.6), "Tofal 9.9O"),
+        # Sure of what it has, but that is not all.
+        (("Total", 0.99), "Tofal 9.9O"),
+    ],
+)
+def test_a_doubtful_page_is_read_again_and_the_surer_text_kept(
+    second: tuple[str, float], kept: str
+) -> None:
+    read = unsure_reader({None: ("Tofal 9.9O", 0.7), 2.0: second}, Shown(zoom=2.0)).read(PAGE)
+    assert read.text == kept
+    assert read.quality.retries == 1
+    assert read.usage.prompt_tokens == 20
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "zoom"), [(0.95, 0.9, 2.0), (0.7, None, 2.0), (0.7, 0.9, None)]
+)
+def test_a_page_is_read_once_if_sure_or_never_measured_or_as_large_as_can_be(
+    probability: float, threshold: float | None, zoom: float | None
+) -> None:
+    read = unsure_reader({None: ("Total", probability)}, Shown(zoom=zoom), threshold).read(PAGE)
+    assert (read.text, read.quality.retries) == ("Total", 0)

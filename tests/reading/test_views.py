@@ -1,0 +1,40 @@
+"""How much larger a page is shown the second time."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from deepseek_vl_v2.tiling import tile_grid
+from dvl2_cli.planning.print_size import print_zoom
+from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
+from dvl2_cli.reading.views import AsItIs, Enlarged
+
+
+def tiles(page: Image.Image, zoom: float, cap: int | None) -> int:
+    return tile_grid(page.size, CANVASES, TILE, most_tiles=most_tiles(cap), zoom=zoom).count
+
+
+@pytest.mark.parametrize("cap", [None, 4, 9])
+@pytest.mark.parametrize("size", [(384, 384), (300, 500), (768, 384), (768, 768), (900, 700)])
+def test_closer_takes_more_tiles(size: tuple[int, int], cap: int | None) -> None:
+    page = Image.new("RGB", size, "white")
+    zoom = Enlarged(cap, lambda: True).closer(page)
+    now = tiles(page, print_zoom(page), cap)
+    if zoom is None:
+        assert now > 2
+        return
+    assert now < tiles(page, zoom, cap) <= 1 + most_tiles(cap)
+
+
+def test_one_tile_can_always_be_shown_larger_but_not_where_it_is_forbidden() -> None:
+    page = Image.new("RGB", (384, 384), "white")
+    assert Enlarged(None, lambda: True).closer(page) is not None
+    assert Enlarged(None, lambda: False).closer(page) is None
+    assert Enlarged(1, lambda: True).closer(page) is None
+    assert Enlarged(0, lambda: True).closer(page) is None
+    assert AsItIs().closer(page) is None
+
+
+def test_the_largest_grid_cannot_be_exceeded() -> None:
+    assert Enlarged(None, lambda: True).closer(Image.new("RGB", (1152, 1152), "white")) is None
