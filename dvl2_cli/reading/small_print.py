@@ -45,7 +45,7 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
     width, length = page.size
     grids = [grid for grid in GRIDS if grid[0] * grid[1] <= most]
     whole = max(min(columns * TILE / width, rows * TILE / length) for columns, rows in grids)
-    if height * whole >= SMALL or _has_columns(page, height):
+    if height * whole >= SMALL or has_columns(page, height):
         return 1
     larger = [
         (columns * TILE / width, math.ceil(length * columns / (rows * width)))
@@ -58,7 +58,7 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
     return min(MOST_BANDS, *(count for scale, count in larger if scale >= enough))
 
 
-def _has_columns(page: Image, height: float) -> bool:
+def has_columns(page: Image, height: float) -> bool:
     """Whether in most lines there is print on both sides of one empty upright stripe."""
     ink = _ink_of_lines(page, height)
     wide = max(2, round(height))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dvl2_cli.reading.small_print import small_print_bands
+from dvl2_cli.planning.print_size import print_height
+from dvl2_cli.reading.bands import can_split
+from dvl2_cli.reading.small_print import has_columns, small_print_bands
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,6 +28,9 @@ class Views(Protocol):
     def closer(self, page: Image) -> float | None:
         """The zoom that shows ``page`` on more tiles than the usual one; None where none does."""
 
+    def divides(self, page: Image) -> bool:
+        """Whether ``page`` may be cut between its lines to be read a second time."""
+
 
 @dataclass(frozen=True, slots=True)
 class AsItIs:
@@ -38,6 +43,10 @@ class AsItIs:
     def closer(self, page: Image) -> float | None:
         """None."""
         return None
+
+    def divides(self, page: Image) -> bool:
+        """No."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +79,10 @@ class Enlarged:
 
         now = tiles_at(usual)
         return next((usual * step for step in _STEPS if tiles_at(usual * step) > now), None)
+
+    def divides(self, page: Image) -> bool:
+        """Print that does not stand in columns."""
+        height = print_height(page)
+        if height is None or not can_split(page.height, 2) or has_columns(page, height):
+            return False
+        return self.enlarges()

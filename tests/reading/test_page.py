@@ -19,12 +19,16 @@ class Shown:
 
     in_bands: int = 1
     zoom: float | None = None
+    halves: bool = False
 
     def bands(self, page: Image.Image) -> int:
         return self.in_bands
 
     def closer(self, page: Image.Image) -> float | None:
         return self.zoom
+
+    def divides(self, page: Image.Image) -> bool:
+        return self.halves
 
 
 def reader(answer: Answer, told: list[str] | None = None) -> PageReader:
@@ -163,6 +167,8 @@ PAGE = Image.new("RGB", (384, 384), "white")
     [
         (("Total 9.90", 0.95), "Total 9.90"),
         (("Total 9.90", 0.6), "Tofal 9.9O"),
+        # Hardly surer.
+        (("Total 9.90", 0.75), "Tofal 9.9O"),
         # Sure of what it has, but that is not all.
         (("Total", 0.99), "Tofal 9.9O"),
     ],
@@ -176,8 +182,31 @@ def test_a_doubtful_page_is_read_again_and_the_surer_text_kept(
     assert read.usage.prompt_tokens == 20
 
 
+def test_what_enlarging_leaves_doubtful_is_read_in_two_bands() -> None:
+    sizes: list[tuple[int, int]] = []
+
+    def ask(
+        image: Image.Image,
+        sampling: Sampling | None,
+        on_text: OnText | None,
+        zoom: float | None = None,
+    ) -> Finished:
+        sizes.append(image.size)
+        whole = image.height == PAGE.height
+        halves = ["Total 9.90", "Change 0.10"]
+        text = "Tofal 9.9O Change 0.l0" if whole else halves[len(sizes) - 3]
+        confidence = Confidence(0.7 if whole else 0.99, probability_threshold=0.9)
+        return Finished(text, text, "stop", Usage(10, 5, 3, 0.1, 0.2), confidence)
+
+    asking = PageReader(ask, Sampling(), lambda _: None, views=Shown(zoom=2.0, halves=True))
+    read = asking.read(PAGE)
+    assert sizes == [(384, 384), (384, 384), (384, 192), (384, 192)]
+    assert read.text == "Total 9.90\nChange 0.10"
+    assert (read.quality.retries, read.quality.bands, read.usage.prompt_tokens) == (2, 2, 40)
+
+
 @pytest.mark.parametrize(
-    ("probability", "threshold", "zoom"), [(0.95, 0.9, 2.0), (0.7, None, 2.0), (0.7, 0.9, None)]
+    ("probability", "threshold", "zoom"), [(0.985, 0.9, 2.0), (0.7, None, 2.0), (0.7, 0.9, None)]
 )
 def test_a_page_is_read_once_if_sure_or_never_measured_or_as_large_as_can_be(
     probability: float, threshold: float | None, zoom: float | None
