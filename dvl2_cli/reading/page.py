@@ -77,7 +77,7 @@ class PageReader:
         if len(bands) > 1:
             return self._in_bands(page, bands, on_text, depth=0)
         first = self._whole(page, on_text, depth=0)
-        return self._second_look(page, first) if _is_doubtful(first) else first
+        return self._second_look(page, first, on_text) if _is_doubtful(first) else first
 
     def bands(self, page: Image) -> list[Band]:
         """What ``page`` is read in at first."""
@@ -101,16 +101,17 @@ class PageReader:
             return _after(result, pieces)
         return result
 
-    def _second_look(self, page: Image, first: PageText) -> PageText:
+    def _second_look(self, page: Image, first: PageText, on_text: OnText | None) -> PageText:
         """``first``, or if that is surer what is read of ``page`` enlarged, or else in halves."""
+        if on_text is not None:
+            self.again("the text is doubtful: reading again")
         kept, readings = first, [first]
         zoom = self.views.closer(page)
         if zoom is not None:
-            self.again("the text is doubtful: reading again, enlarged")
             readings.append(_page_text(self.ask(page, None, None, zoom)))
             kept = _surer(readings[-1], first)
-        if kept is first and self.views.divides(page):
-            self.again("the text is doubtful: reading again, in two bands")
+        cancelled = readings[-1].finish_reason == "cancelled"
+        if kept is first and not cancelled and self.views.divides(page):
             readings.append(self._in_bands(page, split(page, 2), None, depth=1))
             kept = _surer(readings[-1], first)
         quality = dataclasses.replace(kept.quality, retries=len(readings) - 1)

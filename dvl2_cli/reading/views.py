@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dvl2_cli.planning.print_size import print_height
+from dvl2_cli.planning.print_size import print_height, print_zoom
+from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
 from dvl2_cli.reading.bands import can_split
 from dvl2_cli.reading.small_print import has_columns, small_print_bands
 
@@ -69,8 +70,6 @@ class Enlarged:
         if not self.enlarges():
             return None
         from deepseek_vl_v2.tiling import tile_grid
-        from dvl2_cli.planning.print_size import print_zoom
-        from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
 
         most, usual = most_tiles(self.tiles), print_zoom(page)
 

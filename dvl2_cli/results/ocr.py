@@ -38,8 +38,9 @@ class Quality:
     """What went wrong while reading.
 
     ``loop_detected``: some attempt ran into a repetition; ``degenerate``: none of the
-    retries got out of it. ``truncated``: the answer met its token limit. ``bands``: how
-    many pieces the page was read in.
+    retries got out of it. ``truncated``: the answer met its token limit. ``retries``: readings
+    after the first one, because of a repetition or because it was doubtful. ``bands``: how many
+    pieces the page was read in.
     """
 
     loop_detected: bool = False

@@ -205,6 +205,26 @@ def test_what_enlarging_leaves_doubtful_is_read_in_two_bands() -> None:
     assert (read.quality.retries, read.quality.bands, read.usage.prompt_tokens) == (2, 2, 40)
 
 
+def test_a_second_look_that_is_cancelled_leaves_the_first() -> None:
+    asked: list[float | None] = []
+
+    def ask(
+        image: Image.Image,
+        sampling: Sampling | None,
+        on_text: OnText | None,
+        zoom: float | None = None,
+    ) -> Finished:
+        asked.append(zoom)
+        confidence = Confidence(0.7 if zoom is None else 0.99, probability_threshold=0.9)
+        reason: FinishReason = "stop" if zoom is None else "cancelled"
+        return Finished("Total 9.90", "", reason, Usage(10, 5, 3, 0.1, 0.2), confidence)
+
+    asking = PageReader(ask, Sampling(), lambda _: None, views=Shown(zoom=2.0, halves=True))
+    read = asking.read(PAGE)
+    assert asked == [None, 2.0]
+    assert (read.text, read.finish_reason) == ("Total 9.90", "stop")
+
+
 @pytest.mark.parametrize(
     ("probability", "threshold", "zoom"), [(0.985, 0.9, 2.0), (0.7, None, 2.0), (0.7, 0.9, None)]
 )

@@ -102,8 +102,7 @@ def random_objects(
 
 def _random_object(rng: random.Random, split: Split) -> Object:
     chosen = _named_object(rng)
-    # Shapes that never come in red are still red-like now and then: what a thing is must not be
-    # told by its colour.
+    # What a thing is must not be told by its colour alone.
     tinted = chosen.emoji is None or chosen.emoji.tintable
     if split == "train" and tinted and rng.random() < _BETWEEN_SHARE:
         return replace(chosen, colour=None, between=rng.choice(list(BETWEEN)))
