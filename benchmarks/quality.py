@@ -122,13 +122,16 @@ def _unpacked(copy: Path) -> dict[str, Tensor]:
 
 
 def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, Any]]:
-    """One row for each group of the suite, with the mean number of image tokens."""
+    """One row for each group of the suite, with the mean number of image tokens.
+
+    Every item is one answer: pages are not read in bands or a second time, as ``dvl2 eval`` does.
+    """
     from dvl2_cli.engine.engine import ModelInfo
     from dvl2_cli.engine.events import Finished
     from dvl2_cli.engine.local.engine import LocalEngine
     from dvl2_cli.engine.local.loading import load_model
     from dvl2_cli.evaluation.nano_suite import PARTS, part_items
-    from dvl2_cli.evaluation.runner import request_for
+    from dvl2_cli.evaluation.runner import View, request_for
     from dvl2_cli.evaluation.scoring import score
     from dvl2_cli.evaluation.summary import summarise_part
 
@@ -138,7 +141,7 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
     for part in PARTS:
         outcomes, image_tokens = [], 0
         for item in part_items(part, limit):
-            *_, finished = engine.stream(request_for(item, tiles))
+            *_, finished = engine.stream(request_for(item, View(tiles)))
             assert isinstance(finished, Finished)  # noqa: S101
             usage = finished.usage
             image_tokens += usage.image_tokens
