@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DEEPEST_SPLIT = 2
 # Minus the mean log probability of tokens from which on text is read a second time: a line was
 # skipped, or read twice, in many readings of nano's training pictures above it and in few below.
-DOUBTFUL = 0.02
+_DOUBTFUL = 0.02
 # A second reading has at least this share of the first one's characters, and at most that of its
 # doubt.
 _WHOLE, _CLEARLY = 0.9, 0.67
@@ -182,7 +182,7 @@ def _is_doubtful(read: PageText) -> bool:
     measured = read.answers[0].confidence.probability_threshold is not None
     doubt = _doubt(read)
     plain = read.finish_reason == "stop" and not read.quality.retries
-    return measured and plain and doubt is not None and doubt > DOUBTFUL
+    return measured and plain and doubt is not None and doubt > _DOUBTFUL
 
 
 def _doubt(read: PageText) -> float | None:

@@ -30,8 +30,10 @@ def pick_layout(rng: random.Random, split: Split, kind: str, layouts: tuple[str,
     return rng.choice([name for name in layouts if (name in held_out) == (split == "test")])
 
 
-def field_turns(fields: dict[str, str], rng: random.Random, split: Split, most: int) -> list[Turn]:
-    """A question for every field, or for ``most`` of them in training."""
+def field_turns(
+    fields: dict[str, str], rng: random.Random, split: Split, most: int | None
+) -> list[Turn]:
+    """A question for every field, or for ``most`` of them in training; None for all."""
     turns = [Turn(extract_field(name), value, "field") for name, value in fields.items()]
     rng.shuffle(turns)
     return turns if split == "test" else turns[:most]

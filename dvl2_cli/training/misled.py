@@ -15,6 +15,8 @@ from dvl2_cli.rendering.catalogue import COLOURS
 from dvl2_cli.rendering.sample import Turn
 
 _COLOUR = re.compile(rf"\b(?:{'|'.join(COLOURS)})\b", re.IGNORECASE)
+# An article, a number or a size may stand before the colour.
+_REACH = 20
 
 
 def misled(turn: Turn, share: float, rng: random.Random) -> str:
@@ -29,10 +31,6 @@ def misled(turn: Turn, share: float, rng: random.Random) -> str:
         return _as_long(match.group(), rng)
 
     return _COLOUR.sub(other, turn.answer)
-
-
-# An article, a number or a size may stand before the colour.
-_REACH = 20
 
 
 def _as_long(colour: str, rng: random.Random) -> str:

@@ -11,6 +11,7 @@ from dvl2_cli.engine.request import Sampling
 from dvl2_cli.reading.page import OnText, PageReader
 
 Answer = Callable[[Image.Image, Sampling | None], tuple[str, FinishReason]]
+Look = Callable[[Image.Image, Sampling | None, float | None], tuple[str, FinishReason, Confidence]]
 
 
 @dataclass
@@ -31,20 +32,31 @@ class Shown:
         return self.halves
 
 
-def reader(answer: Answer, told: list[str] | None = None) -> PageReader:
+def page_reader(look: Look, views: Shown, told: list[str] | None = None) -> PageReader:
+    """Reads what ``look`` says of a picture, the sampling and the zoom."""
+
     def ask(
         image: Image.Image,
         sampling: Sampling | None,
         on_text: OnText | None,
         zoom: float | None = None,
     ) -> Finished:
-        assert zoom is None
-        text, reason = answer(image, sampling)
+        text, reason, confidence = look(image, sampling, zoom)
         if on_text is not None:
             on_text(text)
-        return Finished(text, text, reason, Usage(10, 5, 3, 0.1, 0.2), Confidence(0.9))
+        return Finished(text, text, reason, Usage(10, 5, 3, 0.1, 0.2), confidence)
 
-    return PageReader(ask, Sampling(), (told if told is not None else []).append)
+    return PageReader(ask, Sampling(), (told if told is not None else []).append, views)
+
+
+def reader(answer: Answer, told: list[str] | None = None) -> PageReader:
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        assert zoom is None
+        return *answer(image, sampling), Confidence(0.9)
+
+    return page_reader(look, Shown(), told)
 
 
 def test_a_plain_page_is_read_once() -> None:
@@ -141,22 +153,8 @@ def test_small_print_is_read_in_bands_and_shown_as_it_comes() -> None:
     assert (read.quality.bands, read.quality.retries) == (2, 0)
 
 
-def unsure_reader(
-    readings: dict[float | None, tuple[str, float]], views: Shown, threshold: float | None = 0.9
-) -> PageReader:
-    """Reads at each zoom what ``readings`` has: a text and how sure it is."""
-
-    def ask(
-        image: Image.Image,
-        sampling: Sampling | None,
-        on_text: OnText | None,
-        zoom: float | None = None,
-    ) -> Finished:
-        text, probability = readings[zoom]
-        confidence = Confidence(probability, probability_threshold=threshold)
-        return Finished(text, text, "stop", Usage(10, 5, 3, 0.1, 0.2), confidence)
-
-    return PageReader(ask, Sampling(), lambda _: None, views=views)
+def sure(probability: float, threshold: float | None = 0.9) -> Confidence:
+    return Confidence(probability, probability_threshold=threshold)
 
 
 PAGE = Image.new("RGB", (384, 384), "white")
@@ -176,7 +174,15 @@ PAGE = Image.new("RGB", (384, 384), "white")
 def test_a_doubtful_page_is_read_again_and_the_surer_text_kept(
     second: tuple[str, float], kept: str
 ) -> None:
-    read = unsure_reader({None: ("Tofal 9.9O", 0.7), 2.0: second}, Shown(zoom=2.0)).read(PAGE)
+    readings = {None: ("Tofal 9.9O", 0.7), 2.0: second}
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        text, probability = readings[zoom]
+        return text, "stop", sure(probability)
+
+    read = page_reader(look, Shown(zoom=2.0)).read(PAGE)
     assert read.text == kept
     assert read.quality.retries == 1
     assert read.usage.prompt_tokens == 20
@@ -185,21 +191,15 @@ def test_a_doubtful_page_is_read_again_and_the_surer_text_kept(
 def test_what_enlarging_leaves_doubtful_is_read_in_two_bands() -> None:
     sizes: list[tuple[int, int]] = []
 
-    def ask(
-        image: Image.Image,
-        sampling: Sampling | None,
-        on_text: OnText | None,
-        zoom: float | None = None,
-    ) -> Finished:
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
         sizes.append(image.size)
-        whole = image.height == PAGE.height
-        halves = ["Total 9.90", "Change 0.10"]
-        text = "Tofal 9.9O Change 0.l0" if whole else halves[len(sizes) - 3]
-        confidence = Confidence(0.7 if whole else 0.99, probability_threshold=0.9)
-        return Finished(text, text, "stop", Usage(10, 5, 3, 0.1, 0.2), confidence)
+        if image.height == PAGE.height:
+            return "Tofal 9.9O Change 0.l0", "stop", sure(0.7)
+        return ["Total 9.90", "Change 0.10"][len(sizes) - 3], "stop", sure(0.99)
 
-    asking = PageReader(ask, Sampling(), lambda _: None, views=Shown(zoom=2.0, halves=True))
-    read = asking.read(PAGE)
+    read = page_reader(look, Shown(zoom=2.0, halves=True)).read(PAGE)
     assert sizes == [(384, 384), (384, 384), (384, 192), (384, 192)]
     assert read.text == "Total 9.90\nChange 0.10"
     assert (read.quality.retries, read.quality.bands, read.usage.prompt_tokens) == (2, 2, 40)
@@ -208,19 +208,15 @@ def test_what_enlarging_leaves_doubtful_is_read_in_two_bands() -> None:
 def test_a_second_look_that_is_cancelled_leaves_the_first() -> None:
     asked: list[float | None] = []
 
-    def ask(
-        image: Image.Image,
-        sampling: Sampling | None,
-        on_text: OnText | None,
-        zoom: float | None = None,
-    ) -> Finished:
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
         asked.append(zoom)
-        confidence = Confidence(0.7 if zoom is None else 0.99, probability_threshold=0.9)
-        reason: FinishReason = "stop" if zoom is None else "cancelled"
-        return Finished("Total 9.90", "", reason, Usage(10, 5, 3, 0.1, 0.2), confidence)
+        if zoom is None:
+            return "Total 9.90", "stop", sure(0.7)
+        return "Total 9.90", "cancelled", sure(0.99)
 
-    asking = PageReader(ask, Sampling(), lambda _: None, views=Shown(zoom=2.0, halves=True))
-    read = asking.read(PAGE)
+    read = page_reader(look, Shown(zoom=2.0, halves=True)).read(PAGE)
     assert asked == [None, 2.0]
     assert (read.text, read.finish_reason) == ("Total 9.90", "stop")
 
@@ -231,5 +227,6 @@ def test_a_second_look_that_is_cancelled_leaves_the_first() -> None:
 def test_a_page_is_read_once_if_sure_or_never_measured_or_as_large_as_can_be(
     probability: float, threshold: float | None, zoom: float | None
 ) -> None:
-    read = unsure_reader({None: ("Total", probability)}, Shown(zoom=zoom), threshold).read(PAGE)
+    confidence = sure(probability, threshold)
+    read = page_reader(lambda *_: ("Total", "stop", confidence), Shown(zoom=zoom)).read(PAGE)
     assert (read.text, read.quality.retries) == ("Total", 0)

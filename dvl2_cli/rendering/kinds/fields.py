@@ -10,10 +10,9 @@ from dvl2_cli.rendering.kinds import form, invoice, receipt
 from dvl2_cli.rendering.sample import Split
 
 _DRAWN = (invoice.draw,) * 4 + (receipt.draw, form.draw)
-_ALL = 99
 
 
 def draw(rng: random.Random, split: Split) -> Draft:
     """An invoice, sometimes a receipt or a form; beside a transcript answers would weigh little."""
-    draft = rng.choice(_DRAWN)(rng, split, most=_ALL)
+    draft = rng.choice(_DRAWN)(rng, split, most=None)
     return replace(draft, turns=tuple(turn for turn in draft.turns if turn.task == "field"))

@@ -39,7 +39,7 @@ _VALUES: dict[str, Callable[[random.Random, Split], str]] = {
 }
 
 
-def draw(rng: random.Random, split: Split, most: int = MOST_FIELDS) -> Draft:
+def draw(rng: random.Random, split: Split, most: int | None = MOST_FIELDS) -> Draft:
     """Four to nine fields, in the order of a real form or not."""
     layout = pick_layout(rng, split, "form", LAYOUTS)
     names = rng.sample(list(_VALUES), rng.randint(4, 8))

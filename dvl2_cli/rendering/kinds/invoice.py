@@ -56,7 +56,7 @@ _LABELS = {
 _CURRENCIES = ("${}", "€{}", "£{}", "{} EUR", "{} USD", "{}")
 
 
-def draw(rng: random.Random, split: Split, most: int = MOST_FIELDS) -> Draft:
+def draw(rng: random.Random, split: Split, most: int | None = MOST_FIELDS) -> Draft:
     """An invoice whose total is the sum of its items and the tax."""
     layout = LAYOUTS[pick_layout(rng, split, "invoice", tuple(LAYOUTS))]
     sheet = Sheet(rng, split, random_size(rng, split), lines=20)

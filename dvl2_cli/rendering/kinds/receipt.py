@@ -17,7 +17,7 @@ LAYOUTS = ("plain", "dashed", "starred", "boxed")
 _SIZES = ((384, 384), (384, 384), (384, 600), (384, 768))
 
 
-def draw(rng: random.Random, split: Split, most: int = MOST_FIELDS) -> Draft:
+def draw(rng: random.Random, split: Split, most: int | None = MOST_FIELDS) -> Draft:
     """A narrow receipt, mostly in a monospaced face."""
     layout = pick_layout(rng, split, "receipt", LAYOUTS)
     genres = ("mono",) if rng.random() < 0.6 else ("sans", "mono")
