@@ -18,6 +18,10 @@ from dvl2_cli.ui.interrupts import Interrupts
 from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+
     from dvl2_cli.engine.engine import Engine
     from dvl2_cli.inputs.picture import Picture
     from dvl2_cli.options import CommonOptions
@@ -121,14 +125,21 @@ class Conversation:
             self._save()
 
     def ask_apart(
-        self, question: str, pictures: list[Picture], constraint: Constraint | None = None
+        self, question: str, images: Sequence[Image], constraint: Constraint | None = None
     ) -> Finished:
-        """Ask about ``pictures`` alone, outside the conversation, without showing the answer."""
-        return self._stream(self._apart(question, pictures, constraint), None)
+        """Ask about ``images`` (upright, RGB) alone, outside the conversation, without showing the
+        answer.
+        """
+        return self._stream(self._apart(question, images, constraint), None)
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether small print is to be shown larger; the model says so where no setting does."""
+        return self.engine.info.enlarges if self.zoom is None else self.zoom == "auto"
 
     def show_apart(self, question: str, pictures: list[Picture]) -> None:
         """Ask about ``pictures`` alone and show the answer, which the session does not keep."""
-        self._show(self._apart(question, pictures, None))
+        self._show(self._apart(question, [picture.image for picture in pictures], None))
 
     def retry(self) -> None:
         """Ask the last question again, with some chance so that the answer differs.
@@ -156,10 +167,9 @@ class Conversation:
         return []
 
     def _apart(
-        self, question: str, pictures: list[Picture], constraint: Constraint | None
+        self, question: str, images: Sequence[Image], constraint: Constraint | None
     ) -> Request:
-        images = tuple(picture.image for picture in pictures)
-        message = Message("user", with_images(question, len(images)), images)
+        message = Message("user", with_images(question, len(images)), tuple(images))
         if self.show_prompt:
             self.console.note(f"prompt: {message.content}")
         return Request((message,), self.sampling, constraint, self.tiles, self.zoom)

@@ -12,13 +12,17 @@ from dvl2_cli import prompts
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.grounding.grammar import objects_grammar
 from dvl2_cli.grounding.locating import Located, ground_result
+from dvl2_cli.grounding.second_look import look_again
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.ui.boxes import LabelledBox, colour_of
 from dvl2_cli.ui.control import printable
 from dvl2_cli.ui.picture import TerminalPicture
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from dvl2_cli.chatting.conversation import Conversation
+    from dvl2_cli.engine.events import Finished
     from dvl2_cli.inputs.picture import Picture
 
 _ROWS = 16
@@ -27,9 +31,14 @@ _ROWS = 16
 def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
     """Ask for the boxes of ``phrase`` in ``picture`` and show them, in pixels."""
     constraint = Constraint("lark", objects_grammar())
-    answer = chat.ask_apart(prompts.locate(phrase), [picture], constraint)
-    result = ground_result([Located(phrase, answer)], (picture.width, picture.height))
-    for warning in (*result.warnings, *doubts(answer.confidence)):
+
+    def ask(image: Image, about: str) -> Finished:
+        return chat.ask_apart(prompts.locate(about), [image], constraint)
+
+    told = Located(phrase, ask(picture.image, phrase))
+    told = look_again(told, picture.image, ask) if chat.enlarges else told
+    result = ground_result([told], (picture.width, picture.height))
+    for warning in (*result.warnings, *doubts(told.answer.confidence)):
         chat.console.warn(warning)
     if not result.objects:
         chat.output.line("nothing found")
@@ -39,7 +48,7 @@ def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
         chat.rich.print(TerminalPicture(picture.image, boxes, most_rows=_ROWS))
     for box in boxes:
         chat.rich.print(_line(box, picture), highlight=False, soft_wrap=True)
-    chat.console.stats(answer.usage)
+    chat.console.stats(told.answer.usage)
 
 
 def _line(item: LabelledBox, picture: Picture) -> Text:

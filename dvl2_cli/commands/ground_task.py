@@ -14,6 +14,7 @@ from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import Dvl2Error, InputError, UsageError
 from dvl2_cli.grounding.grammar import caption_grammar, objects_grammar
 from dvl2_cli.grounding.locating import Located, ground_result
+from dvl2_cli.grounding.second_look import look_again
 from dvl2_cli.inputs.load import Reading, load_pictures
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
@@ -24,6 +25,9 @@ from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pictures import check_picture_name, save_picture
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from dvl2_cli.engine.events import Finished
     from dvl2_cli.options import CommonOptions
 
 MAX_TOKENS = 1024
@@ -182,7 +186,7 @@ class GroundTask:
         for phrase, question in questions:
             request = run.request(question, images, constraint=self.wanted.constraint())
             answer = run.ask(request)
-            located.append(Located(phrase, answer))
+            located.append(self._closer(run, picture, Located(phrase, answer)))
             named = phrase if len(self.wanted.phrases) > 1 else None
             warnings += [text for text in run.doubts(answer, named) if text not in warnings]
             if run.interrupts.cancel.is_set():
@@ -199,6 +203,17 @@ class GroundTask:
             model=run.model,
             warnings=(*warnings, *result.warnings),
         )
+
+    def _closer(self, run: Run, picture: Picture, told: Located) -> Located:
+        """``told`` after a second look, with a model that wants what is small shown larger."""
+        if self.wanted.caption or self.wanted.example is not None or not run.enlarges:
+            return told
+
+        def ask(image: Image, about: str) -> Finished:
+            constraint = self.wanted.constraint()
+            return run.ask(run.request(prompts.locate(about), [image], constraint=constraint))
+
+        return look_again(told, picture.image, ask)
 
     def _save_pictures(self, run: Run, result: GroundResult, picture: Picture) -> GroundResult:
         """Draw and crop, as asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,10 @@ from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import Answered, score
-from dvl2_cli.prompts import with_images
+from dvl2_cli.grounding.locating import Located
+from dvl2_cli.grounding.second_look import look_again
+from dvl2_cli.grounding.tags import format_object
+from dvl2_cli.prompts import locate, with_images
 from dvl2_cli.reading.page import OnText, PageReader, PageText
 from dvl2_cli.reading.views import Enlarged
 
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 # Room for the longest page; answers to questions are short, so a runaway ends early.
 _MOST_TOKENS = {"cer": 6000, "objects": 500, "boxes": 500}
 _FEW_TOKENS = 160
+# The metrics of boxes, and what a question for boxes names.
+_BOXED = frozenset({"iou", "boxes", "absent"})
+_ASKED = re.compile(r"<\|ref\|>(.+?)<\|/ref\|>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ def run(
     view: View = _AS_IT_IS,
 ) -> Iterator[Outcome]:
     """Ask the items one after the other, as a user would, and yield each scored answer. Pictures
-    whose text is asked for are read as ``dvl2 ocr`` reads pages.
+    whose text is asked for are read as ``dvl2 ocr`` reads pages, and boxes are looked for as by
+    ``dvl2 ground``.
 
     Raises:
         ContextOverflowError: an item does not fit the model's context.
@@ -61,8 +69,12 @@ def run(
     for item in items:
         start = time.perf_counter()
         request = request_for(item, view)
-        if item.metric == "cer" and len(item.images) == 1 and not item.history:
-            answer: Answered = _read(engine, request, cancel)
+        alone = len(item.images) == 1 and not item.history
+        answer: Answered
+        if item.metric == "cer" and alone:
+            answer = _read(engine, request, cancel)
+        elif item.metric in _BOXED and alone:
+            answer = _locate(engine, request, cancel)
         else:
             answer = answer_of(engine, request, cancel)
         if answer.finish_reason == "cancelled":
@@ -87,12 +99,33 @@ def _read(engine: Engine, request: Request, cancel: threading.Event | None) -> P
         )
         return answer_of(engine, asked, cancel)
 
-    def enlarges() -> bool:
-        return request.zoom == "auto" or (request.zoom is None and engine.info.enlarges)
-
-    views = Enlarged(request.tiles, enlarges)
+    views = Enlarged(request.tiles, lambda: _enlarges(engine, request))
     reader = PageReader(ask, request.sampling, lambda _: None, views)
     return reader.read(question.images[0])
+
+
+def _enlarges(engine: Engine, request: Request) -> bool:
+    return request.zoom == "auto" or (request.zoom is None and engine.info.enlarges)
+
+
+def _locate(engine: Engine, request: Request, cancel: threading.Event | None) -> Finished:
+    """The answer with the boxes that a second look settles on."""
+    (question,) = request.messages
+    answer = answer_of(engine, request, cancel)
+    asked = _ASKED.search(question.content)
+    if asked is None or not _enlarges(engine, request):
+        return answer
+
+    def ask(image: Image, about: str) -> Finished:
+        message = replace(question, content=with_images(locate(about), 1), images=(image,))
+        return answer_of(engine, replace(request, messages=(message,)), cancel)
+
+    told = look_again(Located(asked[1], answer), question.images[0], ask)
+    if told.grounded is None or not told.grounded.regions:
+        return answer
+    label = told.grounded.regions[0].label or asked[1]
+    raw = format_object(label, [region.box for region in told.grounded.regions])
+    return replace(answer, raw=raw)
 
 
 def answer_of(engine: Engine, request: Request, cancel: threading.Event | None = None) -> Finished:

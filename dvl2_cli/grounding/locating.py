@@ -17,10 +17,21 @@ _WORST_FIRST: tuple[FinishReason, ...] = ("cancelled", "loop", "length", "stop")
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An answer and the phrase that it answers; None for a grounded caption."""
+    """An answer and the phrase that it answers; None for a grounded caption.
+
+    ``again`` are the answers of a second look (see second_look), and ``grounded`` what is told
+    after it.
+    """
 
     query: str | None
     answer: Finished
+    again: tuple[Finished, ...] = ()
+    grounded: Grounded | None = None
+
+    @property
+    def found(self) -> Grounded:
+        """The answer taken apart."""
+        return self.grounded or parse_grounding(self.answer.raw)
 
 
 def ground_result(
@@ -36,7 +47,7 @@ def ground_result(
     An answer that ended badly, or held boxes none of which could be read, makes the status
     "partial" and gives a warning.
     """
-    parsed = [parse_grounding(item.answer.raw) for item in located]
+    parsed = [item.found for item in located]
     objects: list[FoundObject] = []
     for item, grounded in zip(located, parsed, strict=True):
         for region in grounded.regions:
@@ -46,9 +57,12 @@ def ground_result(
     )
     usage = UsageTotals()
     for item in located:
-        usage = usage.plus(item.answer.usage)
+        for answer in (item.answer, *item.again):
+            usage = usage.plus(answer.usage)
     ends = [item.answer.finish_reason for item in located]
-    reason = min(ends, key=_WORST_FIRST.index) if complete else "cancelled"
+    # How else a second look ends does not matter: what it cannot tell stays as it was.
+    stopped = any(end.finish_reason == "cancelled" for item in located for end in item.again)
+    reason = min(ends, key=_WORST_FIRST.index) if complete and not stopped else "cancelled"
     warnings = _warnings(reason, len(objects), rejected)
     return GroundResult(
         status="partial" if warnings else "ok",

@@ -15,6 +15,7 @@ from dvl2_cli.engine.request import Sampling
 from dvl2_cli.reading.bands import Band, can_split, is_long, split, strip_count
 from dvl2_cli.reading.loops import cut_loop
 from dvl2_cli.reading.merge import merge_bands
+from dvl2_cli.reading.stutters import stutters
 from dvl2_cli.reading.views import AsItIs, Views
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Quality
@@ -76,13 +77,23 @@ class PageReader:
         bands = self.bands(page)
         if len(bands) > 1:
             return self._in_bands(page, bands, on_text, depth=0)
-        first = self._whole(page, on_text, depth=0)
-        return self._second_look(page, first, on_text) if _is_doubtful(first) else first
+        return self._piece(page, on_text, depth=0)
 
     def bands(self, page: Image) -> list[Band]:
         """What ``page`` is read in at first."""
         count = strip_count(page.size) if is_long(page.size) else 1
         return split(page, max(count, self.views.bands(page)))
+
+    def _piece(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
+        """``image``, and once more if the text is doubtful or has not as many lines."""
+        first = self._whole(image, on_text, depth)
+        if depth > _DEEPEST_SPLIT or not _is_measured(first):
+            return first
+        lines = self.views.lines(image)
+        doubtful = depth == 0 and _doubt_of(first) > _DOUBTFUL
+        if not doubtful and not _faults(first, lines):
+            return first
+        return self._second_look(image, first, lines, on_text, depth)
 
     def _whole(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
         """``image`` in one piece; retried, then split, if the answer cannot be used."""
@@ -101,20 +112,25 @@ class PageReader:
             return _after(result, pieces)
         return result
 
-    def _second_look(self, page: Image, first: PageText, on_text: OnText | None) -> PageText:
-        """``first``, or if that is surer what is read of ``page`` enlarged, or else in halves."""
+    def _second_look(
+        self, page: Image, first: PageText, lines: int | None, on_text: OnText | None, depth: int
+    ) -> PageText:
+        """``first``, or if that is better what is read of ``page`` enlarged, or else in halves."""
         if on_text is not None:
             self.again("the text is doubtful: reading again")
         kept, readings = first, [first]
         zoom = self.views.closer(page)
         if zoom is not None:
             readings.append(_page_text(self.ask(page, None, None, zoom)))
-            kept = _surer(readings[-1], first)
-        cancelled = readings[-1].finish_reason == "cancelled"
-        if kept is first and not cancelled and self.views.divides(page):
-            readings.append(self._in_bands(page, split(page, 2), None, depth=1))
-            kept = _surer(readings[-1], first)
-        quality = dataclasses.replace(kept.quality, retries=len(readings) - 1)
+            kept = _better(readings[-1], kept, lines)
+        settled = readings[-1].finish_reason == "cancelled" or (
+            kept is not first and not _faults(kept, lines)
+        )
+        if not settled and self.views.divides(page):
+            readings.append(self._in_bands(page, split(page, 2), None, depth + 1))
+            kept = _better(readings[-1], kept, lines)
+        again = kept.quality.retries + len(readings) - 1
+        quality = dataclasses.replace(kept.quality, retries=again)
         usage = _sum([reading.usage for reading in readings])
         return dataclasses.replace(kept, quality=quality, usage=usage)
 
@@ -138,7 +154,7 @@ class PageReader:
         for band in bands:
             if read and on_text is not None:
                 on_text("\n")
-            read.append(self._whole(band.of(page), on_text, depth))
+            read.append(self._piece(band.of(page), on_text, depth))
             if read[-1].finish_reason == "cancelled":
                 break
         shares = [band.shared / band.height for band in bands[: len(read)]]
@@ -177,12 +193,27 @@ def _page_text(answer: Finished) -> PageText:
     )
 
 
-def _is_doubtful(read: PageText) -> bool:
-    """Whether a second look is worth its time, with a model whose doubts were measured."""
+def _is_measured(read: PageText) -> bool:
+    """Whether the doubt of a text tells anything: it ended by itself, and the model's doubts were
+    measured.
+    """
     measured = read.answers[0].confidence.probability_threshold is not None
-    doubt = _doubt(read)
     plain = read.finish_reason == "stop" and not read.quality.retries
-    return measured and plain and doubt is not None and doubt > _DOUBTFUL
+    return measured and plain and _doubt(read) is not None
+
+
+def _doubt_of(read: PageText) -> float:
+    return _doubt(read) or 0.0
+
+
+def _faults(read: PageText, lines: int | None) -> int:
+    """How many lines too many or too few were read, and how many phrases twice; 0 where it is not
+    known how many lines there are.
+    """
+    if lines is None:
+        return 0
+    told = sum(1 for line in read.text.splitlines() if line.strip())
+    return abs(lines - told) + stutters(read.text)
 
 
 def _doubt(read: PageText) -> float | None:
@@ -195,6 +226,16 @@ def _doubt(read: PageText) -> float | None:
         total -= answer.usage.completion_tokens * math.log(max(probability, 1e-9))
         tokens += answer.usage.completion_tokens
     return total / tokens if tokens else None
+
+
+def _better(second: PageText, first: PageText, lines: int | None) -> PageText:
+    """The one with fewer faults, or where that tells nothing the surer."""
+    more = _faults(second, lines) - _faults(first, lines)
+    if more > 0:
+        return first
+    if more < 0 and second.finish_reason == "stop":
+        return second
+    return _surer(second, first)
 
 
 def _surer(second: PageText, first: PageText) -> PageText:

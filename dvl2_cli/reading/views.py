@@ -10,6 +10,7 @@ from dvl2_cli.planning.print_size import print_height, print_zoom
 from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
 from dvl2_cli.reading.bands import can_split
 from dvl2_cli.reading.small_print import has_columns, small_print_bands
+from dvl2_cli.reading.text_lines import FEWEST, text_lines
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +30,9 @@ class Views(Protocol):
     def closer(self, page: Image) -> float | None:
         """The zoom that shows ``page`` on more tiles than the usual one; None where none does."""
 
+    def lines(self, page: Image) -> int | None:
+        """How many lines of print ``page`` holds; None where that is not known."""
+
     def divides(self, page: Image) -> bool:
         """Whether ``page`` may be cut between its lines to be read a second time."""
 
@@ -42,6 +46,10 @@ class AsItIs:
         return 1
 
     def closer(self, page: Image) -> float | None:
+        """None."""
+        return None
+
+    def lines(self, page: Image) -> int | None:
         """None."""
         return None
 
@@ -79,9 +87,18 @@ class Enlarged:
         now = tiles_at(usual)
         return next((usual * step for step in _STEPS if tiles_at(usual * step) > now), None)
 
-    def divides(self, page: Image) -> bool:
-        """Print that does not stand in columns."""
+    def lines(self, page: Image) -> int | None:
+        """See ``text_lines``; None where print stands in columns."""
         height = print_height(page)
-        if height is None or not can_split(page.height, 2) or has_columns(page, height):
+        if height is None or has_columns(page, height) or not self.enlarges():
+            return None
+        found = text_lines(page)
+        return None if found is None else len(found)
+
+    def divides(self, page: Image) -> bool:
+        """Print that does not stand in columns, in two halves that can be told apart."""
+        height = print_height(page)
+        if height is None or has_columns(page, height) or not self.enlarges():
             return False
-        return self.enlarges()
+        lines = text_lines(page)
+        return can_split(page.height, 2) if lines is None else len(lines) >= 2 * FEWEST

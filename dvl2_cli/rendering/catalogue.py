@@ -73,13 +73,6 @@ COLOURS: dict[str, Colour] = {
     "white": (250, 250, 250),
     "grey": (130, 130, 132),
 }
-# Colours that nothing is ever said to have: each lies between two of COLOURS.
-BETWEEN: dict[str, Colour] = {
-    "lime": (150, 205, 30),
-    "teal": (25, 150, 160),
-    "cyan": (60, 205, 220),
-    "magenta": (205, 35, 160),
-}
 # Hue (0..1) and saturation of the colours that a tintable emoji takes.
 TINTS: dict[str, tuple[float, float]] = {
     "red": (0.99, 0.85),
@@ -90,13 +83,6 @@ TINTS: dict[str, tuple[float, float]] = {
     "purple": (0.78, 0.65),
     "pink": (0.92, 0.45),
 }
-BETWEEN_TINTS: dict[str, tuple[float, float]] = {
-    "lime": (0.22, 0.85),
-    "teal": (0.48, 0.8),
-    "cyan": (0.52, 0.6),
-    "magenta": (0.87, 0.8),
-}
-
 _IRREGULAR = {
     "mouse": "mice", "fish": "fish", "sheep": "sheep", "grapes": "grapes", "scissors": "scissors",
     "cactus": "cacti", "octopus": "octopuses", "loaf": "loaves", "coffee cup": "coffee cups",

@@ -9,6 +9,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.rendering import wear
 from dvl2_cli.rendering.draft import Draft
 from dvl2_cli.rendering.kinds import (
+    banners,
     chart,
     chat,
     clean,
@@ -21,6 +22,7 @@ from dvl2_cli.rendering.kinds import (
     letter,
     lines,
     page,
+    palette,
     primer,
     receipt,
     scene,
@@ -49,8 +51,10 @@ KINDS: dict[str, Callable[[random.Random, Split], Draft]] = {
     "clean-sheet": clean.draw_sheet,
     "crowd": crowd.draw,
     "scene": scene.draw,
+    "palette": palette.draw,
     "tally": tally.draw,
     "count": tally.draw_count,
+    "banners": banners.draw,
     "invoice": invoice.draw,
     "receipt": receipt.draw,
     "letter": letter.draw,

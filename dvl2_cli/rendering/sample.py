@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from dvl2_cli.rendering.canvas import Colour
+
 Split = Literal["train", "test"]
 Box = tuple[float, float, float, float]
 
@@ -31,7 +33,7 @@ class Glyph:
 class Thing:
     """An object that can be boxed; ``box`` as in Glyph. ``place`` is "top left", ... or None.
 
-    ``between`` is the catalogue's key of a colour that has no name; ``colour`` then is None.
+    ``between`` is a colour that has no name (see unnamed); ``colour`` then is None.
     """
 
     name: str
@@ -39,7 +41,7 @@ class Thing:
     box: Box
     place: str | None = None
     size: str | None = None
-    between: str | None = None
+    between: Colour | None = None
 
 
 @dataclass(frozen=True, slots=True)

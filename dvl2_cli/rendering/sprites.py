@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import functools
 import math
 import random
@@ -10,11 +11,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dvl2_cli.rendering.canvas import Colour
-from dvl2_cli.rendering.catalogue import BETWEEN_TINTS, TINTS, Emoji
+from dvl2_cli.rendering.catalogue import TINTS, Emoji
 from dvl2_cli.rendering.fonts import emoji_path
 
 _EMOJI_SIZE = 109  # the only size of the colour bitmaps in the font
 _SOLID = 24  # alpha from which a pixel counts as part of the object
+_BRIGHT = 0.75  # value from which a colour is a light one
 _SMOOTH = 3  # shapes are drawn this many times larger and scaled down
 
 
@@ -30,20 +32,27 @@ def emoji_sprite(emoji: Emoji, tint: str | None) -> Image.Image:
     draw = ImageDraw.Draw(image)
     draw.text((30, 30), emoji.text, font=_emoji_font(), embedded_color=True)
     cut = crop(image)
-    return cut if tint is None or tint == emoji.colour else _tinted(cut, tint)
+    if tint is None or tint == emoji.colour:
+        return cut
+    return _tinted(cut, *TINTS[tint], bright=tint in {"yellow", "pink", "orange"})
 
 
-def _tinted(image: Image.Image, tint: str) -> Image.Image:
-    hue, saturation = (TINTS | BETWEEN_TINTS)[tint]
+def painted_sprite(emoji: Emoji, colour: Colour) -> Image.Image:
+    """The emoji as RGBA, cropped to its ink, in the hue and saturation of any colour."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*(part / 255 for part in colour))
+    return _tinted(emoji_sprite(emoji, None), hue, saturation, bright=value > _BRIGHT)
+
+
+def _tinted(image: Image.Image, hue: float, saturation: float, *, bright: bool) -> Image.Image:
     alpha = image.getchannel("A")
     pixels = np.array(image.convert("RGB").convert("HSV"))
     coloured = pixels[..., 1] > 60  # greys, whites and blacks (tyres, pages) keep their look
     pixels[..., 0][coloured] = int(hue * 255)
     richness = pixels[..., 1].astype(np.float32) / max(1.0, float(pixels[..., 1].max()))
     pixels[..., 1][coloured] = np.clip(richness * saturation * 275, 0, 255)[coloured]
-    if tint in {"yellow", "pink", "orange"}:
-        bright = pixels[..., 2].astype(np.float32) * 0.6 + 110
-        pixels[..., 2][coloured] = np.clip(bright, 0, 255)[coloured]
+    if bright:
+        lifted = pixels[..., 2].astype(np.float32) * 0.6 + 110
+        pixels[..., 2][coloured] = np.clip(lifted, 0, 255)[coloured]
     tinted = Image.fromarray(pixels, "HSV").convert("RGBA")
     tinted.putalpha(alpha)
     return tinted

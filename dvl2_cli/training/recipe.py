@@ -24,6 +24,9 @@ PARTS = ("vision", "projector", "language")
 class Stage:
     """One stage; weights of losses, learning rate and data are constant but for the schedule.
 
+    ``train`` names parts of the model; where it is empty only the auxiliary heads learn, which a
+    checkpoint does not hold.
+
     Of the losses, ``dense_loss`` (glyphs), ``thing_loss`` (objects) and ``place_loss`` are of what
     the tower's tokens show, ``cell_loss`` of what the decoder's do after its first layers, and
     ``pointer_loss`` of where its attention looks, ``tally_loss`` of how it counts.
@@ -148,7 +151,8 @@ def check_stage(stage: Stage, where: str) -> None:
         UsageError: naming the key and what it may be.
     """
     unknown = [part for part in stage.train if part not in PARTS]
-    if unknown or not stage.train:
+    heads = any(getattr(stage, f"{name}_loss") for name in ("dense", "thing", "place", "cell"))
+    if unknown or not (stage.train or heads):
         raise UsageError(f"{where}: train is {list(stage.train)}; parts are {', '.join(PARTS)}")
     choices = {
         "optimizer": get_args(Optimizer),

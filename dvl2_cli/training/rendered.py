@@ -34,7 +34,7 @@ from dvl2_cli.training.tallies import Tally, tallies
 from dvl2_cli.training.things import FIELDS, shown_things
 
 # Kinds that hold print, and so have a label for every bin of every tile.
-NOT_DENSE = frozenset({"chat", "crowd", "scene", "tally", "count", "example"})
+NOT_DENSE = frozenset({"chat", "crowd", "scene", "palette", "tally", "count", "example"})
 MOST_SAMPLES = 192
 # A row is filled to this share at least, if so many pictures have one that does.
 ALIKE, TRIES = 0.75, 4
@@ -66,14 +66,17 @@ class RenderedBatches(Dataset[MicroBatch]):
 
     def __getitem__(self, number: int) -> MicroBatch:
         rng = random.Random(f"{self.seed}/{self.stage.name}/{number}")  # noqa: S311
-        kind = self._kind(number // self.stage.micro_batches)
+        kind = self._kind(number)
         if self.stage.language_loss == 0:
             return self._tiles_only(kind, rng)
         return self._conversations(kind, rng)
 
-    def _kind(self, step: int) -> str:
-        """One kind for a whole step: processes that share it then have as much to do each."""
-        rng = random.Random(f"{self.seed}/{self.stage.name}/step {step}")  # noqa: S311
+    def _kind(self, number: int) -> str:
+        """Two neighbours are of one kind: two processes then have as much to do each, and a step
+        of more micro-batches still holds several kinds.
+        """
+        step, inside = divmod(number, self.stage.micro_batches)
+        rng = random.Random(f"{self.seed}/{self.stage.name}/step {step}/{inside // 2}")  # noqa: S311
         return rng.choices(list(self.stage.mix), list(self.stage.mix.values()))[0]
 
     def _render(self, kind: str, rng: random.Random) -> Sample:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -143,3 +144,23 @@ def test_usage_errors(cli: Cli, scene: Path, arguments: tuple[str, ...]) -> None
 def test_prompts_are_shown_on_stderr(cli: Cli, scene: Path) -> None:
     done = cli("ground", scene, "red car", "--show-prompt", engine=FakeEngine(CAR))
     assert "prompt: <image>\\n<|ref|>red car<|/ref|>." in done.err
+
+
+def test_a_model_that_wants_small_print_enlarged_looks_at_its_boxes_again(
+    cli: Cli, scene: Path
+) -> None:
+    def answer(request: Request) -> str:
+        near = request.messages[0].images[0].size != (1920, 1080)
+        return CAR.replace("220, 270, 422, 720", "350, 350, 650, 650") if near else CAR
+
+    engine = FakeEngine(answer)
+    engine.info = dataclasses.replace(engine.info, enlarges=True)
+    (row,) = cli("ground", scene, "red car", "--all", engine=engine).rows
+    asked = [item.messages[0].content for item in engine.requests]
+    assert asked[1] == "<image>\n<|ref|>red car<|/ref|>."
+    assert row["objects"][0]["box_999"] != [220, 270, 422, 720]
+    assert row["usage"]["image_tokens"] == 2 * 421
+    (plain,) = cli("ground", scene, "red car", "--zoom", "1", engine=engine).rows
+    assert plain["objects"][0]["box_999"] == [220, 270, 422, 720]
+    cli("ground", scene, "--caption", engine=engine)
+    assert len(engine.requests) == 4

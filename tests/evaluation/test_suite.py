@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def test_wrong_answers_do_not(part: Part) -> None:
     wrong = "<|ref|>a fig<|/ref|><|det|>[[0, 0, 3, 3]]<|/det|>"
     for row in summarise_part(part.name, list(run(FakeEngine(wrong), items)), part.bar):
         assert row.mean > 0.8 if row.metric == "cer" else row.mean < 0.1
+
+
+def test_boxes_are_looked_at_again_as_ground_does() -> None:
+    part = next(part for part in PARTS if part.name == "grounding")
+    item = next(item for item in part_items(part, FEW) if item.metric == "iou")
+
+    def answer(request: Request) -> str:
+        whole = request.messages[-1].images[0].size == item.images[0].size
+        boxed = "<|det|>[[200, 200, 800, 800]]<|/det|>"
+        return item.reference if whole else f"<|ref|>it<|/ref|>{boxed}"
+
+    engine = FakeEngine(answer)
+    engine.info = dataclasses.replace(engine.info, enlarges=True)
+    (outcome,) = run(engine, [item])
+    assert len(engine.requests) == 2
+    assert outcome.score == 1
+    assert outcome.answer != item.reference
 
 
 def test_the_items_are_always_the_same() -> None:

@@ -16,11 +16,15 @@ Look = Callable[[Image.Image, Sampling | None, float | None], tuple[str, FinishR
 
 @dataclass
 class Shown:
-    """Pages in so many bands, and so many times as large the second time."""
+    """Pages in so many bands and lines, and so many times as large the second time."""
 
     in_bands: int = 1
     zoom: float | None = None
     halves: bool = False
+    in_lines: Callable[[Image.Image], int | None] = lambda page: None
+
+    def lines(self, page: Image.Image) -> int | None:
+        return self.in_lines(page)
 
     def bands(self, page: Image.Image) -> int:
         return self.in_bands
@@ -230,3 +234,69 @@ def test_a_page_is_read_once_if_sure_or_never_measured_or_as_large_as_can_be(
     confidence = sure(probability, threshold)
     read = page_reader(lambda *_: ("Total", "stop", confidence), Shown(zoom=zoom)).read(PAGE)
     assert (read.text, read.quality.retries) == ("Total", 0)
+
+
+FOUR = ("Tea 1.00", "Milk 0.90", "Bread 2.20", "Total 4.10")
+
+
+def four_lines(page: Image.Image) -> int:
+    return 4 * page.height // PAGE.height
+
+
+def test_a_page_of_more_lines_than_were_read_is_read_in_halves() -> None:
+    sizes: list[int] = []
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        sizes.append(image.height)
+        whole = image.height == PAGE.height
+        text = "\n".join(FOUR[:3] if whole else FOUR[:2] if len(sizes) == 3 else FOUR[2:])
+        return text, "stop", sure(0.999)
+
+    read = page_reader(look, Shown(zoom=2.0, halves=True, in_lines=four_lines)).read(PAGE)
+    assert sizes == [384, 384, 192, 192]
+    assert read.text.splitlines() == list(FOUR)
+    assert (read.quality.retries, read.quality.bands) == (2, 2)
+
+
+def test_a_half_that_lacks_lines_is_halved_again() -> None:
+    heights: list[int] = []
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        heights.append(image.height)
+        return ("x" if image.height > 96 else f"line {len(heights)}"), "stop", sure(0.999)
+
+    read = page_reader(look, Shown(halves=True, in_lines=four_lines)).read(PAGE)
+    assert heights == [384, 192, 96, 96, 192, 96, 96]
+    assert read.text.splitlines() == ["line 3", "line 4", "line 6", "line 7"]
+    assert read.quality.retries == 3
+
+
+@pytest.mark.parametrize(
+    ("second", "kept"),
+    [
+        ("\n".join(FOUR), "\n".join(FOUR)),
+        # No better: a line too many.
+        ("\n".join((*FOUR, "Total 4.10")), "\n".join(FOUR[:3])),
+        # As many lines, but a phrase twice.
+        ("\n".join((*FOUR[:3], "Total amount Total amount")), "\n".join(FOUR[:3])),
+    ],
+)
+def test_of_two_readings_the_one_with_fewer_faults_is_kept(second: str, kept: str) -> None:
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        text = "\n".join(FOUR[:3]) if zoom is None else second
+        return text, "stop", sure(0.999)
+
+    read = page_reader(look, Shown(zoom=2.0, in_lines=four_lines)).read(PAGE)
+    assert read.text == kept
+
+
+def test_lines_are_not_counted_by_a_model_whose_doubts_were_never_measured() -> None:
+    views = Shown(zoom=2.0, in_lines=four_lines)
+    read = page_reader(lambda *_: ("Total", "stop", sure(0.999, None)), views).read(PAGE)
+    assert read.quality.retries == 0

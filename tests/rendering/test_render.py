@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dvl2_cli.errors import UsageError
+from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES
 from dvl2_cli.rendering.held_out import (
     HELD_OUT_LAYOUTS,
     HELD_OUT_SHAPES,
@@ -17,8 +21,10 @@ from dvl2_cli.rendering.held_out import (
     HELD_OUT_TOGETHER,
 )
 from dvl2_cli.rendering.kinds import invoice
+from dvl2_cli.rendering.paper import luminance
 from dvl2_cli.rendering.render import KINDS, render
 from dvl2_cli.rendering.sample import Sample
+from dvl2_cli.rendering.unnamed import unnamed_colour
 from tests.rendering.fonts_here import need_all
 
 SPLITS = ("train", "test")
@@ -111,7 +117,7 @@ def test_training_scenes_hold_nothing_held_out_and_test_scenes_do() -> None:
     assert seen >= 55
 
 
-@pytest.mark.parametrize("kind", ["scene", "tally", "count"])
+@pytest.mark.parametrize("kind", ["scene", "palette", "tally", "count"])
 def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
     held_out = [f"{colour} {name}" for colour, name in HELD_OUT_SHAPES | HELD_OUT_TINTS]
     for seed in range(80):
@@ -119,6 +125,37 @@ def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
             f"{turn.question} {turn.answer}" for turn in render(kind, seed, "train").turns
         )
         assert not [look for look in held_out if look in told]
+
+
+@given(st.integers())
+def test_colours_without_names_are_no_colours_that_have_one(seed: int) -> None:
+    colour = unnamed_colour(random.Random(seed))
+    assert all(0 <= part <= 255 for part in colour)
+    # A shape's own colour varies by 12 in each part.
+    assert all(
+        max(abs(a - b) for a, b in zip(colour, named, strict=True)) > 12
+        for named in COLOURS.values()
+    )
+
+
+def test_palettes_are_of_what_comes_in_any_colour_half_of_it_without_a_name() -> None:
+    things = [thing for seed in range(40) for thing in render("palette", seed, "train").things]
+    paintable = {*SHAPES, *(emoji.name for emoji in EMOJI if emoji.tintable)}
+    assert {thing.name for thing in things} <= paintable
+    without = sum(thing.between is not None for thing in things) / len(things)
+    assert 0.35 < without < 0.65
+
+
+def test_banners_are_light_print_on_dark_bands() -> None:
+    for seed in range(6):
+        sample = render("banners", seed, "train")
+        assert sample.image is not None
+        lines = sample.turns[0].answer.splitlines()
+        assert len(lines) >= 2
+        first = next(glyph for glyph in sample.glyphs if glyph.line == 0)
+        x0, y0, _, y1 = (round(side) for side in first.box)
+        beside = sample.image.getpixel((max(0, x0 - 3), (y0 + y1) // 2))
+        assert luminance(beside) < 160  # type: ignore[arg-type]
 
 
 def test_colours_between_those_that_have_names_are_never_told() -> None:

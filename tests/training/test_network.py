@@ -42,3 +42,18 @@ def test_every_weight_gets_a_gradient_whatever_the_batch_holds(
     sums = Sums(stage, 0, dict(zip(KINDS, label_counts(batch, stage), strict=True)))
     sums.scaled(losses).backward()
     assert not [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def test_where_no_part_is_trained_the_heads_alone_learn() -> None:
+    need_all()
+    folder = ROOT / "checkpoints" / "mla"
+    model = DeepseekVLV2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    stage = dataclasses.replace(STAGE, mix={"scene": 1.0}, tiles=1, train=())
+    network = TrainingNetwork(model, Recipe("r", str(folder), (stage,)))
+    freeze(model, stage)
+    batch = RenderedBatches(stage, 1, DeepseekVLV2Processor.from_pretrained(folder))[0]
+    losses = network.train()(batch, stage)
+    sums = Sums(stage, 0, dict(zip(KINDS, label_counts(batch, stage), strict=True)))
+    sums.scaled(losses).backward()
+    learning = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
+    assert learning == {"head", "thing_head", "cell_heads", "reading_heads"}

@@ -55,6 +55,7 @@ def test_data_is_found_beside_the_recipe_and_lora_is_a_table(tmp_path: Path) -> 
         ('lora = {rank = 4}\n' + STAGE + 'data="d"\nsteps=1\ntrain=["vision"]', "hold language"),
         (STAGE + 'data = "d"\nsteps = 1\nwarm = 2', "unknown key warm"),
         (STAGE + "steps = 1\nmix = {chat = 1}\nbranches = 1.5", "branches must be"),
+        (STAGE + "steps = 1\nmix = {chat = 1}\ntrain = []", "parts are vision"),
         (STAGE + "steps = 1\nmix = {chat = 1}\nlanguage_loss = 0\ncell_loss = 1", "go with"),
     ],
 )  # fmt: skip

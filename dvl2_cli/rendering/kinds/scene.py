@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from dvl2_cli.rendering.backgrounds import Background, random_background
 from dvl2_cli.rendering.canvas import Canvas, Colour
-from dvl2_cli.rendering.catalogue import BETWEEN, COLOURS, EMOJI, SHAPES, TINTS, Emoji
+from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, TINTS, Emoji
 from dvl2_cli.rendering.draft import Draft
 from dvl2_cli.rendering.held_out import (
     HELD_OUT_SHAPES,
@@ -21,13 +22,15 @@ from dvl2_cli.rendering.held_out import (
 from dvl2_cli.rendering.places import place_of
 from dvl2_cli.rendering.sample import Box, Split, Thing
 from dvl2_cli.rendering.scene_turns import all_turns, some_turns
-from dvl2_cli.rendering.sprites import emoji_sprite, fitted, shape_sprite
+from dvl2_cli.rendering.sprites import emoji_sprite, fitted, painted_sprite, shape_sprite
+from dvl2_cli.rendering.unnamed import unnamed_colour
 from dvl2_cli.rendering.wear import random_wear
 
 _SIZES = {"small": (0.13, 0.17), "medium": (0.2, 0.26), "large": (0.33, 0.42)}
 _CANVASES = ((384, 384),) * 6 + ((512, 384), (384, 512), (768, 512), (640, 640))
 # Of the objects that come in any colour so many have one without a name, in training.
-_BETWEEN_SHARE = 0.15
+_BETWEEN_SHARE = 0.3
+_TINTABLE = tuple(emoji for emoji in EMOJI if emoji.tintable)
 _BY_NAME = {emoji.name: emoji for emoji in EMOJI}
 
 
@@ -41,7 +44,7 @@ class Object:
     name: str
     colour: str | None
     emoji: Emoji | None
-    between: str | None = None
+    between: Colour | None = None
 
     @classmethod
     def of(cls, thing: Thing) -> Object:
@@ -80,11 +83,16 @@ def compose(
 
 
 def random_objects(
-    rng: random.Random, split: Split, count: int = 0, again: float = 0.3
+    rng: random.Random,
+    split: Split,
+    count: int = 0,
+    again: float = 0.3,
+    drawn: Callable[[random.Random, Split], Object] | None = None,
 ) -> list[Object]:
     """``count`` or one to eight objects, at least two in the test split; the share ``again`` of
-    them are like another one.
+    them are like another one. ``drawn`` makes one, or any object of the catalogue is.
     """
+    drawn = drawn or _random_object
     count = count or rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8))
     chosen: list[Object] = []
     if split == "test":
@@ -93,7 +101,7 @@ def random_objects(
     while len(chosen) < count:
         # Repeats make counting, and "find all", worth asking.
         repeats = chosen and rng.random() < again
-        candidate = rng.choice(chosen) if repeats else _random_object(rng, split)
+        candidate = rng.choice(chosen) if repeats else drawn(rng, split)
         if split == "test" or _allowed(candidate, chosen):
             chosen.append(candidate)
     rng.shuffle(chosen)
@@ -105,8 +113,17 @@ def _random_object(rng: random.Random, split: Split) -> Object:
     # What a thing is must not be told by its colour alone.
     tinted = chosen.emoji is None or chosen.emoji.tintable
     if split == "train" and tinted and rng.random() < _BETWEEN_SHARE:
-        return replace(chosen, colour=None, between=rng.choice(list(BETWEEN)))
+        return replace(chosen, colour=None, between=unnamed_colour(rng))
     return chosen
+
+
+def paintable_object(rng: random.Random, split: Split) -> Object:
+    """A shape, or an object that comes in any colour; every second one's has no name."""
+    emoji = rng.choice(_TINTABLE) if rng.random() < 0.45 else None
+    name = emoji.name if emoji else rng.choice(SHAPES)
+    if split == "train" and rng.random() < 0.5:
+        return Object(name, None, emoji, unnamed_colour(rng))
+    return Object(name, rng.choice(list(TINTS if emoji else COLOURS)), emoji)
 
 
 def _named_object(rng: random.Random) -> Object:
@@ -114,7 +131,7 @@ def _named_object(rng: random.Random) -> Object:
         return Object(rng.choice(SHAPES), rng.choice(list(COLOURS)), None)
     emoji = rng.choice(EMOJI)
     if rng.random() < 0.12:
-        emoji = rng.choice([emoji for emoji in EMOJI if emoji.tintable])
+        emoji = rng.choice(_TINTABLE)
     if emoji.tintable:
         return Object(emoji.name, rng.choice(list(TINTS)), emoji)
     return Object(emoji.name, emoji.colour, emoji)
@@ -204,11 +221,16 @@ def _hidden(box: Box, other: Box) -> float:
 
 def _sprite(thing: Object, side: int, rng: random.Random) -> Image.Image:
     if thing.emoji is not None:
-        tint = (thing.between or thing.colour) if thing.emoji.tintable else None
-        return fitted(emoji_sprite(thing.emoji, tint), side, rng)
+        return fitted(_emoji(thing.emoji, thing), side, rng)
     red, green, blue = (min(255, max(0, part + rng.randint(-12, 12))) for part in _paint(thing))
     return shape_sprite(thing.name, (red, green, blue), side, rng)
 
 
+def _emoji(emoji: Emoji, thing: Object) -> Image.Image:
+    if thing.between:
+        return painted_sprite(emoji, thing.between)
+    return emoji_sprite(emoji, thing.colour if emoji.tintable else None)
+
+
 def _paint(shape: Object) -> Colour:
-    return BETWEEN[shape.between] if shape.between else COLOURS[str(shape.colour)]
+    return shape.between or COLOURS[str(shape.colour)]
