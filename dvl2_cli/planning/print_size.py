@@ -51,7 +51,11 @@ def print_zoom(image: Image) -> float:
     Args:
         image: upright RGB picture of any size.
     """
-    height = print_height(image)
+    return zoom_for(print_height(image))
+
+
+def zoom_for(height: float | None) -> float:
+    """The same for print of ``height`` pixels, None for none."""
     if height is None or height >= SMALL:
         return 1.0
     return min(MOST, LARGE / height)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from dvl2_cli.planning.print_size import print_height, print_zoom
+from dvl2_cli.planning.print_size import print_height, zoom_for
 from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
 from dvl2_cli.reading.bands import can_split
 from dvl2_cli.reading.small_print import has_columns, small_print_bands
@@ -58,7 +59,7 @@ class AsItIs:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Enlarged:
     """Small print larger, if ``enlarges`` says so, which is asked only where it matters.
 
@@ -67,6 +68,7 @@ class Enlarged:
 
     tiles: Tiles
     enlarges: Callable[[], bool]
+    _last: _Print | None = None
 
     def bands(self, page: Image) -> int:
         """See ``small_print_bands``."""
@@ -79,7 +81,7 @@ class Enlarged:
             return None
         from deepseek_vl_v2.tiling import tile_grid
 
-        most, usual = most_tiles(self.tiles), print_zoom(page)
+        most, usual = most_tiles(self.tiles), zoom_for(self._of(page).height)
 
         def tiles_at(zoom: float) -> int:
             return tile_grid(page.size, CANVASES, TILE, most_tiles=most, zoom=zoom).count
@@ -89,16 +91,42 @@ class Enlarged:
 
     def lines(self, page: Image) -> int | None:
         """See ``text_lines``; None where print stands in columns."""
-        height = print_height(page)
-        if height is None or has_columns(page, height) or not self.enlarges():
+        if not self.enlarges() or self._of(page).in_columns:
             return None
-        found = text_lines(page)
+        found = self._of(page).lines
         return None if found is None else len(found)
 
     def divides(self, page: Image) -> bool:
         """Print that does not stand in columns, in two halves that can be told apart."""
-        height = print_height(page)
-        if height is None or has_columns(page, height) or not self.enlarges():
+        if not self.enlarges() or self._of(page).in_columns:
             return False
-        lines = text_lines(page)
-        return can_split(page.height, 2) if lines is None else len(lines) >= 2 * FEWEST
+        found = self._of(page).lines
+        return can_split(page.height, 2) if found is None else len(found) >= 2 * FEWEST
+
+    def _of(self, page: Image) -> _Print:
+        """What was measured of the page that was asked for last."""
+        if self._last is None or self._last.page is not page:
+            self._last = _Print(page)
+        return self._last
+
+
+class _Print:
+    """The print of one page; each part is measured once, where it is asked for."""
+
+    def __init__(self, page: Image) -> None:
+        self.page = page
+
+    @cached_property
+    def height(self) -> float | None:
+        """See ``print_height``."""
+        return print_height(self.page)
+
+    @cached_property
+    def in_columns(self) -> bool:
+        """Print in columns, or none at all."""
+        return self.height is None or has_columns(self.page, self.height)
+
+    @cached_property
+    def lines(self) -> list[tuple[int, int]] | None:
+        """See ``text_lines``."""
+        return text_lines(self.page)

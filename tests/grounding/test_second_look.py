@@ -119,7 +119,9 @@ def test_only_whole_answers_to_a_phrase_are_looked_at_again() -> None:
 
 def test_every_question_is_in_the_usage() -> None:
     told = look_again(located(BOX, OTHER), PICTURE, answering(""))
-    assert ground_result([told], PICTURE.size).usage.prompt_tokens == 30
+    usage = ground_result([told], PICTURE.size).usage
+    assert usage is not None
+    assert usage.prompt_tokens == 30
 
 
 @given(st.tuples(*[st.floats(0, 999)] * 4), st.tuples(st.integers(1, 4000), st.integers(1, 4000)))

@@ -3,21 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
 from dvl2_cli.reading.stutters import stutters
 from dvl2_cli.reading.text_lines import text_lines
-
-
-def page_of(count: int, distance: int = 24, height: int = 14) -> Image.Image:
-    """``count`` lines of upright strokes, as print has."""
-    page = Image.new("RGB", (300, 20 + count * distance + 20), "white")
-    draw = ImageDraw.Draw(page)
-    for line in range(count):
-        top = 20 + line * distance
-        for x in range(12, 280, 7):
-            draw.rectangle((x, top, x + 2, top + height - 1), fill="black")
-    return page
+from tests.reading.printed import page_of
 
 
 @given(st.integers(3, 30), st.integers(20, 40))

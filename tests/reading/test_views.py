@@ -9,6 +9,7 @@ from deepseek_vl_v2.tiling import tile_grid
 from dvl2_cli.planning.print_size import print_zoom
 from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
 from dvl2_cli.reading.views import AsItIs, Enlarged
+from tests.reading.printed import page_of
 
 
 def tiles(page: Image.Image, zoom: float, cap: int | None) -> int:
@@ -38,3 +39,28 @@ def test_one_tile_can_always_be_shown_larger_but_not_where_it_is_forbidden() -> 
 
 def test_the_largest_grid_cannot_be_exceeded() -> None:
     assert Enlarged(None, lambda: True).closer(Image.new("RGB", (1152, 1152), "white")) is None
+
+
+def test_lines_are_counted_where_print_is_to_be_enlarged() -> None:
+    page = page_of(12)
+    assert Enlarged(None, lambda: True).lines(page) == 12
+    assert Enlarged(None, lambda: False).lines(page) is None
+    assert AsItIs().lines(page) is None
+
+
+def test_print_in_columns_is_neither_counted_nor_divided() -> None:
+    page = page_of(12)
+    page.paste("white", (130, 0, 190, page.height))
+    views = Enlarged(None, lambda: True)
+    assert views.lines(page) is None
+    assert not views.divides(page)
+
+
+@pytest.mark.parametrize(("lines", "divided"), [(12, True), (6, True), (5, False)])
+def test_halves_hold_lines_enough_to_be_counted(lines: int, divided: bool) -> None:
+    assert Enlarged(None, lambda: True).divides(page_of(lines)) == divided
+
+
+def test_every_page_is_measured_anew() -> None:
+    views = Enlarged(None, lambda: True)
+    assert [views.lines(page_of(lines)) for lines in (12, 9, 12)] == [12, 9, 12]
