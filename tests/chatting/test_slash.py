@@ -86,6 +86,20 @@ def test_ocr_and_ground_ask_apart_from_the_conversation(
     ]
 
 
+def test_ground_looks_again_where_small_things_are_to_be_enlarged(
+    tmp_path: Path,
+    photo: Path,  # noqa: F811
+) -> None:
+    log = tmp_path / "log"
+    arguments = (str(photo), "--zoom", "auto", "--no-show-image")
+    with chat(tmp_path, *arguments, answer=BOXES, log=str(log)) as terminal:
+        terminal.wait(PROMPT)
+        terminal.send("/ground car\r")
+        terminal.wait("(pixels of 60 x 40)")
+        leave(terminal)
+    assert log.read_text().splitlines() == ["<image> <|ref|>car<|/ref|>."] * 2
+
+
 def test_without_a_picture_ocr_and_ground_say_what_to_do(tmp_path: Path) -> None:
     with chat(tmp_path) as terminal:
         terminal.wait(PROMPT)
