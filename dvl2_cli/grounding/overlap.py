@@ -22,13 +22,11 @@ def iou(left: Box999, right: Box999) -> float:
     return shared / (areas - shared)
 
 
-def without_repeats(
-    boxes: Sequence[Box999], same: float = SAME
-) -> tuple[list[Box999], list[Box999]]:
+def without_repeats(boxes: Sequence[Box999]) -> tuple[list[Box999], list[Box999]]:
     """The boxes of one label without those that repeat an earlier one, and these."""
     kept: list[Box999] = []
     repeats: list[Box999] = []
     for box in boxes:
-        again = any(iou(box, other) >= same for other in kept)
+        again = any(iou(box, other) >= SAME for other in kept)
         (repeats if again else kept).append(box)
     return kept, repeats

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.grounding.coordinates import SCALE, Pixels, to_pixels
 from dvl2_cli.grounding.locating import Located
-from dvl2_cli.grounding.overlap import iou, without_repeats
+from dvl2_cli.grounding.overlap import iou
 from dvl2_cli.grounding.parse import Grounded, Region, parse_grounding
 from dvl2_cli.grounding.tags import Box999
 
@@ -74,8 +74,11 @@ def _settled(seen: list[tuple[Region, Box999 | None]]) -> tuple[Region, ...]:
     regions = [
         dataclasses.replace(region, box=_both(region.box, box)) for region, box in held or seen
     ]
-    kept, _ = without_repeats([region.box for region in regions], _SAME)
-    return tuple(region for region in regions if region.box in kept)
+    kept: list[Region] = []
+    for region in regions:
+        if all(iou(region.box, other.box) < _SAME for other in kept):
+            kept.append(region)
+    return tuple(kept)
 
 
 def cutting(box: Box999, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -92,10 +95,12 @@ def cutting(box: Box999, size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 def _enlarged(picture: Image, cut: tuple[int, int, int, int]) -> Image:
+    from PIL.Image import Resampling
+
     part = picture.crop(cut)
     scale = SHOWN / max(part.size)
     width, height = (max(1, round(side * scale)) for side in part.size)
-    return part.resize((width, height), 1)  # Lanczos
+    return part.resize((width, height), Resampling.LANCZOS)
 
 
 def _nearest(

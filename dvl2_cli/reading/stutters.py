@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # So many characters repeated at once are no chance, if there are so many different letters.
-_STUTTER = re.compile(r"(.{10,120}?)\s*\1", re.DOTALL)
+_STUTTER = re.compile(r"(.{10,120}?)\s{0,3}\1", re.DOTALL)
 _LETTERS = 5
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
 from dvl2_cli.grounding.locating import Located, ground_result
-from dvl2_cli.grounding.second_look import SHOWN, cutting, look_again
+from dvl2_cli.grounding.parse import Region
+from dvl2_cli.grounding.second_look import SHOWN, _settled, cutting, look_again
 from dvl2_cli.grounding.tags import Box999, format_object
 
 PICTURE = Image.new("RGB", (999, 999), "white")
@@ -73,8 +74,10 @@ def test_of_several_boxes_those_that_hold_nothing_are_left_out() -> None:
 
 def test_boxes_that_settle_on_one_object_are_told_once() -> None:
     near = (430.0, 400.0, 530.0, 500.0)
-    told = look_again(located(BOX, near), PICTURE, answering("x"))
-    assert boxes(told) == [BOX]
+    for other in (near, BOX):
+        assert boxes(look_again(located(BOX, other), PICTURE, answering("x"))) == [BOX]
+    # Two that were told apart may settle on the very same numbers.
+    assert _settled([(Region("car", BOX, None), BOX)] * 2) == (Region("car", BOX, None),)
 
 
 @pytest.mark.parametrize(
