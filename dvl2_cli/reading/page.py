@@ -116,17 +116,19 @@ class PageReader:
         self, page: Image, first: PageText, lines: int | None, on_text: OnText | None, depth: int
     ) -> PageText:
         """``first``, or if that is better what is read of ``page`` enlarged, or else in halves."""
+        zoom, halves = self.views.closer(page), self.views.divides(page)
+        if zoom is None and not halves:
+            return first
         if on_text is not None:
             self.again("the text is doubtful: reading again")
         kept, readings = first, [first]
-        zoom = self.views.closer(page)
         if zoom is not None:
             readings.append(_page_text(self.ask(page, None, None, zoom)))
             kept = _better(readings[-1], kept, lines)
         settled = readings[-1].finish_reason == "cancelled" or (
             kept is not first and not _faults(kept, lines)
         )
-        if not settled and self.views.divides(page):
+        if not settled and halves:
             readings.append(self._in_bands(page, split(page, 2), None, depth + 1))
             kept = _better(readings[-1], kept, lines)
         again = kept.quality.retries + len(readings) - 1

@@ -231,9 +231,11 @@ def test_a_second_look_that_is_cancelled_leaves_the_first() -> None:
 def test_a_page_is_read_once_if_sure_or_never_measured_or_as_large_as_can_be(
     probability: float, threshold: float | None, zoom: float | None
 ) -> None:
-    confidence = sure(probability, threshold)
-    read = page_reader(lambda *_: ("Total", "stop", confidence), Shown(zoom=zoom)).read(PAGE)
+    confidence, told = sure(probability, threshold), list[str]()
+    reading = page_reader(lambda *_: ("Total", "stop", confidence), Shown(zoom=zoom), told)
+    read = reading.read(PAGE, lambda text: None)
     assert (read.text, read.quality.retries) == ("Total", 0)
+    assert not told
 
 
 FOUR = ("Tea 1.00", "Milk 0.90", "Bread 2.20", "Total 4.10")
