@@ -135,7 +135,7 @@ class Conversation:
     @property
     def enlarges(self) -> bool:
         """Whether small print is to be shown larger; the model says so where no setting does."""
-        return self.engine.info.enlarges if self.zoom is None else self.zoom == "auto"
+        return self.engine.info.enlarges_at(self.zoom)
 
     def show_apart(self, question: str, pictures: list[Picture]) -> None:
         """Ask about ``pictures`` alone and show the answer, which the session does not keep."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dvl2_cli.engine.events import Event, Finished, PromptCost
-from dvl2_cli.engine.request import Request
+from dvl2_cli.engine.request import Request, Zoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class ModelInfo:
     is_nano: bool
     reason: str
     enlarges: bool = False
+
+    def enlarges_at(self, zoom: Zoom) -> bool:
+        """Whether small print is shown larger where a request has ``zoom``."""
+        return self.enlarges if zoom is None else zoom == "auto"
 
 
 class Engine(Protocol):

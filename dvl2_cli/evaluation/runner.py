@@ -99,13 +99,9 @@ def _read(engine: Engine, request: Request, cancel: threading.Event | None) -> P
         )
         return answer_of(engine, asked, cancel)
 
-    views = Enlarged(request.tiles, lambda: _enlarges(engine, request))
+    views = Enlarged(request.tiles, lambda: engine.info.enlarges_at(request.zoom))
     reader = PageReader(ask, request.sampling, lambda _: None, views)
     return reader.read(question.images[0])
-
-
-def _enlarges(engine: Engine, request: Request) -> bool:
-    return request.zoom == "auto" or (request.zoom is None and engine.info.enlarges)
 
 
 def _locate(engine: Engine, request: Request, cancel: threading.Event | None) -> Finished:
@@ -113,7 +109,7 @@ def _locate(engine: Engine, request: Request, cancel: threading.Event | None) ->
     (question,) = request.messages
     answer = answer_of(engine, request, cancel)
     asked = _ASKED.search(question.content)
-    if asked is None or not _enlarges(engine, request):
+    if asked is None or not engine.info.enlarges_at(request.zoom):
         return answer
 
     def ask(image: Image, about: str) -> Finished:

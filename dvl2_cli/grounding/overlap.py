@@ -24,9 +24,19 @@ def iou(left: Box999, right: Box999) -> float:
 
 def without_repeats(boxes: Sequence[Box999]) -> tuple[list[Box999], list[Box999]]:
     """The boxes of one label without those that repeat an earlier one, and these."""
+    again = repeating(boxes, SAME)
+    kept = [box for box, repeats in zip(boxes, again, strict=True) if not repeats]
+    return kept, [box for box, repeats in zip(boxes, again, strict=True) if repeats]
+
+
+def repeating(boxes: Sequence[Box999], same: float) -> list[bool]:
+    """For each box whether it overlaps an earlier one that does not repeat another, by an IoU of
+    at least ``same``.
+    """
     kept: list[Box999] = []
-    repeats: list[Box999] = []
+    found: list[bool] = []
     for box in boxes:
-        again = any(iou(box, other) >= SAME for other in kept)
-        (repeats if again else kept).append(box)
-    return kept, repeats
+        found.append(any(iou(box, other) >= same for other in kept))
+        if not found[-1]:
+            kept.append(box)
+    return found

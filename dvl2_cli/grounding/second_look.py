@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.events import Finished
-from dvl2_cli.grounding.coordinates import SCALE, Pixels, to_pixels
+from dvl2_cli.grounding.coordinates import SCALE, to_pixels
 from dvl2_cli.grounding.locating import Located
-from dvl2_cli.grounding.overlap import iou
+from dvl2_cli.grounding.overlap import iou, repeating
 from dvl2_cli.grounding.parse import Grounded, Region, parse_grounding
 from dvl2_cli.grounding.tags import Box999
 
@@ -38,6 +38,8 @@ _MIDDLE = "in the centre"
 _MOST = 24
 
 Ask = Callable[["Image", str], Finished]
+# Left, top, right and bottom in whole pixels.
+Cut = tuple[int, int, int, int]
 
 
 def look_again(located: Located, picture: Image, ask: Ask) -> Located:
@@ -49,10 +51,9 @@ def look_again(located: Located, picture: Image, ask: Ask) -> Located:
         ask: asks for the boxes of a phrase in another picture. If it is stopped, the first answer
             stays as it is.
     """
-    first = parse_grounding(located.answer.raw)
-    if located.query is None or located.answer.finish_reason != "stop":
-        return located
-    if len(first.regions) > _MOST:
+    first = located.found
+    whole = located.answer.finish_reason == "stop"
+    if located.query is None or not whole or len(first.regions) > _MOST:
         return located
     about = _PLACE.sub(_MIDDLE, located.query)
     seen: list[tuple[Region, Box999 | None]] = []
@@ -74,14 +75,11 @@ def _settled(seen: list[tuple[Region, Box999 | None]]) -> tuple[Region, ...]:
     regions = [
         dataclasses.replace(region, box=_both(region.box, box)) for region, box in held or seen
     ]
-    kept: list[Region] = []
-    for region in regions:
-        if all(iou(region.box, other.box) < _SAME for other in kept):
-            kept.append(region)
-    return tuple(kept)
+    again = repeating([region.box for region in regions], _SAME)
+    return tuple(region for region, repeats in zip(regions, again, strict=True) if not repeats)
 
 
-def cutting(box: Box999, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def cutting(box: Box999, size: tuple[int, int]) -> Cut:
     """Whole pixels (left, top, right, bottom) around ``box`` in a picture of ``size``."""
     x0, y0, x1, y1 = to_pixels(box, *size)
     half = max(x1 - x0, y1 - y0, 8) * REACH / 2
@@ -94,7 +92,7 @@ def cutting(box: Box999, size: tuple[int, int]) -> tuple[int, int, int, int]:
     )
 
 
-def _enlarged(picture: Image, cut: tuple[int, int, int, int]) -> Image:
+def _enlarged(picture: Image, cut: Cut) -> Image:
     from PIL.Image import Resampling
 
     part = picture.crop(cut)
@@ -103,17 +101,15 @@ def _enlarged(picture: Image, cut: tuple[int, int, int, int]) -> Image:
     return part.resize((width, height), Resampling.LANCZOS)
 
 
-def _nearest(
-    box: Box999, second: Grounded, cut: tuple[int, int, int, int], size: tuple[int, int]
-) -> Box999 | None:
+def _nearest(box: Box999, second: Grounded, cut: Cut, size: tuple[int, int]) -> Box999 | None:
     """Of the boxes in the cutting the one that overlaps most, in the picture; None of none."""
     boxes = [_in_picture(region.box, cut, size) for region in second.regions]
     return max(boxes, key=lambda other: iou(box, other), default=None)
 
 
-def _in_picture(box: Box999, cut: Pixels, size: tuple[int, int]) -> Box999:
+def _in_picture(box: Box999, cut: Cut, size: tuple[int, int]) -> Box999:
     left, top, right, bottom = cut
-    x0, y0, x1, y1 = to_pixels(box, round(right - left), round(bottom - top))
+    x0, y0, x1, y1 = to_pixels(box, right - left, bottom - top)
     return (
         (left + x0) / size[0] * SCALE,
         (top + y0) / size[1] * SCALE,

@@ -94,10 +94,18 @@ def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     and solid bars.
     """
     ink = _ink(strip).mean(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], ink > 0, [False]]).astype(np.int8)))
-    starts, ends = edges[::2], edges[1::2]
+    starts, ends = runs_of(ink > 0)
     heights = ends - starts
     whole = (starts > 0) & (ends < len(ink)) & (heights >= _LEAST_HEIGHT)
-    share = np.diff(np.concatenate([[0.0], ink.cumsum()])[edges])[::2] / heights
+    before = np.concatenate([[0.0], ink.cumsum()])
+    share = (before[ends] - before[starts]) / heights
     lines: npt.NDArray[np.int64] = heights[whole & (share < _SOLID)]
     return lines
+
+
+def runs_of(
+    marked: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where runs of True start, and where they end (exclusive)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return edges[::2], edges[1::2]

@@ -87,10 +87,11 @@ class PageReader:
     def _piece(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
         """``image``, and once more if the text is doubtful or has not as many lines."""
         first = self._whole(image, on_text, depth)
-        if depth > _DEEPEST_SPLIT or not _is_measured(first):
+        doubt = _measured_doubt(first)
+        if depth > _DEEPEST_SPLIT or doubt is None:
             return first
         lines = self.views.lines(image)
-        doubtful = depth == 0 and _doubt_of(first) > _DOUBTFUL
+        doubtful = depth == 0 and doubt > _DOUBTFUL
         if not doubtful and not _faults(first, lines):
             return first
         return self._second_look(image, first, lines, on_text, depth)
@@ -195,17 +196,11 @@ def _page_text(answer: Finished) -> PageText:
     )
 
 
-def _is_measured(read: PageText) -> bool:
-    """Whether the doubt of a text tells anything: it ended by itself, and the model's doubts were
-    measured.
-    """
+def _measured_doubt(read: PageText) -> float | None:
+    """The doubt of a text that ended by itself, if the model's doubts were measured."""
     measured = read.answers[0].confidence.probability_threshold is not None
     plain = read.finish_reason == "stop" and not read.quality.retries
-    return measured and plain and _doubt(read) is not None
-
-
-def _doubt_of(read: PageText) -> float:
-    return _doubt(read) or 0.0
+    return _doubt(read) if measured and plain else None
 
 
 def _faults(read: PageText, lines: int | None) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dvl2_cli.planning.print_size import ink_of
+from dvl2_cli.planning.print_size import ink_of, runs_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,12 +26,10 @@ def text_lines(page: Image) -> list[tuple[int, int]] | None:
     Args:
         page: upright RGB picture of any size, with print in one column.
     """
-    inked = ink_of(page).any(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], inked, [False]]).astype(np.int8)))
-    runs = [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    starts, ends = runs_of(np.asarray(ink_of(page).any(axis=1)))
+    runs = list(zip(starts.tolist(), ends.tolist(), strict=True))
     if len(runs) < FEWEST:
         return None
-    starts = [start for start, _ in runs]
     distance = float(np.median(np.diff(starts)))
     lines = [(start, end) for start, end in runs if end - start >= _DIRT * distance]
     if any(end - start > _TOUCHING * distance for start, end in lines):

@@ -20,7 +20,7 @@ from dvl2_cli.rendering.held_out import (
     is_held_out,
 )
 from dvl2_cli.rendering.places import place_of
-from dvl2_cli.rendering.sample import Box, Split, Thing
+from dvl2_cli.rendering.sample import Box, Split, Thing, Turn
 from dvl2_cli.rendering.scene_turns import all_turns, some_turns
 from dvl2_cli.rendering.sprites import emoji_sprite, fitted, painted_sprite, shape_sprite
 from dvl2_cli.rendering.unnamed import unnamed_colour
@@ -32,6 +32,8 @@ _CANVASES = ((384, 384),) * 6 + ((512, 384), (384, 512), (768, 512), (640, 640))
 _BETWEEN_SHARE = 0.3
 _TINTABLE = tuple(emoji for emoji in EMOJI if emoji.tintable)
 _BY_NAME = {emoji.name: emoji for emoji in EMOJI}
+
+Asked = Callable[[Canvas, str, random.Random, Split], tuple[Turn, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ def draw(rng: random.Random, split: Split) -> Draft:
     wear = random_wear(rng, 0.3, rotate=False)
     turns = all_turns if split == "test" else some_turns
     return Draft(canvas, turns(canvas, background.words, rng, split), background.base, wear)
+
+
+def asked_about(objects: list[Object], ask: Asked, rng: random.Random, split: Split) -> Draft:
+    """A scene of the objects, of any size, with the turns that ``ask`` makes."""
+    canvas, background = compose(objects, random_size(rng), rng)
+    turns = ask(canvas, background.words, rng, split)
+    return Draft(canvas, turns, background.base, random_wear(rng, 0.3, rotate=False))
 
 
 def random_size(rng: random.Random) -> tuple[int, int]:
