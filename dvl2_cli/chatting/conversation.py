@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.grounding.counting import count, counts
 from dvl2_cli.history.session import Session
 from dvl2_cli.prompts import with_images
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.ui.console import NANO_NOTICE, Console
 from dvl2_cli.ui.interrupts import Interrupts
-from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView
+from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView, show_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,11 +177,15 @@ class Conversation:
 
     def _show(self, request: Request) -> Finished:
         _ = self.engine  # opened before the spinner: loading writes to stderr
-        view = self._view()
-        try:
-            answer = self._stream(request, view)
-        finally:
-            view.close()
+        if counts(request) and self.enlarges:
+            answer = count(request, lambda asked: self._stream(asked, None))
+            show_whole(self._view(), answer.text)
+        else:
+            view = self._view()
+            try:
+                answer = self._stream(request, view)
+            finally:
+                view.close()
         self._remark(answer)
         return answer
 

@@ -14,11 +14,12 @@ from dvl2_cli.commands.run import Run
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint, Request
 from dvl2_cli.errors import Dvl2Error, NoUsableOutputError
+from dvl2_cli.grounding.counting import count, counts
 from dvl2_cli.history.keeping import keep_session
 from dvl2_cli.results import ChatResult, Source, UsageTotals
 from dvl2_cli.results.lines import json_line
 from dvl2_cli.schema.source import AnswerSchema, read_schema
-from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView
+from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView, show_whole
 
 if TYPE_CHECKING:
     from dvl2_cli.history.session import Session
@@ -112,9 +113,15 @@ class _Once:
             self.run.console.rich_out().print(TerminalPicture(picture.image))
 
     def _ask(self, request: Request) -> Finished:
-        if self.common.json or self.schema is not None or self.wish.extract:
-            return self.run.ask(request)
+        silent = self.common.json or self.schema is not None or self.wish.extract
         _ = self.run.engine  # opened before the spinner: loading writes to stderr
+        if counts(request) and self.run.engine.info.enlarges_at(request.zoom):
+            answer = count(request, self.run.ask)
+            if not silent:
+                show_whole(self._view(), answer.text)
+            return answer
+        if silent:
+            return self.run.ask(request)
         view = self._view()
         return self.run.ask(request, view.feed, view.close)
 

@@ -15,6 +15,7 @@ from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import Answered, score
+from dvl2_cli.grounding.counting import count, counts
 from dvl2_cli.grounding.locating import Located
 from dvl2_cli.grounding.second_look import look_again
 from dvl2_cli.grounding.tags import format_object
@@ -59,8 +60,8 @@ def run(
     view: View = _AS_IT_IS,
 ) -> Iterator[Outcome]:
     """Ask the items one after the other, as a user would, and yield each scored answer. Pictures
-    whose text is asked for are read as ``dvl2 ocr`` reads pages, and boxes are looked for as by
-    ``dvl2 ground``.
+    whose text is asked for are read as ``dvl2 ocr`` reads pages, boxes are looked for as by
+    ``dvl2 ground``, and "how many" is answered as by ``dvl2 chat``.
 
     Raises:
         ContextOverflowError: an item does not fit the model's context.
@@ -75,6 +76,8 @@ def run(
             answer = _read(engine, request, cancel)
         elif item.metric in _BOXED and alone:
             answer = _locate(engine, request, cancel)
+        elif counts(request) and engine.info.enlarges_at(request.zoom):
+            answer = count(request, lambda asked: answer_of(engine, asked, cancel))
         else:
             answer = answer_of(engine, request, cancel)
         if answer.finish_reason == "cancelled":

@@ -52,6 +52,7 @@ KINDS: dict[str, Callable[[random.Random, Split], Draft]] = {
     "crowd": crowd.draw,
     "scene": scene.draw,
     "palette": palette.draw,
+    "names": palette.draw_names,
     "tally": tally.draw,
     "count": tally.draw_count,
     "banners": banners.draw,

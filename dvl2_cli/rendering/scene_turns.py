@@ -123,11 +123,20 @@ class SceneTurns:
 
     def what(self) -> Turn | None:
         """The object in a place."""
-        fitting = [t for t in self.things if t.place and self.places[t.place] == 1]
+        fitting = self._alone_in_place()
+        return self._naming(self.rng.choice(fitting)) if fitting else None
+
+    def whats(self) -> list[Turn]:
+        """Every object that is alone in its place."""
+        return [self._naming(thing) for thing in self._alone_in_place()]
+
+    def _alone_in_place(self) -> list[Thing]:
         # Something that straddles a dividing line could be meant too.
-        if not fitting or self.places[None]:
-            return None
-        thing = self.rng.choice(fitting)
+        if self.places[None]:
+            return []
+        return [t for t in self.things if t.place and self.places[t.place] == 1]
+
+    def _naming(self, thing: Thing) -> Turn:
         question = f"What is {in_place(str(thing.place))}?"
         return self._about(thing, question, with_article(_look(thing)), "what")
 
@@ -290,6 +299,20 @@ def counting_turns(
         ask.locate_nothing(), ask.exists(),
     ]  # fmt: skip
     turns = [*counts.values(), *(turn for turn in others if turn is not None)]
+    rng.shuffle(turns)
+    return tuple(turns)
+
+
+def naming_turns(
+    canvas: Canvas, background: str, rng: random.Random, split: Split
+) -> tuple[Turn, ...]:
+    """What every object is, one by one and in captions."""
+    ask = SceneTurns(canvas, background, rng, split)
+    others = [
+        ask.caption(), rng.choice((ask.caption_short, ask.caption_long))(), ask.colour(),
+        ask.exists(), ask.exists(), rng.choice((ask.locate_name, ask.locate_colour))(),
+    ]  # fmt: skip
+    turns = [*ask.whats(), *(turn for turn in others if turn is not None)]
     rng.shuffle(turns)
     return tuple(turns)
 

@@ -54,11 +54,16 @@ def build_optimizers(network: nn.Module, stage: Stage) -> list[torch.optim.Optim
     if stage.optimizer == "muon":
         inner = [p for n, p in matrices if is_inner(n, p)]
         matrices = [(n, p) for n, p in matrices if not is_inner(n, p)]
-        optimizers.append(
-            BatchedMuon(
-                inner, lr=rate, weight_decay=decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+        if inner:
+            optimizers.append(
+                BatchedMuon(
+                    inner,
+                    lr=rate,
+                    weight_decay=decay,
+                    momentum=0.95,
+                    adjust_lr_fn="match_rms_adamw",
+                )
             )
-        )
     groups = [
         {"params": [p for _, p in matrices], "weight_decay": decay},
         {"params": others, "weight_decay": 0.0},

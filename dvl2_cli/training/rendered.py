@@ -34,7 +34,7 @@ from dvl2_cli.training.tallies import Tally, tallies
 from dvl2_cli.training.things import FIELDS, shown_things
 
 # Kinds that hold print, and so have a label for every bin of every tile.
-NOT_DENSE = frozenset({"chat", "crowd", "scene", "palette", "tally", "count", "example"})
+NOT_DENSE = frozenset({"chat", "crowd", "scene", "palette", "names", "tally", "count", "example"})
 MOST_SAMPLES = 192
 # A row is filled to this share at least, if so many pictures have one that does.
 ALIKE, TRIES = 0.75, 4

@@ -29,6 +29,14 @@ class AnswerView(Protocol):
         """No more will come."""
 
 
+def show_whole(view: AnswerView, answer: str) -> None:
+    """Show an answer that is known already."""
+    try:
+        view.feed(answer)
+    finally:
+        view.close()
+
+
 class PlainView:
     """Writes pieces as they come, without blanks before the first word, and a last newline."""
 

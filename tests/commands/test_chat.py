@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from dvl2_cli.engine.request import Request
 from tests.commands.conftest import Cli, picture
 from tests.fakes import FakeEngine
 
@@ -38,6 +40,24 @@ def test_the_answer_alone_is_on_stdout(cli: Cli, photo: Path) -> None:
     assert "answers come from nano" in done.err
     assert cli("chat", "-p", "hi", "-q", "--stats").err.count("\n") == 1
     assert engine.closed
+
+
+def test_how_many_is_checked_by_pointing(cli: Cli, photo: Path) -> None:
+    def answer(request: Request) -> str:
+        question = request.messages[-1].content
+        boxes = "[[0, 0, 200, 200], [700, 700, 900, 900]]"
+        return "1" if "How many" in question else f"<|ref|>cars<|/ref|><|det|>{boxes}<|/det|>"
+
+    for enlarges, told in ((True, "2"), (False, "1")):
+        engine = FakeEngine(answer)
+        engine.info = dataclasses.replace(engine.info, enlarges=enlarges)
+        ask = ("chat", photo, "-p", "How many cars are there?")
+        assert cli(*ask, engine=engine).out == f"{told}\n"
+        (row,) = cli(*ask, "--json", engine=engine).rows
+        assert row["answer"] == told
+        assert row["usage"]["completion_tokens"] > (50 if enlarges else 0)
+    done = cli("chat", photo, "-p", "How many cars are there?", "--zoom", "1", engine=engine)
+    assert done.out == "1\n"
 
 
 def test_piped_text_is_the_question(cli: Cli, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from dvl2_cli.rendering.held_out import (
 )
 from dvl2_cli.rendering.kinds import invoice
 from dvl2_cli.rendering.paper import luminance
+from dvl2_cli.rendering.places import in_place
 from dvl2_cli.rendering.render import KINDS, render
 from dvl2_cli.rendering.sample import Sample
 from dvl2_cli.rendering.unnamed import unnamed_colour
@@ -117,7 +118,7 @@ def test_training_scenes_hold_nothing_held_out_and_test_scenes_do() -> None:
     assert seen >= 55
 
 
-@pytest.mark.parametrize("kind", ["scene", "palette", "tally", "count"])
+@pytest.mark.parametrize("kind", ["scene", "palette", "names", "tally", "count"])
 def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
     held_out = [f"{colour} {name}" for colour, name in HELD_OUT_SHAPES | HELD_OUT_TINTS]
     for seed in range(80):
@@ -138,12 +139,30 @@ def test_colours_without_names_are_no_colours_that_have_one(seed: int) -> None:
     )
 
 
-def test_palettes_are_of_what_comes_in_any_colour_half_of_it_without_a_name() -> None:
-    things = [thing for seed in range(40) for thing in render("palette", seed, "train").things]
+@pytest.mark.parametrize("kind", ["palette", "names"])
+def test_palettes_are_of_what_comes_in_any_colour_half_of_it_without_a_name(kind: str) -> None:
+    things = [thing for seed in range(40) for thing in render(kind, seed, "train").things]
     paintable = {*SHAPES, *(emoji.name for emoji in EMOJI if emoji.tintable)}
     assert {thing.name for thing in things} <= paintable
     without = sum(thing.between is not None for thing in things) / len(things)
     assert 0.35 < without < 0.65
+
+
+def test_names_asks_what_every_object_is_that_is_alone_in_its_place() -> None:
+    asked = 0
+    for seed in range(20):
+        sample = render("names", seed, "train")
+        places = Counter(thing.place for thing in sample.things)
+        alone = [thing for thing in sample.things if places[thing.place] == 1]
+        whats = [turn for turn in sample.turns if turn.task == "what"]
+        assert len(whats) == (0 if places[None] else len(alone))
+        assert len({turn.question for turn in whats}) == len(whats)
+        told = {turn.question: turn.answer for turn in whats}
+        for thing in alone if whats else []:
+            answer = told[f"What is {in_place(str(thing.place))}?"]
+            assert answer.endswith(f" {thing.colour or ''} {thing.name}".replace("  ", " "))
+        asked += len(whats)
+    assert asked > 40
 
 
 def test_banners_are_light_print_on_dark_bands() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.training.network import KINDS, TrainingNetwork, label_counts
-from dvl2_cli.training.optimizer import freeze
+from dvl2_cli.training.optimizer import build_optimizers, freeze
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.rendered import RenderedBatches
 from dvl2_cli.training.sums import Sums
@@ -57,3 +57,6 @@ def test_where_no_part_is_trained_the_heads_alone_learn() -> None:
     sums.scaled(losses).backward()
     learning = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
     assert learning == {"head", "thing_head", "cell_heads", "reading_heads"}
+    # None of their matrices is Muon's.
+    (optimizer,) = build_optimizers(network, dataclasses.replace(stage, optimizer="muon"))
+    optimizer.step()

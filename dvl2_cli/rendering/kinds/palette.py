@@ -5,12 +5,20 @@ from __future__ import annotations
 import random
 
 from dvl2_cli.rendering.draft import Draft
-from dvl2_cli.rendering.kinds.scene import asked_about, paintable_object, random_objects
+from dvl2_cli.rendering.kinds.scene import Object, asked_about, paintable_object, random_objects
 from dvl2_cli.rendering.sample import Split
-from dvl2_cli.rendering.scene_turns import some_turns
+from dvl2_cli.rendering.scene_turns import naming_turns, some_turns
 
 
 def draw(rng: random.Random, split: Split) -> Draft:
     """Three to eight shapes and tinted objects, asked about like any scene."""
-    objects = random_objects(rng, split, rng.randint(3, 8), again=0.2, drawn=paintable_object)
-    return asked_about(objects, some_turns, rng, split)
+    return asked_about(_any_colour(rng, split), some_turns, rng, split)
+
+
+def draw_names(rng: random.Random, split: Split) -> Draft:
+    """The same, and what each of them is."""
+    return asked_about(_any_colour(rng, split), naming_turns, rng, split)
+
+
+def _any_colour(rng: random.Random, split: Split) -> list[Object]:
+    return random_objects(rng, split, rng.randint(3, 8), again=0.2, drawn=paintable_object)

@@ -1,0 +1,96 @@
+"""How many there are, checked by pointing.
+
+Of most things a picture holds one, so "1" is what a small model answers when it has not counted.
+Told to point at each it finds more of them: then the number of boxes is the answer (compare Molmo,
+arXiv 2409.17146, which counts by pointing).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dvl2_cli.engine.events import Finished, Usage
+from dvl2_cli.engine.request import Message, Request
+from dvl2_cli.grounding.locating import Located
+from dvl2_cli.grounding.second_look import look_again
+from dvl2_cli.prompts import locate, locate_all, with_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_PICTURE = r" in (?:this|the) (?:image|picture|photo)"
+_HOW_MANY = re.compile(
+    rf"how many (?P<what>[\w' -]{{1,60}}?) (?:(?:are there|can you see|do you see)(?:{_PICTURE})?"
+    rf"|are{_PICTURE})\s*\?*",
+    re.IGNORECASE,
+)
+# No name that could be pointed at.
+_ANYTHING = frozenset({"objects", "things", "items"})
+_ONE = frozenset({"1", "1.", "one", "one."})
+
+Ask = Callable[[Request], Finished]
+
+
+def counted_phrase(question: str) -> str | None:
+    """What "How many red cars are there?" counts: "red cars"; None of any other question."""
+    asked = _HOW_MANY.fullmatch(question.replace("<image>", "").strip())
+    if asked is None or asked["what"].lower() in _ANYTHING:
+        return None
+    return asked["what"]
+
+
+def counts(request: Request) -> bool:
+    """Whether ``request`` asks how many of something are in the only picture of its messages."""
+    return (
+        request.constraint is None
+        and _only_picture(request) is not None
+        and counted_phrase(request.messages[-1].content) is not None
+    )
+
+
+def count(request: Request, ask: Ask) -> Finished:
+    """The answer to a request that ``counts``; one that says one is checked by pointing.
+
+    Args:
+        request: greedy or not; the boxes are asked for with the same sampling.
+        ask: gives the whole answer. If it is stopped, so is this one.
+    """
+    first = ask(request)
+    phrase, picture = counted_phrase(request.messages[-1].content), _only_picture(request)
+    says_one = first.finish_reason == "stop" and first.text.strip().lower() in _ONE
+    if not says_one or phrase is None or picture is None:
+        return first
+
+    def about(image: Image, question: str) -> Finished:
+        message = Message("user", with_images(question, 1), (image,))
+        return ask(replace(request, messages=(message,)))
+
+    told = Located(phrase, about(picture, locate_all(phrase)))
+    told = look_again(told, picture, lambda image, name: about(image, locate(name)))
+    answers = (first, told.answer, *told.again)
+    usage = _sum([answer.usage for answer in answers])
+    if any(answer.finish_reason == "cancelled" for answer in answers):
+        return replace(first, finish_reason="cancelled", usage=usage)
+    number = len(told.found.regions)
+    if told.answer.finish_reason != "stop" or number < 2:
+        return replace(first, usage=usage)
+    raw = f"{first.raw}\n{told.answer.raw}"
+    return replace(told.answer, text=str(number), raw=raw, usage=usage)
+
+
+def _only_picture(request: Request) -> Image | None:
+    pictures = [image for message in request.messages for image in message.images]
+    return pictures[0] if len(pictures) == 1 else None
+
+
+def _sum(parts: list[Usage]) -> Usage:
+    return Usage(
+        sum(part.prompt_tokens for part in parts),
+        sum(part.image_tokens for part in parts),
+        sum(part.completion_tokens for part in parts),
+        sum(part.prefill_seconds for part in parts),
+        sum(part.decode_seconds for part in parts),
+    )
