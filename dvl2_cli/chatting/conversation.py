@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.grounding.counting import count, counts
+from dvl2_cli.grounding.counting import asks_how_many, count
 from dvl2_cli.history.session import Session
 from dvl2_cli.prompts import with_images
 from dvl2_cli.results.doubts import doubts
@@ -177,7 +177,7 @@ class Conversation:
 
     def _show(self, request: Request) -> Finished:
         _ = self.engine  # opened before the spinner: loading writes to stderr
-        if counts(request) and self.enlarges:
+        if asks_how_many(request) and self.enlarges:
             answer = count(request, lambda asked: self._stream(asked, None))
             show_whole(self._view(), answer.text)
         else:

@@ -14,7 +14,7 @@ from dvl2_cli.commands.run import Run
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint, Request
 from dvl2_cli.errors import Dvl2Error, NoUsableOutputError
-from dvl2_cli.grounding.counting import count, counts
+from dvl2_cli.grounding.counting import asks_how_many, count
 from dvl2_cli.history.keeping import keep_session
 from dvl2_cli.results import ChatResult, Source, UsageTotals
 from dvl2_cli.results.lines import json_line
@@ -115,7 +115,7 @@ class _Once:
     def _ask(self, request: Request) -> Finished:
         silent = self.common.json or self.schema is not None or self.wish.extract
         _ = self.run.engine  # opened before the spinner: loading writes to stderr
-        if counts(request) and self.run.engine.info.enlarges_at(request.zoom):
+        if asks_how_many(request) and self.run.engine.info.enlarges_at(request.zoom):
             answer = count(request, self.run.ask)
             if not silent:
                 show_whole(self._view(), answer.text)

@@ -15,7 +15,7 @@ from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import Answered, score
-from dvl2_cli.grounding.counting import count, counts
+from dvl2_cli.grounding.counting import asks_how_many, count
 from dvl2_cli.grounding.locating import Located
 from dvl2_cli.grounding.second_look import look_again
 from dvl2_cli.grounding.tags import format_object
@@ -76,7 +76,7 @@ def run(
             answer = _read(engine, request, cancel)
         elif item.metric in _BOXED and alone:
             answer = _locate(engine, request, cancel)
-        elif counts(request) and engine.info.enlarges_at(request.zoom):
+        elif asks_how_many(request) and engine.info.enlarges_at(request.zoom):
             answer = count(request, lambda asked: answer_of(engine, asked, cancel))
         else:
             answer = answer_of(engine, request, cancel)

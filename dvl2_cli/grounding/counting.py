@@ -42,7 +42,7 @@ def counted_phrase(question: str) -> str | None:
     return asked["what"]
 
 
-def counts(request: Request) -> bool:
+def asks_how_many(request: Request) -> bool:
     """Whether ``request`` asks how many of something are in the only picture of its messages."""
     return (
         request.constraint is None
@@ -52,7 +52,7 @@ def counts(request: Request) -> bool:
 
 
 def count(request: Request, ask: Ask) -> Finished:
-    """The answer to a request that ``counts``; one that says one is checked by pointing.
+    """The answer to a request that ``asks_how_many``; one that says one is checked by pointing.
 
     Args:
         request: greedy or not; the boxes are asked for with the same sampling.

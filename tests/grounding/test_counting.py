@@ -9,7 +9,7 @@ from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
 from dvl2_cli.engine.request import Constraint, Message, Request
-from dvl2_cli.grounding.counting import count, counted_phrase, counts
+from dvl2_cli.grounding.counting import asks_how_many, count, counted_phrase
 from dvl2_cli.grounding.tags import format_object
 
 PICTURE = Image.new("RGB", (400, 400), "white")
@@ -80,7 +80,7 @@ def test_what_is_counted(question: str, phrase: str) -> None:
 )
 def test_other_questions_are_left_alone(question: str) -> None:
     assert counted_phrase(question) is None
-    assert not counts(asking(question))
+    assert not asks_how_many(asking(question))
 
 
 @given(st.text(max_size=80))
@@ -90,18 +90,18 @@ def test_any_text_may_be_a_question(text: str) -> None:
 
 
 def test_only_one_picture_is_counted_in() -> None:
-    assert counts(asking())
-    assert not counts(asking(pictures=0))
-    assert not counts(asking(pictures=2))
+    assert asks_how_many(asking())
+    assert not asks_how_many(asking(pictures=0))
+    assert not asks_how_many(asking(pictures=2))
     messages = (
         Message("user", "<image>\nWhat is it?", (PICTURE,)),
         Message("assistant", "a car"),
         Message("user", QUESTION),
     )
-    assert counts(Request(messages))
+    assert asks_how_many(Request(messages))
     assert count(Request(messages), later).text == "2"
     constrained = Request(asking().messages, constraint=Constraint("regex", r"\d"))
-    assert not counts(constrained)
+    assert not asks_how_many(constrained)
 
 
 def later(request: Request) -> Finished:
