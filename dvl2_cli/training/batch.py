@@ -65,8 +65,10 @@ class MicroBatch:
     glyph bin within that cell. ``branches`` int64 [B, T] numbers what follows a picture and
     does not see each other; 0 is seen by all of the row. ``objects`` are those that tokens
     are read from; ``mentions`` int64 [B, T, 2] are the classes of the name and the colour that
-    end with a token, -1 for none; ``tallies`` is where they are counted. Without a
-    decoder's part, ``ids`` has no rows.
+    end with a token, -1 for none; ``tallies`` is where they are counted. ``excluded`` int64
+    [M, 3] are rows, positions and tokens that the token there is not told apart from, and
+    ``unseen`` bool [colours, names] the like for the classes of objects. Without a decoder's part,
+    ``ids`` has no rows.
     """
 
     tiles: Tensor
@@ -84,6 +86,8 @@ class MicroBatch:
     objects: Objects | None = None
     mentions: Tensor | None = None
     tallies: Tallies | None = None
+    excluded: Tensor | None = None
+    unseen: Tensor | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """The batch on ``device``."""

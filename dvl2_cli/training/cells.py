@@ -35,7 +35,7 @@ class CellHeads(nn.Module):
         if batch.objects is not None:
             number, place = batch.objects.areas.nonzero(as_tuple=True)
             showing = states[batch.objects.rows[number], place]
-            loss = loss + self.object.loss(showing, batch.objects.facts[number])
+            loss = loss + self.object.loss(showing, batch.objects.facts[number], batch.unseen)
         visual = states[batch.ids == image_id]
         if batch.dense is not None:
             loss = loss + self.glyphs.loss(visual, in_sequence(batch.dense, batch.shown))[0]

@@ -31,7 +31,8 @@ class EncodedSample:
     Or several that begin with the same picture: ``branches`` numbers them from 1, 0 is what
     they share, and ``positions`` go on from there in each. ``objects``: which of them each
     token is read from, and where in the sequence they are seen; ``mentions``: which ones it names;
-    ``tallies``: where they are counted.
+    ``tallies``: where they are counted; ``excluded``: positions, and tokens that the one there is
+    not told apart from.
     """
 
     ids: list[int]
@@ -45,6 +46,7 @@ class EncodedSample:
     objects: tuple[list[int], list[SeenObject]] | None = None
     mentions: list[tuple[int, int]] | None = None
     tallies: tuple[Tally, ...] = ()
+    excluded: tuple[tuple[int, int], ...] = ()
 
 
 def encode_sample(
@@ -178,7 +180,13 @@ def collate(
         objects=join_objects([sample.objects for sample in samples], length),
         mentions=_rows([sample.mentions for sample in samples], length, 2),
         tallies=join_tallies([sample.tallies for sample in samples]),
+        excluded=_excluded(samples),
     )
+
+
+def _excluded(samples: Sequence[EncodedSample]) -> Tensor | None:
+    rows = [(row, *pair) for row, sample in enumerate(samples) for pair in sample.excluded]
+    return torch.tensor(rows) if rows else None
 
 
 def _rows(

@@ -199,7 +199,7 @@ def finger_loss(
         spoken = batch.objects.of[:, 1:]
         known = spoken >= 0
         facts = batch.objects.facts[spoken[known]]
-        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts)
+        loss = loss + OBJECT_WEIGHT * heads.object.loss(last[:, :-1][known], facts, batch.unseen)
     if not counting:
         return Pointed(loss, right)
     return Pointed(loss, right, torch.stack([part for part, _ in counting]).mean(), counting[-1][1])

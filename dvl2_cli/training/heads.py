@@ -17,6 +17,8 @@ from dvl2_cli.training.things import NAMES, SHADES
 # Most cells of a scene are background.
 BACKGROUND_WEIGHT = 0.3
 BOX_WEIGHT = 4.0
+# The logit of what a class is not told apart from; finite, so that gradients are.
+NEVER = -1e4
 
 
 class ThingHead(nn.Module):
@@ -29,14 +31,18 @@ class ThingHead(nn.Module):
         self.shades = nn.Linear(width, len(SHADES))
         self.box = nn.Linear(width, 4)
 
-    def loss(self, tokens: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed loss over the known cells, and how many covered cells are named rightly."""
+    def loss(
+        self, tokens: Tensor, labels: Tensor, unseen: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Summed loss over the known cells, and how many covered cells are named rightly.
+        ``unseen`` as in MicroBatch.
+        """
         known = labels[..., 0] >= 0
         hidden = self.norm(tokens[known])
         labels = labels[known]
         names, shades = labels[:, 0].long(), labels[:, 1].long()
         covered = names > 0
-        guess = self.names(hidden).float()
+        guess = open_names(self.names(hidden).float(), shades, unseen)
         weight = torch.where(covered, 1.0, BACKGROUND_WEIGHT)
         loss = (functional.cross_entropy(guess, names, reduction="none") * weight).sum()
         shade = self.shades(hidden)[covered].float()
@@ -75,6 +81,11 @@ class PlaceHead(nn.Module):
             loss = loss + functional.cross_entropy(guess, wanted, reduction="sum")
             right = right & (guess.argmax(-1) == wanted)
         return loss, right.sum()
+
+
+def open_names(logits: Tensor, shades: Tensor, unseen: Tensor | None) -> Tensor:
+    """``logits`` [N, names] without the names that are ``unseen`` in the colours ``shades`` [N]."""
+    return logits if unseen is None else logits.masked_fill(unseen[shades], NEVER)
 
 
 def known_cells(labels: Tensor) -> int:

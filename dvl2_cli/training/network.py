@@ -18,7 +18,7 @@ from dvl2_cli.training.batch import MicroBatch
 from dvl2_cli.training.cells import FIRST_LAYERS, CellHeads, cell_count
 from dvl2_cli.training.dense_head import DenseHead, label_weight
 from dvl2_cli.training.finger import ReadingHeads, check_finger, finger_loss, watch
-from dvl2_cli.training.heads import PlaceHead, ThingHead, known_cells
+from dvl2_cli.training.heads import NEVER, PlaceHead, ThingHead, known_cells
 from dvl2_cli.training.layout import TILE_CELLS
 from dvl2_cli.training.recipe import Recipe, Stage
 from dvl2_cli.training.windows import encode_windows, run_blocks, window_labels
@@ -119,7 +119,7 @@ class TrainingNetwork(nn.Module):
             losses.sums["dense"] = loss
             losses.hits |= {"dense": counts.right, "glyphs": counts.glyphs, "false": counts.false}
         if batch.things is not None and self.thing_head is not None:
-            loss, hits = self.thing_head.loss(tokens, _cut(batch.things, windows))
+            loss, hits = self.thing_head.loss(tokens, _cut(batch.things, windows), batch.unseen)
             losses.sums["thing"], losses.hits["thing"] = loss, hits
 
     def _language(
@@ -137,7 +137,8 @@ class TrainingNetwork(nn.Module):
         )
         learned = batch.labels[:, 1:] != -100
         # Every position, so that the product's shape recurs; see encode.LENGTH_STEP.
-        logits = model.language.lm_head(out.last_hidden_state)[:, :-1][learned].float()
+        logits = model.language.lm_head(out.last_hidden_state)[:, :-1]
+        logits = _without(logits, batch.excluded)[learned].float()
         targets = batch.labels[:, 1:][learned]
         losses.sums["language"] = functional.cross_entropy(logits, targets, reduction="sum")
         losses.hits["language"] = (logits.detach().argmax(-1) == targets).sum()
@@ -165,6 +166,14 @@ class TrainingNetwork(nn.Module):
         # Separators are numbered -1 and -2: the last rows.
         table = torch.cat([tokens.flatten(0, 1), ends.to(tokens.dtype)])
         return self.model.embed(batch.ids, [table[batch.shown]])
+
+
+def _without(logits: Tensor, excluded: Tensor | None) -> Tensor:
+    """``logits`` [B, T, V], out of reach for tokens that must not be told apart; see MicroBatch."""
+    if excluded is None:
+        return logits
+    rows, positions, tokens = excluded.unbind(-1)
+    return logits.index_put((rows, positions - 1, tokens), logits.new_tensor(NEVER))
 
 
 def label_counts(batch: MicroBatch, stage: Stage) -> list[float]:

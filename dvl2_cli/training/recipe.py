@@ -40,7 +40,8 @@ class Stage:
     is told of scenes, so that it does not guess names from colours. ``branches`` is the share 0..1
     of rendered pictures whose turns are conversations of their own, each blind to the others.
     ``zoomed`` is the share 0..1 of micro-batches whose pictures are shown as ``--zoom auto``
-    shows them (see ``planning.print_size``). ``average`` is the share 0..1 of the weights that the
+    shows them (see ``planning.print_size``). ``open_world``: looks that no picture shows are not
+    taught to be none (see ``unseen``). ``average`` is the share 0..1 of the weights that the
     stage began with in those that it leaves (see ``averaging``).
     """
 
@@ -74,6 +75,7 @@ class Stage:
     misled: float = 0.0
     branches: float = 0.0
     zoomed: float = 0.0
+    open_world: bool = False
     average: float = 0.0
     mix: dict[str, float] = field(default_factory=dict)
 

@@ -32,6 +32,7 @@ from dvl2_cli.training.pointers import NOWHERE, character_spots, repeated, token
 from dvl2_cli.training.recipe import Stage
 from dvl2_cli.training.tallies import Tally, tallies
 from dvl2_cli.training.things import FIELDS, shown_things
+from dvl2_cli.training.unseen import other_letters, unseen_names
 
 # Kinds that hold print, and so have a label for every bin of every tile.
 NOT_DENSE = frozenset({"chat", "crowd", "scene", "palette", "names", "tally", "count", "example"})
@@ -41,6 +42,7 @@ ALIKE, TRIES = 0.75, 4
 # Pictures of more tiles than a micro-batch should hold cost several times as much and teach
 # little more, so most of them are passed over.
 LARGE_SHARE = 0.15
+_UNSEEN = torch.from_numpy(unseen_names())
 
 
 class _Pointers:
@@ -130,6 +132,8 @@ class RenderedBatches(Dataset[MicroBatch]):
                 break
             if self.stage.misled and sample.things:
                 encoded = replace(encoded, ids=self._misled(encoded, sample, rng))
+            if self.stage.open_world and sample.things:
+                encoded = replace(encoded, excluded=tuple(self._excluded(encoded, sample)))
             if self.stage.pointer_loss or self.stage.cell_loss:
                 encoded = self._with_pointers(encoded, sample)
             if self.stage.noise and sample.glyphs:
@@ -141,7 +145,8 @@ class RenderedBatches(Dataset[MicroBatch]):
         glyphs = self.stage.dense_loss or self.stage.cell_loss
         dense = torch.from_numpy(np.concatenate(marks)) if glyphs else None
         things = torch.from_numpy(np.concatenate(objects)) if self.stage.thing_loss else None
-        return collate(samples, self.processor.pad_id, dense, things)
+        batch = collate(samples, self.processor.pad_id, dense, things)
+        return replace(batch, unseen=_UNSEEN) if self.stage.open_world else batch
 
     def _encode(self, sample: Sample, zoom: float = 1.0, *, branched: bool) -> EncodedSample:
         zooms = [zoom] * len(_images(sample))
@@ -234,6 +239,17 @@ class RenderedBatches(Dataset[MicroBatch]):
             if len(tokens) == len(self._spans(turn.answer)):
                 ids[start : start + len(tokens)] = tokens
         return ids
+
+    def _excluded(self, encoded: EncodedSample, sample: Sample) -> Iterator[tuple[int, int]]:
+        """Positions of letters, and tokens of others that would begin an unseen name."""
+        tokenizer = self.processor.tokenizer
+        starts = answer_starts(encoded.labels)
+        for turn, start in zip(sample.turns, starts, strict=True):
+            spans = self._spans(turn.answer)
+            for char, letter in other_letters(turn):
+                token = tokenizer(letter, add_special_tokens=False)["input_ids"]
+                if char in spans and len(token) == 1:
+                    yield start + spans.index(char), token[0]
 
     def _picture_end(self, encoded: EncodedSample) -> int:
         ids = encoded.ids
