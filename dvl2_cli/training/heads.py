@@ -45,7 +45,7 @@ class ThingHead(nn.Module):
         guess = open_names(self.names(hidden).float(), shades, unseen)
         weight = torch.where(covered, 1.0, BACKGROUND_WEIGHT)
         loss = (functional.cross_entropy(guess, names, reduction="none") * weight).sum()
-        shade = self.shades(hidden)[covered].float()
+        shade = open_shades(self.shades(hidden).float(), names, unseen)[covered]
         loss = loss + functional.cross_entropy(shade, shades[covered], reduction="sum")
         box = functional.l1_loss(
             self.box(hidden)[covered].float(), labels[covered, 2:], reduction="sum"
@@ -86,6 +86,11 @@ class PlaceHead(nn.Module):
 def open_names(logits: Tensor, shades: Tensor, unseen: Tensor | None) -> Tensor:
     """``logits`` [N, names] without the names that are ``unseen`` in the colours ``shades`` [N]."""
     return logits if unseen is None else logits.masked_fill(unseen[shades], NEVER)
+
+
+def open_shades(logits: Tensor, names: Tensor, unseen: Tensor | None) -> Tensor:
+    """The like for ``logits`` [N, colours] of objects of ``names`` [N]."""
+    return open_names(logits, names, None if unseen is None else unseen.T)
 
 
 def known_cells(labels: Tensor) -> int:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dvl2_cli.training.heads import open_names
+from dvl2_cli.training.heads import open_names, open_shades
 from dvl2_cli.training.things import NAMES, SHADES
 
 # A side of the box is one of so many, as an answer's digits are, rather than a number to be
@@ -32,6 +32,7 @@ class ObjectHead(nn.Module):
         states = self.norm(states)
         names, shades = self.names(states).float(), self.shades(states).float()
         names = open_names(names, facts[:, 1].long(), unseen)
+        shades = open_shades(shades, facts[:, 0].long(), unseen)
         loss = functional.cross_entropy(names, facts[:, 0].long(), reduction="sum")
         loss = loss + functional.cross_entropy(shades, facts[:, 1].long(), reduction="sum")
         sides = self.box(states).float().view(-1, BOX_BINS)

@@ -2,24 +2,28 @@
 
 No training picture holds an orange circle (see ``rendering.held_out``), which does not say that
 there are none. Where something orange is named, "circle" is therefore left out of the names that
-it is told apart from, as in compositional zero-shot learning, where pairs that were never seen are
-no negative examples. What is seen stays the same: no such look is ever drawn or named.
+it is told apart from, and where a circle is, "orange" out of the colours, as in compositional
+zero-shot learning, where pairs that were never seen are no negative examples. What is seen stays
+the same: no such look is ever drawn or named.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from dvl2_cli.rendering.catalogue import plural
+from dvl2_cli.rendering.catalogue import COLOURS, plural
 from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS
 from dvl2_cli.rendering.sample import Turn
 from dvl2_cli.training.things import NAMES, SHADES, name_class, shade_class
 
 _LOOKS = sorted(HELD_OUT_SHAPES | HELD_OUT_TINTS)
+_FORMS = sorted({form for _, name in _LOOKS for form in (name, plural(name))})
+# A name with the colour that is told of it, if any.
+_LOOK = re.compile(rf"\b(?:(?:{'|'.join(COLOURS)}) )?(?P<name>{'|'.join(_FORMS)})\b", re.IGNORECASE)
 _COLOURED = re.compile(rf"\b({'|'.join(sorted({colour for colour, _ in _LOOKS}))}) ", re.IGNORECASE)
 
 
@@ -32,27 +36,35 @@ def unseen_names() -> npt.NDArray[np.bool_]:
 
 
 def other_letters(turn: Turn) -> Iterator[tuple[int, str]]:
-    """Characters of the answer, and a letter there that would begin to spell an unseen name.
+    """Characters of the answer, and a letter there that would begin to spell an unseen look.
 
-    After "an orange " an "o" is right, and a "c" may be wrong for all that training shows.
+    In "an orange oval" there might be a "c" for the "o" of "oval", and in "a blue circle" an "o"
+    for the "b", for all that training shows.
     """
     for mention in turn.mentions:
         told = turn.answer[mention.start : mention.end]
-        colour = _COLOURED.search(told)
-        if colour is None:
-            continue
-        name, start = told[colour.end() :], mention.start + colour.end()
-        letters = {
-            (start + same, form[same])
-            for form in _unseen_forms(colour[1].lower())
-            if (same := _common_length(name, form)) < min(len(name), len(form))
-        }
-        yield from sorted(letters)
+        letters: set[tuple[int, str]] = set()
+        if colour := _COLOURED.search(told):
+            letters |= _others(told, colour.end(), _unseen_names_of(colour[1].lower()))
+        if look := _LOOK.search(told):
+            letters |= _others(told, look.start(), _unseen_colours_of(look["name"].lower()))
+        yield from sorted((mention.start + place, letter) for place, letter in letters)
 
 
-def _unseen_forms(colour: str) -> list[str]:
+def _others(told: str, start: int, words: Sequence[str]) -> set[tuple[int, str]]:
+    """Where ``told`` from ``start`` on is no longer spelt as each word, and its letter there."""
+    rest = told[start:].lower()
+    places = [(_common_length(rest, word), word) for word in words]
+    return {(start + same, word[same]) for same, word in places if same < min(len(rest), len(word))}
+
+
+def _unseen_names_of(colour: str) -> list[str]:
     names = [name for shade, name in _LOOKS if shade == colour]
     return [form for name in names for form in (name, plural(name))]
+
+
+def _unseen_colours_of(name: str) -> list[str]:
+    return [f"{colour} " for colour, other in _LOOKS if name in (other, plural(other))]
 
 
 def _common_length(one: str, other: str) -> int:

@@ -33,11 +33,16 @@ def told(answer: str) -> Turn:
     [
         # Never seen in orange: circles and butterflies.
         ("an orange oval", [(10, "b"), (10, "c")]),
-        ("two orange crosses in the centre", [(11, "b"), (12, "i")]),
-        ("An orange car", [(10, "b"), (11, "i")]),
+        ("two orange crosses in the centre", [(4, "p"), (11, "b"), (12, "i")]),
+        ("An orange car", [(3, "g"), (10, "b"), (11, "i")]),
         ("a purple rectangle", [(9, "b"), (9, "c"), (9, "s")]),
         ("a grey oval", []),
         ("an oval", []),
+        # And circles never in orange, whatever colour they have.
+        ("a circle on the left", [(2, "o")]),
+        ("A blue circle", [(2, "o"), (7, "s"), (7, "u")]),
+        ("three pink squares", [(7, "u"), (11, "b"), (11, "c")]),
+        ("a butterfly", [(2, "o")]),
     ],
 )
 def test_letters_that_would_begin_an_unseen_name(
