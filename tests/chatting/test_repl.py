@@ -33,6 +33,19 @@ def chat(
     return Terminal(FAKE_CLI, str(path), "chat", *arguments, env=env, rows=rows, columns=columns)
 
 
+def test_how_many_is_checked_by_pointing(tmp_path: Path, photo: Path) -> None:
+    boxes = "[[0, 0, 200, 200], [400, 400, 600, 600], [700, 700, 900, 900]]"
+    answers = {"How many": "1", "<|ref|>": f"<|ref|>cars<|/ref|><|det|>{boxes}<|/det|>"}
+    with chat(tmp_path, str(photo), "--zoom", "auto", answer=answers) as terminal:
+        terminal.wait(PROMPT)
+        terminal.send("How many cars are there?\r")
+        shown = terminal.wait("of 4,096 tokens")
+        assert re.search(r"^3\s*$", shown, re.MULTILINE)
+        assert not re.search(r"^1\s*$", shown, re.MULTILINE)
+        terminal.send("/exit\r")
+        assert terminal.end() == 0
+
+
 def test_a_conversation_with_its_commands(tmp_path: Path, photo: Path) -> None:
     with chat(tmp_path, str(photo)) as terminal:
         assert "(60 x 40)" in terminal.wait(PROMPT)
