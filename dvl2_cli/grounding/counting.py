@@ -44,11 +44,7 @@ def counted_phrase(question: str) -> str | None:
 
 def asks_how_many(request: Request) -> bool:
     """Whether ``request`` asks how many of something are in the only picture of its messages."""
-    return (
-        request.constraint is None
-        and _only_picture(request) is not None
-        and counted_phrase(request.messages[-1].content) is not None
-    )
+    return _counted(request) is not None
 
 
 def count(request: Request, ask: Ask) -> Finished:
@@ -59,10 +55,11 @@ def count(request: Request, ask: Ask) -> Finished:
         ask: gives the whole answer. If it is stopped, so is this one.
     """
     first = ask(request)
-    phrase, picture = counted_phrase(request.messages[-1].content), _only_picture(request)
+    asked = _counted(request)
     says_one = first.finish_reason == "stop" and first.text.strip().lower() in _ONE
-    if not says_one or phrase is None or picture is None:
+    if asked is None or not says_one:
         return first
+    phrase, picture = asked
 
     def about(image: Image, question: str) -> Finished:
         message = Message("user", with_images(question, 1), (image,))
@@ -81,9 +78,13 @@ def count(request: Request, ask: Ask) -> Finished:
     return replace(told.answer, text=str(number), raw=raw, usage=usage)
 
 
-def _only_picture(request: Request) -> Image | None:
+def _counted(request: Request) -> tuple[str, Image] | None:
+    """What is to be counted, and in which picture."""
     pictures = [image for message in request.messages for image in message.images]
-    return pictures[0] if len(pictures) == 1 else None
+    phrase = counted_phrase(request.messages[-1].content)
+    if request.constraint is not None or len(pictures) != 1 or phrase is None:
+        return None
+    return phrase, pictures[0]
 
 
 def _sum(parts: list[Usage]) -> Usage:

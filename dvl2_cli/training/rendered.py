@@ -241,12 +241,13 @@ class RenderedBatches(Dataset[MicroBatch]):
         return ids
 
     def _excluded(self, encoded: EncodedSample, sample: Sample) -> Iterator[tuple[int, int]]:
-        """Positions of letters, and tokens of others that would begin an unseen name."""
+        """Positions of letters, and tokens of others that would begin an unseen look."""
         tokenizer = self.processor.tokenizer
         starts = answer_starts(encoded.labels)
         for turn, start in zip(sample.turns, starts, strict=True):
-            spans = self._spans(turn.answer)
-            for char, letter in other_letters(turn):
+            letters = list(other_letters(turn))
+            spans = self._spans(turn.answer) if letters else []
+            for char, letter in letters:
                 token = tokenizer(letter, add_special_tokens=False)["input_ids"]
                 if char in spans and len(token) == 1:
                     yield start + spans.index(char), token[0]

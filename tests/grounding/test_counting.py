@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,4 +137,4 @@ def test_an_answer_that_ended_badly_counts_nothing() -> None:
     assert count(asking(), Scripted("1", BOXES, stopped="loop")).text == "1"
     stopped = count(asking(), Scripted("1", BOXES, stopped="cancelled"))
     assert stopped.finish_reason == "cancelled"
-    assert re.fullmatch("1", stopped.text)
+    assert stopped.text == "1"
