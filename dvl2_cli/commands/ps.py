@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from dvl2_cli.ui.output import Output
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 app = typer.Typer(add_completion=False)
 
+_HEADINGS = ("model", "quant", "device", "memory", "requests", "up", "stops in", "pid")
 _STOP_SECONDS = 15.0
 
 
@@ -43,10 +42,7 @@ def ps(
     elif not running:
         typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
     else:
-        from dvl2_cli.options import CommonOptions
-        from dvl2_cli.ui.console import Console
-
-        Console(CommonOptions()).rich_out().print(_table(running))
+        _print_table([_row(status) for status in running.values()])
 
 
 def _stop(paths: list[Path]) -> None:
@@ -69,30 +65,43 @@ def _say_stopped(count: int) -> None:
     typer.echo(f"dvl2: {stopped if count else 'no model is kept warm'}", err=True)
 
 
-def _table(running: dict[Path, dict[str, Any]]) -> Table:
+def _row(status: dict[str, Any]) -> tuple[str, ...]:
+    from dvl2_cli.ui.control import printable
+
+    info = status["info"]
+    left = max(status["stops_after_seconds"] - status["idle_seconds"], 0)
+    cells = (
+        info["id"],
+        info["quant"],
+        info["device"],
+        f"{status['resident_bytes'] / 2**20:,.0f} MiB",
+        status["requests"],
+        _duration(status["uptime_seconds"]),
+        _duration(left),
+        status["pid"],
+    )
+    return tuple(printable(str(cell)) for cell in cells)
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from dvl2_cli.ui.control import printable
+    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.ui.console import Console
 
-    table = Table("model", "quant", "device", "memory", "requests", "up", "stops in", "pid",
-                  box=box.SIMPLE)  # fmt: skip
-    for status in running.values():
-        info = status["info"]
-        left = max(status["stops_after_seconds"] - status["idle_seconds"], 0)
-        cells = (
-            info["id"],
-            info["quant"],
-            info["device"],
-            f"{status['resident_bytes'] / 2**20:,.0f} MiB",
-            status["requests"],
-            _duration(status["uptime_seconds"]),
-            _duration(left),
-            status["pid"],
-        )
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
-    return table
+    table = Table(box=box.SIMPLE)
+    for heading in _HEADINGS:
+        # A name that does not fit goes on in the next line: cut short it says nothing.
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(CommonOptions()).rich_out().print(table)
 
 
 def _duration(seconds: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from dvl2_cli.errors import InputError, OutputError
 
 _VERSION = 1
+_LOCK_SECONDS = 10.0
 _SCHEMA = """
 CREATE TABLE session (
     id TEXT PRIMARY KEY, created TEXT NOT NULL, updated TEXT NOT NULL, model TEXT NOT NULL,
@@ -53,7 +55,7 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             # Transactions are begun and ended here, not by the module.
-            self.connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+            self.connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise OutputError(f"cannot open the history {path}: {error}") from error
         try:
@@ -106,7 +108,7 @@ class Database:
 
     def _prepare(self) -> None:
         db = self.connection
-        db.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(db)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA secure_delete = ON")  # deleted text is overwritten, not just forgotten
         db.execute("BEGIN IMMEDIATE")
@@ -126,6 +128,22 @@ class Database:
             f"cannot read the history {self.path}: {error}",
             "Move the file away to start a new one.",
         )
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Readers do not wait for writers. While another process makes the file, SQLite refuses the
+    change at once instead of waiting as for other locks.
+    """
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _statements(script: str) -> Iterator[str]:

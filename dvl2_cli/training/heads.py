@@ -45,7 +45,7 @@ class ThingHead(nn.Module):
         guess = open_names(self.names(hidden).float(), shades, unseen)
         weight = torch.where(covered, 1.0, BACKGROUND_WEIGHT)
         loss = (functional.cross_entropy(guess, names, reduction="none") * weight).sum()
-        shade = open_shades(self.shades(hidden).float(), names, unseen)[covered]
+        shade = open_shades(self.shades(hidden).float(), names, shades, unseen)[covered]
         loss = loss + functional.cross_entropy(shade, shades[covered], reduction="sum")
         box = functional.l1_loss(
             self.box(hidden)[covered].float(), labels[covered, 2:], reduction="sum"
@@ -88,9 +88,14 @@ def open_names(logits: Tensor, shades: Tensor, unseen: Tensor | None) -> Tensor:
     return logits if unseen is None else logits.masked_fill(unseen[shades], NEVER)
 
 
-def open_shades(logits: Tensor, names: Tensor, unseen: Tensor | None) -> Tensor:
-    """The like for ``logits`` [N, colours] of objects of ``names`` [N]."""
-    return open_names(logits, names, None if unseen is None else unseen.T)
+def open_shades(logits: Tensor, names: Tensor, shades: Tensor, unseen: Tensor | None) -> Tensor:
+    """The like for ``logits`` [N, colours] of objects of ``names`` [N]; what has no colour that is
+    named (class 0 of ``shades`` [N]) might have any.
+    """
+    if unseen is None:
+        return logits
+    nameless = (shades == 0)[:, None] & (torch.arange(len(SHADES), device=logits.device) > 0)
+    return logits.masked_fill(unseen.T[names] | nameless, NEVER)
 
 
 def known_cells(labels: Tensor) -> int:

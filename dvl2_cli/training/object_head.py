@@ -30,11 +30,11 @@ class ObjectHead(nn.Module):
         MicroBatch.
         """
         states = self.norm(states)
-        names, shades = self.names(states).float(), self.shades(states).float()
-        names = open_names(names, facts[:, 1].long(), unseen)
-        shades = open_shades(shades, facts[:, 0].long(), unseen)
-        loss = functional.cross_entropy(names, facts[:, 0].long(), reduction="sum")
-        loss = loss + functional.cross_entropy(shades, facts[:, 1].long(), reduction="sum")
+        name, shade = facts[:, 0].long(), facts[:, 1].long()
+        names = open_names(self.names(states).float(), shade, unseen)
+        shades = open_shades(self.shades(states).float(), name, shade, unseen)
+        loss = functional.cross_entropy(names, name, reduction="sum")
+        loss = loss + functional.cross_entropy(shades, shade, reduction="sum")
         sides = self.box(states).float().view(-1, BOX_BINS)
         bins = (facts[:, 2:] * BOX_BINS).long().clamp(0, BOX_BINS - 1).flatten()
         box = functional.cross_entropy(sides, bins, reduction="sum")

@@ -3,8 +3,9 @@
 No training picture holds an orange circle (see ``rendering.held_out``), which does not say that
 there are none. Where something orange is named, "circle" is therefore left out of the names that
 it is told apart from, and where a circle is, "orange" out of the colours, as in compositional
-zero-shot learning, where pairs that were never seen are no negative examples. What is seen stays
-the same: no such look is ever drawn or named.
+zero-shot learning, where pairs that were never seen are no negative examples. Where a colour has no
+name, no colour is taught to be wrong. What is seen stays the same: no such look is ever drawn or
+named.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dvl2_cli.rendering.catalogue import COLOURS, plural
+from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural, with_article
 from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS
 from dvl2_cli.rendering.sample import Turn
 from dvl2_cli.training.things import NAMES, SHADES, name_class, shade_class
 
 _LOOKS = sorted(HELD_OUT_SHAPES | HELD_OUT_TINTS)
-_FORMS = sorted({form for _, name in _LOOKS for form in (name, plural(name))})
-# A name with the colour that is told of it, if any.
-_LOOK = re.compile(rf"\b(?:(?:{'|'.join(COLOURS)}) )?(?P<name>{'|'.join(_FORMS)})\b", re.IGNORECASE)
+# What comes in any colour.
+_PAINTED = (*SHAPES, *(emoji.name for emoji in EMOJI if emoji.tintable))
+_FORMS = sorted({form for name in _PAINTED for form in (name, plural(name))})
+# A name with the colour that is told of it and the article, if any.
+_LOOK = re.compile(
+    rf"\b(?P<article>an? )?(?P<colour>(?:{'|'.join(COLOURS)}) )?(?P<name>{'|'.join(_FORMS)})\b",
+    re.IGNORECASE,
+)
 _COLOURED = re.compile(rf"\b({'|'.join(sorted({colour for colour, _ in _LOOKS}))}) ", re.IGNORECASE)
 
 
@@ -38,7 +44,7 @@ def unseen_names() -> npt.NDArray[np.bool_]:
 def other_letters(turn: Turn) -> Iterator[tuple[int, str]]:
     """Characters of the answer, and a letter there that would begin to spell an unseen look.
 
-    In "an orange oval" there might be a "c" for the "o" of "oval", and in "a blue circle" an "o"
+    In "an orange oval" there might be a "c" for the "o" of "oval", and in "two blue circles" an "o"
     for the "b", for all that training shows.
     """
     for mention in turn.mentions:
@@ -47,7 +53,9 @@ def other_letters(turn: Turn) -> Iterator[tuple[int, str]]:
         if colour := _COLOURED.search(told):
             letters |= _others(told, colour.end(), _unseen_names_of(colour[1].lower()))
         if look := _LOOK.search(told):
-            letters |= _others(told, look.start(), _unseen_colours_of(look["name"].lower()))
+            colours = _unseen_colours_of(look["name"].lower()) if look["colour"] else COLOURS
+            begun = [with_article(colour) if look["article"] else colour for colour in colours]
+            letters |= _others(told, look.start(), [f"{words} " for words in begun])
         yield from sorted((mention.start + place, letter) for place, letter in letters)
 
 
@@ -64,7 +72,7 @@ def _unseen_names_of(colour: str) -> list[str]:
 
 
 def _unseen_colours_of(name: str) -> list[str]:
-    return [f"{colour} " for colour, other in _LOOKS if name in (other, plural(other))]
+    return [colour for colour, other in _LOOKS if name in (other, plural(other))]
 
 
 def _common_length(one: str, other: str) -> int:

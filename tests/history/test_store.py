@@ -144,7 +144,10 @@ def test_ids_that_fit_none_or_many(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_write(tmp_path: Path) -> None:
+    together = threading.Barrier(3)
+
     def write() -> None:
+        together.wait()
         with History(tmp_path / "h.db") as history:
             for _ in range(10):
                 session = Session(pending=[picture(1)])

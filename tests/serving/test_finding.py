@@ -126,9 +126,12 @@ def test_ps_lists_and_stops(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monkey
         rows = json.loads(cli("ps", "--json").out)["servers"]
         assert [row["socket"] for row in rows] == [str(socket_path(key)), str(own)]
         assert {row["pid"] for row in rows} == {os.getpid()}
-        shown = cli("ps").out
-        assert "first\\x1b[2J" in shown
-        assert "int4" in shown
+        shown = [line.split("\t") for line in cli("ps").out.splitlines()]
+        assert [row[:3] for row in shown] == [
+            ["first\\x1b[2J", "int4", "cpu"],
+            [second.info.id, str(second.info.quant), second.info.device],
+        ]
+        assert {row[-1] for row in shown} == {str(os.getpid())}
         done = cli("ps", "--stop")
         assert (done.code, done.out, done.err) == (0, "", "dvl2: stopped 2 warm models\n")
         assert first.closed

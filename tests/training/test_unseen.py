@@ -10,7 +10,7 @@ from dvl2_cli.rendering.held_out import HELD_OUT_SHAPES, HELD_OUT_TINTS, is_held
 from dvl2_cli.rendering.render import render
 from dvl2_cli.rendering.sample import Mention, Turn
 from dvl2_cli.store.places import nano_folder
-from dvl2_cli.training.heads import NEVER, ThingHead, open_names
+from dvl2_cli.training.heads import NEVER, ThingHead, open_names, open_shades
 from dvl2_cli.training.network import _without
 from dvl2_cli.training.object_head import ObjectHead
 from dvl2_cli.training.recipe import Stage
@@ -34,15 +34,18 @@ def told(answer: str) -> Turn:
         # Never seen in orange: circles and butterflies.
         ("an orange oval", [(10, "b"), (10, "c")]),
         ("two orange crosses in the centre", [(4, "p"), (11, "b"), (12, "i")]),
-        ("An orange car", [(3, "g"), (10, "b"), (11, "i")]),
+        ("An orange car", [(1, " "), (10, "b"), (11, "i")]),
         ("a purple rectangle", [(9, "b"), (9, "c"), (9, "s")]),
         ("a grey oval", []),
-        ("an oval", []),
         # And circles never in orange, whatever colour they have.
-        ("a circle on the left", [(2, "o")]),
-        ("A blue circle", [(2, "o"), (7, "s"), (7, "u")]),
+        ("A blue circle", [(1, "n"), (7, "s"), (7, "u")]),
+        ("a large blue circle", [(8, "o"), (13, "s"), (13, "u")]),
         ("three pink squares", [(7, "u"), (11, "b"), (11, "c")]),
-        ("a butterfly", [(2, "o")]),
+        # A colour without a name might be any.
+        ("an oval", [(1, " "), (4, "r")]),
+        ("a circle on the left", [(1, "n"), *((2, letter) for letter in "bgprwy")]),
+        ("two butterflies", [*((4, letter) for letter in "goprwy"), (5, "l"), (5, "r")]),
+        ("a dog", []),
     ],
 )
 def test_letters_that_would_begin_an_unseen_name(
@@ -62,7 +65,7 @@ def test_no_letter_of_an_answer_is_left_out(kind: str) -> None:
         for turn in render(kind, seed, "train").turns:
             for char, letter in other_letters(turn):
                 found += 1
-                assert turn.answer[char] not in (letter, " ")
+                assert turn.answer[char] != letter
     assert found > 20
 
 
@@ -84,6 +87,19 @@ def test_an_unseen_name_is_neither_taught_nor_untaught() -> None:
     assert logits.grad[0, circle] == 0
     assert logits.grad[1, circle] > 0
     assert open_names(logits, shades, None) is logits
+
+
+def test_a_colour_without_a_name_is_not_taught_to_be_none() -> None:
+    unseen = torch.from_numpy(unseen_names())
+    blue, square = shade_class("blue"), name_class("square")
+    logits = torch.zeros(2, len(SHADES), requires_grad=True)
+    shades = torch.tensor([0, blue])
+    opened = open_shades(logits, torch.tensor([square, square]), shades, unseen)
+    torch.nn.functional.cross_entropy(opened, shades, reduction="none").sum().backward()
+    assert logits.grad is not None
+    assert not logits.grad[0].any()
+    assert logits.grad[1, shade_class("purple")] == 0
+    assert logits.grad[1, shade_class("red")] > 0
 
 
 @pytest.mark.parametrize("head", [ThingHead(8), ObjectHead(8)])

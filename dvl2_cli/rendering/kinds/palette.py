@@ -1,8 +1,9 @@
-"""Palettes: scenes of what comes in any colour, half of it in colours that have no name."""
+"""Palettes: scenes of what comes in any colour, much of it in colours that have no name."""
 
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from dvl2_cli.rendering.draft import Draft
 from dvl2_cli.rendering.kinds.scene import Object, asked_about, paintable_object, random_objects
@@ -12,13 +13,14 @@ from dvl2_cli.rendering.scene_turns import naming_turns, some_turns
 
 def draw(rng: random.Random, split: Split) -> Draft:
     """Three to eight shapes and tinted objects, asked about like any scene."""
-    return asked_about(_any_colour(rng, split), some_turns, rng, split)
+    return asked_about(_any_colour(rng, split, between=0.5), some_turns, rng, split)
 
 
 def draw_names(rng: random.Random, split: Split) -> Draft:
-    """The same, and what each of them is."""
-    return asked_about(_any_colour(rng, split), naming_turns, rng, split)
+    """The same, most of it in colours that have a name, and what each of them is."""
+    return asked_about(_any_colour(rng, split, between=0.2), naming_turns, rng, split)
 
 
-def _any_colour(rng: random.Random, split: Split) -> list[Object]:
-    return random_objects(rng, split, rng.randint(3, 8), again=0.2, drawn=paintable_object)
+def _any_colour(rng: random.Random, split: Split, between: float) -> list[Object]:
+    drawn = partial(paintable_object, between=between)
+    return random_objects(rng, split, rng.randint(3, 8), again=0.2, drawn=drawn)

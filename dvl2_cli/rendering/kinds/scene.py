@@ -126,11 +126,13 @@ def _random_object(rng: random.Random, split: Split) -> Object:
     return chosen
 
 
-def paintable_object(rng: random.Random, split: Split) -> Object:
-    """A shape, or an object that comes in any colour; every second one's has no name."""
+def paintable_object(rng: random.Random, split: Split, *, between: float = 0.5) -> Object:
+    """A shape, or an object that comes in any colour; in training the share ``between`` (0..1)
+    of them has a colour without a name.
+    """
     emoji = rng.choice(_TINTABLE) if rng.random() < 0.45 else None
     name = emoji.name if emoji else rng.choice(SHAPES)
-    if split == "train" and rng.random() < 0.5:
+    if split == "train" and rng.random() < between:
         return Object(name, None, emoji, unnamed_colour(rng))
     return Object(name, rng.choice(list(TINTS if emoji else COLOURS)), emoji)
 
