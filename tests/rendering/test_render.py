@@ -139,7 +139,7 @@ def test_colours_without_names_are_no_colours_that_have_one(seed: int) -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "low", "high"), [("palette", 0.35, 0.65), ("names", 0.1, 0.3)])
+@pytest.mark.parametrize(("kind", "low", "high"), [("palette", 0.35, 0.65), ("names", 0.45, 0.75)])
 def test_palettes_are_of_what_comes_in_any_colour_much_of_it_without_a_name(
     kind: str, low: float, high: float
 ) -> None:

@@ -17,8 +17,8 @@ def draw(rng: random.Random, split: Split) -> Draft:
 
 
 def draw_names(rng: random.Random, split: Split) -> Draft:
-    """The same, most of it in colours that have a name, and what each of them is."""
-    return asked_about(_any_colour(rng, split, between=0.2), naming_turns, rng, split)
+    """The same, and what each of them is."""
+    return asked_about(_any_colour(rng, split, between=0.6), naming_turns, rng, split)
 
 
 def _any_colour(rng: random.Random, split: Split, between: float) -> list[Object]:
