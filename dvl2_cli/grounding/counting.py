@@ -1,8 +1,8 @@
 """How many there are, checked by pointing.
 
-Of most things a picture holds one, so "1" is what a small model answers when it has not counted.
-Told to point at each it finds more of them: then the number of boxes is the answer (compare Molmo,
-arXiv 2409.17146, which counts by pointing).
+A small model guesses a number rather than count. Told to point at each it does better, so if it
+finds any, the number of boxes is the answer (compare Molmo, arXiv 2409.17146, which counts by
+pointing). That there is none is told more surely at once: asked for boxes it finds some.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOW_MANY = re.compile(
 )
 # No name that could be pointed at.
 _ANYTHING = frozenset({"objects", "things", "items"})
-_ONE = frozenset({"1", "1.", "one", "one."})
+_SOME = re.compile(r"(?:[1-9]\d?|one|two|three|four|five|six|seven|eight|nine|ten)\.?")
 
 Ask = Callable[[Request], Finished]
 
@@ -48,7 +48,7 @@ def asks_how_many(request: Request) -> bool:
 
 
 def count(request: Request, ask: Ask) -> Finished:
-    """The answer to a request that ``asks_how_many``; one that says one is checked by pointing.
+    """The answer to a request that ``asks_how_many``; a number but 0 is checked by pointing.
 
     Args:
         request: greedy or not; the boxes are asked for with the same sampling.
@@ -56,8 +56,8 @@ def count(request: Request, ask: Ask) -> Finished:
     """
     first = ask(request)
     asked = _counted(request)
-    says_one = first.finish_reason == "stop" and first.text.strip().lower() in _ONE
-    if asked is None or not says_one:
+    says_some = first.finish_reason == "stop" and _SOME.fullmatch(first.text.strip().lower())
+    if asked is None or not says_some:
         return first
     phrase, picture = asked
 
@@ -71,11 +71,11 @@ def count(request: Request, ask: Ask) -> Finished:
     usage = _sum([answer.usage for answer in answers])
     if any(answer.finish_reason == "cancelled" for answer in answers):
         return replace(first, finish_reason="cancelled", usage=usage)
-    number = len(told.found.regions)
-    if told.answer.finish_reason != "stop" or number < 2:
+    number = str(len(told.found.regions))
+    if told.answer.finish_reason != "stop" or number in {"0", first.text.strip()}:
         return replace(first, usage=usage)
     raw = f"{first.raw}\n{told.answer.raw}"
-    return replace(told.answer, text=str(number), raw=raw, usage=usage)
+    return replace(told.answer, text=number, raw=raw, usage=usage)
 
 
 def _counted(request: Request) -> tuple[str, Image] | None:

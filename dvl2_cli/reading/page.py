@@ -116,9 +116,12 @@ class PageReader:
     def _second_look(
         self, page: Image, first: PageText, lines: int | None, on_text: OnText | None, depth: int
     ) -> PageText:
-        """``first``, or if that is better what is read of ``page`` enlarged, or else in halves."""
+        """``first``, or if that is better what is read of ``page`` enlarged, or else in halves, or
+        where faults are left, smaller.
+        """
         zoom, halves = self.views.closer(page), self.views.divides(page)
-        if zoom is None and not halves:
+        smaller = self.views.farther(page)
+        if zoom is None and not halves and (smaller is None or not _faults(first, lines)):
             return first
         if on_text is not None:
             self.again("the text is doubtful: reading again")
@@ -131,6 +134,10 @@ class PageReader:
         )
         if not settled and halves:
             readings.append(self._in_bands(page, split(page, 2), None, depth + 1))
+            kept = _better(readings[-1], kept, lines)
+        cancelled = readings[-1].finish_reason == "cancelled"
+        if smaller is not None and not cancelled and _faults(kept, lines):
+            readings.append(_page_text(self.ask(page, None, None, smaller)))
             kept = _better(readings[-1], kept, lines)
         again = kept.quality.retries + len(readings) - 1
         quality = dataclasses.replace(kept.quality, retries=again)

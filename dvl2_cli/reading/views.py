@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dvl2_cli.engine.request import Tiles
 
-# So many times as large as the first time, at least and at most.
+# So many times as large as the first time, or as small, at least and at most.
 _STEPS = (1.12, 1.25, 1.5, 1.75, 2.0)
 
 
@@ -30,6 +30,9 @@ class Views(Protocol):
 
     def closer(self, page: Image) -> float | None:
         """The zoom that shows ``page`` on more tiles than the usual one; None where none does."""
+
+    def farther(self, page: Image) -> float | None:
+        """The zoom that shows ``page`` on fewer tiles than the usual one; None where none does."""
 
     def lines(self, page: Image) -> int | None:
         """How many lines of print ``page`` holds; None where that is not known."""
@@ -47,6 +50,10 @@ class AsItIs:
         return 1
 
     def closer(self, page: Image) -> float | None:
+        """None."""
+        return None
+
+    def farther(self, page: Image) -> float | None:
         """None."""
         return None
 
@@ -77,17 +84,11 @@ class Enlarged:
 
     def closer(self, page: Image) -> float | None:
         """The first zoom beyond that of ``--zoom auto`` that takes more tiles."""
-        if not self.enlarges():
-            return None
-        from deepseek_vl_v2.tiling import tile_grid
+        return self._other(page, lambda tiles, usual: tiles > usual, _STEPS)
 
-        most, usual = most_tiles(self.tiles), zoom_for(self._of(page).height)
-
-        def tiles_at(zoom: float) -> int:
-            return tile_grid(page.size, CANVASES, TILE, most_tiles=most, zoom=zoom).count
-
-        now = tiles_at(usual)
-        return next((usual * step for step in _STEPS if tiles_at(usual * step) > now), None)
+    def farther(self, page: Image) -> float | None:
+        """The first zoom below that of ``--zoom auto``, but not below 1, that takes fewer tiles."""
+        return self._other(page, lambda tiles, usual: tiles < usual, [1 / step for step in _STEPS])
 
     def lines(self, page: Image) -> int | None:
         """See ``text_lines``; None where print stands in columns."""
@@ -102,6 +103,23 @@ class Enlarged:
             return False
         found = self._of(page).lines
         return can_split(page.height, 2) if found is None else len(found) >= 2 * FEWEST
+
+    def _other(
+        self, page: Image, fits: Callable[[int, int], bool], steps: Sequence[float]
+    ) -> float | None:
+        """The first of the usual zoom's ``steps`` whose number of tiles ``fits`` the usual one."""
+        if not self.enlarges():
+            return None
+        from deepseek_vl_v2.tiling import tile_grid
+
+        most, usual = most_tiles(self.tiles), zoom_for(self._of(page).height)
+
+        def tiles_at(zoom: float) -> int:
+            return tile_grid(page.size, CANVASES, TILE, most_tiles=most, zoom=zoom).count
+
+        now = tiles_at(usual)
+        zooms = [usual * step for step in steps if usual * step >= 1]
+        return next((zoom for zoom in zooms if fits(tiles_at(zoom), now)), None)
 
     def _of(self, page: Image) -> _Print:
         """What was measured of the page that was asked for last."""

@@ -26,6 +26,7 @@ from dvl2_cli.training.export import ADAPTER, MODEL, trained_weights, write_adap
 from dvl2_cli.training.familiar import feature_statistics
 from dvl2_cli.training.held_out import HeldOut
 from dvl2_cli.training.identity import check_identity, identity_of
+from dvl2_cli.training.kept_heads import load_heads, save_heads
 from dvl2_cli.training.loop import Setting, Trainer
 from dvl2_cli.training.network import TrainingNetwork
 from dvl2_cli.training.optimizer import freeze
@@ -98,6 +99,8 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
         freeze(model, recipe.stages[0])
     sharded = accelerator.distributed_type == DistributedType.FSDP
     network = (ShardedNetwork if sharded else TrainingNetwork)(model, recipe)
+    if base.folder is not None:
+        load_heads(base.folder, network)
     place = resume(recipe, network, options.out, progress)
     result = options.out / (MODEL if adapted is None else ADAPTER)
 
@@ -112,6 +115,7 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
         weights = trained_weights(states(options.out)[-1])
         if adapted is None:
             write_model(result, network.model.config, base.processor, weights, base.dtype)
+            save_heads(result, states(options.out)[-1])
             mix = recipe.stages[place.stage].mix
             if mix and not sharded:
                 usual = feature_statistics(network.model, base.processor, mix, recipe.seed)

@@ -108,28 +108,33 @@ def later(request: Request) -> Finished:
     return Scripted("1", BOXES)(request)
 
 
-def test_one_is_checked_by_pointing() -> None:
-    script = Scripted("1", BOXES)
+@pytest.mark.parametrize("direct", ["1", "one", "3", "Four.", "12"])
+def test_a_number_is_checked_by_pointing(direct: str) -> None:
+    script = Scripted(direct, BOXES)
     answer = count(asking(), script)
     assert (answer.text, answer.finish_reason) == ("2", "stop")
-    assert answer.raw == "1\n" + format_object("red cars", BOXES)
+    assert answer.raw == f"{direct}\n" + format_object("red cars", BOXES)
     assert script.asked[1] == "Locate all <|ref|>red cars<|/ref|> in this image."
     # The question, where they are, and each from close by.
     assert len(script.asked) == 4
     assert answer.usage.completion_tokens == 12
 
 
-@pytest.mark.parametrize("direct", ["0", "2", "3", "there are 5", ""])
+def test_fewer_are_counted_too() -> None:
+    assert count(asking(), Scripted("3", BOXES[:1])).text == "1"
+
+
+@pytest.mark.parametrize("direct", ["0", "none", "there are 5", ""])
 def test_other_answers_stay(direct: str) -> None:
     script = Scripted(direct, BOXES)
     assert count(asking(), script).text == direct
     assert len(script.asked) == 1
 
 
-@pytest.mark.parametrize("boxes", [[], BOXES[:1]])
-def test_one_stays_where_no_more_are_found(boxes: list[tuple[float, float, float, float]]) -> None:
-    answer = count(asking(), Scripted("1", boxes))
-    assert (answer.text, answer.raw) == ("1", "1")
+@pytest.mark.parametrize(("direct", "found"), [("1", 0), ("1", 1), ("2", 0), ("2", 2)])
+def test_a_number_stays_where_as_many_or_none_are_found(direct: str, found: int) -> None:
+    answer = count(asking(), Scripted(direct, BOXES[:found]))
+    assert (answer.text, answer.raw) == (direct, direct)
 
 
 def test_an_answer_that_ended_badly_counts_nothing() -> None:

@@ -16,12 +16,13 @@ Look = Callable[[Image.Image, Sampling | None, float | None], tuple[str, FinishR
 
 @dataclass
 class Shown:
-    """Pages in so many bands and lines, and so many times as large the second time."""
+    """Pages in so many bands and lines, and so many times as large the second and the last time."""
 
     in_bands: int = 1
     zoom: float | None = None
     halves: bool = False
     in_lines: Callable[[Image.Image], int | None] = lambda page: None
+    last_zoom: float | None = None
 
     def lines(self, page: Image.Image) -> int | None:
         return self.in_lines(page)
@@ -31,6 +32,9 @@ class Shown:
 
     def closer(self, page: Image.Image) -> float | None:
         return self.zoom
+
+    def farther(self, page: Image.Image) -> float | None:
+        return self.last_zoom
 
     def divides(self, page: Image.Image) -> bool:
         return self.halves
@@ -302,3 +306,47 @@ def test_lines_are_not_counted_by_a_model_whose_doubts_were_never_measured() -> 
     views = Shown(zoom=2.0, in_lines=four_lines)
     read = page_reader(lambda *_: ("Total", "stop", sure(0.999, None)), views).read(PAGE)
     assert read.quality.retries == 0
+
+
+def test_what_no_other_view_mends_is_read_smaller() -> None:
+    zooms: list[float | None] = []
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        zooms.append(zoom)
+        return ("\n".join(FOUR) if zoom == 1.5 else "\n".join(FOUR[:1])), "stop", sure(0.999)
+
+    views = Shown(zoom=2.0, in_lines=four_lines, last_zoom=1.5)
+    read = page_reader(look, views).read(PAGE)
+    assert read.text.splitlines() == list(FOUR)
+    assert zooms == [None, 2.0, 1.5]
+    assert read.quality.retries == 2
+
+
+def test_a_page_without_faults_is_not_read_smaller() -> None:
+    zooms: list[float | None] = []
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        zooms.append(zoom)
+        return "\n".join(FOUR), "stop", sure(0.9)
+
+    page_reader(look, Shown(zoom=2.0, in_lines=four_lines, last_zoom=1.5)).read(PAGE)
+    assert zooms == [None, 2.0]
+
+
+def test_after_a_cancelled_look_nothing_more_is_asked() -> None:
+    zooms: list[float | None] = []
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        zooms.append(zoom)
+        reason: FinishReason = "cancelled" if zoom == 2.0 else "stop"
+        return "\n".join(FOUR[:1]), reason, sure(0.999)
+
+    views = Shown(zoom=2.0, halves=True, in_lines=four_lines, last_zoom=1.5)
+    assert page_reader(look, views).read(PAGE).finish_reason == "stop"
+    assert zooms == [None, 2.0]

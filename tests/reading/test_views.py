@@ -28,6 +28,27 @@ def test_closer_takes_more_tiles(size: tuple[int, int], cap: int | None) -> None
     assert now < tiles(page, zoom, cap) <= 1 + most_tiles(cap)
 
 
+@pytest.mark.parametrize("cap", [None, 4, 9])
+@pytest.mark.parametrize("rows", [6, 12, 20])
+def test_farther_takes_fewer_tiles_and_still_enlarges(rows: int, cap: int | None) -> None:
+    page = page_of(rows)
+    zoom = Enlarged(cap, lambda: True).farther(page)
+    now = tiles(page, print_zoom(page), cap)
+    if zoom is None:
+        assert tiles(page, 1.0, cap) == now
+        return
+    assert tiles(page, zoom, cap) < now
+    assert 1 <= zoom < print_zoom(page)
+
+
+def test_what_is_not_enlarged_is_not_shown_smaller() -> None:
+    page = page_of(12)
+    assert Enlarged(None, lambda: True).farther(page) is not None
+    assert Enlarged(None, lambda: False).farther(page) is None
+    assert Enlarged(1, lambda: True).farther(page) is None
+    assert AsItIs().farther(page) is None
+
+
 def test_one_tile_can_always_be_shown_larger_but_not_where_it_is_forbidden() -> None:
     page = Image.new("RGB", (384, 384), "white")
     assert Enlarged(None, lambda: True).closer(page) is not None

@@ -1,0 +1,46 @@
+"""The auxiliary heads of a run beside its model, so that another run goes on with them.
+
+No checkpoint of the released format holds them. Heads that begin anew need some hundred steps to
+teach the tower again what it should show, and cost it some of what it knows until then.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from dvl2_cli.files import atomic_write
+from dvl2_cli.training.state import NETWORK
+
+FILE_NAME = "training_heads.safetensors"
+_MODEL = "model."
+
+
+def save_heads(folder: Path, state: Path) -> None:
+    """Write the heads of a training state into a model's folder, in half precision.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    weights = load_file(state / NETWORK)
+    heads = {name: w.half() for name, w in weights.items() if not name.startswith(_MODEL)}
+    if heads:
+        with atomic_write(folder / FILE_NAME, "wb") as file:
+            file.write(save(heads))
+
+
+def load_heads(folder: Path, network: nn.Module) -> None:
+    """Give ``network`` the heads in a model's folder that it has too, in the same shape."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return
+    wanted = network.state_dict()
+    heads = {
+        name: weight.to(torch.float32)
+        for name, weight in load_file(path).items()
+        if not name.startswith(_MODEL) and name in wanted and weight.shape == wanted[name].shape
+    }
+    network.load_state_dict(heads, strict=False)
