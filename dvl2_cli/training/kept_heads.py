@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from dvl2_cli.errors import ModelError
 from dvl2_cli.files import atomic_write
 from dvl2_cli.training.state import NETWORK
 
@@ -33,14 +35,24 @@ def save_heads(folder: Path, state: Path) -> None:
 
 
 def load_heads(folder: Path, network: nn.Module) -> None:
-    """Give ``network`` the heads in a model's folder that it has too, in the same shape."""
+    """Give ``network`` the heads in a model's folder that it has too, in the same shape.
+
+    Raises:
+        ModelError: the file is broken.
+    """
     path = folder / FILE_NAME
     if not path.is_file():
         return
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"cannot read the heads in {path}: {error}", "Remove the file to begin with new heads."
+        ) from error
     wanted = network.state_dict()
     heads = {
         name: weight.to(torch.float32)
-        for name, weight in load_file(path).items()
+        for name, weight in kept.items()
         if not name.startswith(_MODEL) and name in wanted and weight.shape == wanted[name].shape
     }
     network.load_state_dict(heads, strict=False)

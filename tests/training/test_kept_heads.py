@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from dvl2_cli.errors import ModelError
 from dvl2_cli.training.kept_heads import FILE_NAME, load_heads, save_heads
 from dvl2_cli.training.run import train
 from dvl2_cli.training.state import NETWORK
@@ -54,6 +56,12 @@ def test_a_file_cannot_replace_the_models_weights(tmp_path: Path) -> None:
     network = Network()
     load_heads(model, network)
     assert not torch.equal(network.model.weight, torch.ones(2, 2))
+
+
+def test_a_broken_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"no heads")
+    with pytest.raises(ModelError, match="cannot read the heads"):
+        load_heads(tmp_path, Network())
 
 
 def test_models_without_heads_have_no_such_file(data: Path, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def _random_object(rng: random.Random, split: Split) -> Object:
     return chosen
 
 
-def paintable_object(rng: random.Random, split: Split, *, between: float = 0.5) -> Object:
+def paintable_object(rng: random.Random, split: Split, *, between: float) -> Object:
     """A shape, or an object that comes in any colour; in training the share ``between`` (0..1)
     of them has a colour without a name.
     """
