@@ -8,7 +8,7 @@ from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
 from dvl2_cli.engine.request import Sampling
-from dvl2_cli.reading.page import OnText, PageReader
+from dvl2_cli.reading.page import OnText, PageReader, PageText
 
 Answer = Callable[[Image.Image, Sampling | None], tuple[str, FinishReason]]
 Look = Callable[[Image.Image, Sampling | None, float | None], tuple[str, FinishReason, Confidence]]
@@ -308,45 +308,39 @@ def test_lines_are_not_counted_by_a_model_whose_doubts_were_never_measured() -> 
     assert read.quality.retries == 0
 
 
+def read_by_zoom(
+    answer: Callable[[float | None], tuple[str, FinishReason]], views: Shown
+) -> tuple[PageText, list[float | None]]:
+    """What is kept of a page that reads as ``answer`` says of a zoom, and the zooms asked for."""
+    zooms: list[float | None] = []
+
+    def look(
+        image: Image.Image, sampling: Sampling | None, zoom: float | None
+    ) -> tuple[str, FinishReason, Confidence]:
+        zooms.append(zoom)
+        return *answer(zoom), sure(0.999)
+
+    return page_reader(look, views).read(PAGE), zooms
+
+
 def test_what_no_other_view_mends_is_read_smaller() -> None:
-    zooms: list[float | None] = []
-
-    def look(
-        image: Image.Image, sampling: Sampling | None, zoom: float | None
-    ) -> tuple[str, FinishReason, Confidence]:
-        zooms.append(zoom)
-        return ("\n".join(FOUR) if zoom == 1.5 else "\n".join(FOUR[:1])), "stop", sure(0.999)
-
     views = Shown(zoom=2.0, in_lines=four_lines, last_zoom=1.5)
-    read = page_reader(look, views).read(PAGE)
-    assert read.text.splitlines() == list(FOUR)
+    whole, part = "\n".join(FOUR), FOUR[0]
+    read, zooms = read_by_zoom(lambda zoom: (whole if zoom == 1.5 else part, "stop"), views)
+    assert (read.text, read.quality.retries) == (whole, 2)
     assert zooms == [None, 2.0, 1.5]
-    assert read.quality.retries == 2
 
 
-def test_a_page_without_faults_is_not_read_smaller() -> None:
-    zooms: list[float | None] = []
-
-    def look(
-        image: Image.Image, sampling: Sampling | None, zoom: float | None
-    ) -> tuple[str, FinishReason, Confidence]:
-        zooms.append(zoom)
-        return "\n".join(FOUR), "stop", sure(0.9)
-
-    page_reader(look, Shown(zoom=2.0, in_lines=four_lines, last_zoom=1.5)).read(PAGE)
+def test_what_is_read_without_faults_is_not_read_smaller() -> None:
+    views = Shown(zoom=2.0, in_lines=four_lines, last_zoom=1.5)
+    whole, part = "\n".join(FOUR), FOUR[0]
+    read, zooms = read_by_zoom(lambda zoom: (part if zoom is None else whole, "stop"), views)
+    assert read.text == whole
     assert zooms == [None, 2.0]
 
 
 def test_after_a_cancelled_look_nothing_more_is_asked() -> None:
-    zooms: list[float | None] = []
-
-    def look(
-        image: Image.Image, sampling: Sampling | None, zoom: float | None
-    ) -> tuple[str, FinishReason, Confidence]:
-        zooms.append(zoom)
-        reason: FinishReason = "cancelled" if zoom == 2.0 else "stop"
-        return "\n".join(FOUR[:1]), reason, sure(0.999)
-
     views = Shown(zoom=2.0, halves=True, in_lines=four_lines, last_zoom=1.5)
-    assert page_reader(look, views).read(PAGE).finish_reason == "stop"
+    read, zooms = read_by_zoom(lambda zoom: (FOUR[0], "cancelled" if zoom else "stop"), views)
+    assert read.finish_reason == "stop"
     assert zooms == [None, 2.0]
