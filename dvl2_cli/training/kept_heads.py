@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.files import atomic_write
-from dvl2_cli.training.state import NETWORK
+from dvl2_cli.training.state import NETWORK, fitting_weights
 
 FILE_NAME = "training_heads.safetensors"
 _MODEL = "model."
@@ -49,10 +48,5 @@ def load_heads(folder: Path, network: nn.Module) -> None:
         raise ModelError(
             f"cannot read the heads in {path}: {error}", "Remove the file to begin with new heads."
         ) from error
-    wanted = network.state_dict()
-    heads = {
-        name: weight.to(torch.float32)
-        for name, weight in kept.items()
-        if not name.startswith(_MODEL) and name in wanted and weight.shape == wanted[name].shape
-    }
-    network.load_state_dict(heads, strict=False)
+    wanted = {k: v for k, v in network.state_dict().items() if not k.startswith(_MODEL)}
+    network.load_state_dict(fitting_weights(kept, wanted), strict=False)

@@ -121,9 +121,8 @@ def load_network(state: Path, network: nn.Module, *, partial: bool = False) -> N
     Raises:
         ModelError: weights of the model itself are missing or have other shapes.
     """
-    weights = load_file(state / NETWORK)
     wanted = network.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in wanted and v.shape == wanted[k].shape}
+    fitting = fitting_weights(load_file(state / NETWORK), wanted)
     trained = {k for k, p in network.named_parameters() if p.requires_grad}
     needed = trained if partial else wanted
     missing = [k for k in needed if k not in fitting and k.startswith("model.")]
@@ -132,6 +131,11 @@ def load_network(state: Path, network: nn.Module, *, partial: bool = False) -> N
             f"{state}: {len(missing)} weights do not fit the model, the first is {missing[0]}"
         )
     network.load_state_dict(fitting, strict=False)
+
+
+def fitting_weights(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of ``weights`` whose name and shape are among the ``wanted``."""
+    return {k: v for k, v in weights.items() if k in wanted and v.shape == wanted[k].shape}
 
 
 def load_moments(
