@@ -210,26 +210,23 @@ def _on_cpu(
 def _on_gpu(
     weights: Weights, hardware: Hardware, card: Accelerator, working: int, cap: int | None
 ) -> tuple[list[Placement], float]:
-    """What every token reads goes to the accelerator first, then experts while there is room."""
-    room = card.memory_free - _GPU_RESERVE - working
-    if room < 0:
-        raise _too_small(working + _GPU_RESERVE, card.memory_free, None)
-    placements = []
-    for part in _ORDER:
-        size = weights.parts[part]
-        if part is Part.ROUTED:
-            break
-        tier = Tier.GPU if size <= room else Tier.RAM
-        reason = "every token reads it" if tier is Tier.GPU else f"no room left on {card.name}"
-        room -= size if tier is Tier.GPU else 0
-        placements.append(Placement(part, tier, size, reason))
+    """What every token reads has to lie on the accelerator; then experts, while there is room."""
     routed = weights.parts[Part.ROUTED]
+    fixed = weights.total - routed
+    room = card.memory_free - _GPU_RESERVE - working - fixed
+    if room < 0 or (weights.whole and room < routed):
+        least = card.memory_free - room + (routed if weights.whole else 0)
+        raise _card_too_small(card, least)
+    placements = [
+        Placement(part, Tier.GPU, weights.parts[part], "every token reads it")
+        for part in _ORDER
+        if part is not Part.ROUTED
+    ]
     held = min(routed, room)
     share = held / routed if routed else 1.0
     reason = "all fit" if share == 1 else f"{share:.0%} fit; least recently used leave"
     placements.append(Placement(Part.ROUTED, Tier.GPU, held, reason))
     ram = (hardware.usable_ram if cap is None else cap) - RUNTIME_BYTES
-    ram -= sum(item.nbytes for item in placements if item.tier is Tier.RAM)
     if ram < 0:
         raise _too_small(RUNTIME_BYTES - ram, hardware.usable_ram, cap)
     in_ram = min(routed - held, ram)
@@ -238,6 +235,14 @@ def _on_gpu(
         Placement(Part.ROUTED, Tier.DISK, routed - held - in_ram, "mapped; read when routed to")
     )
     return placements, share
+
+
+def _card_too_small(card: Accelerator, needed: int) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"this run needs at least {format_size(needed)} on {card.name}, and "
+        f"{format_size(card.memory_free)} are free there",
+        "Give --device cpu, close other programs that use the card, or choose a smaller model.",
+    )
 
 
 def _too_small(needed: int, room: int, cap: int | None, spare: int = 0) -> OutOfMemoryError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dvl2_cli.planning.packing import added_tensors, stored_bytes
@@ -48,10 +48,14 @@ _BY_NAME = (
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Bytes of every part, and where the figures come from."""
+    """Bytes of every part, and where the figures come from.
+
+    ``whole``: routed experts are quantised, and cannot be moved to an accelerator one by one.
+    """
 
     parts: Mapping[Part, int]
     source: str
+    whole: bool = False
 
     @property
     def total(self) -> int:
@@ -95,9 +99,9 @@ def weights_held(info: CheckpointInfo, device: str) -> Weights:
         for key, item in info.tensors.items()
     }
     weights = weights_from_headers(held)
-    if not wider:
-        return weights
-    return Weights(weights.parts, f"{weights.source}; float16 is widened to float32")
+    if wider:
+        return replace(weights, source=f"{weights.source}; float16 is widened to float32")
+    return replace(weights, whole=info.quant_method is not None)
 
 
 def widened(info: CheckpointInfo, device: str) -> bool:
@@ -110,7 +114,7 @@ def predicted_weights(parts: Architecture, quant: str) -> Weights:
     """What a copy of ``quant`` holds: none (bfloat16), int8, int4 or nf4."""
     shapes = expected_tensors(parts) | added_tensors(parts, quant)
     sizes = {key: stored_bytes(key, shape, quant) for key, shape in shapes.items()}
-    return Weights(_by_part(sizes), f"config.json, as {quant}")
+    return Weights(_by_part(sizes), f"config.json, as {quant}", whole=quant != "none")
 
 
 def parameters(parts: Architecture) -> int:

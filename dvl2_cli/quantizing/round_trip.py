@@ -100,14 +100,21 @@ def predictions(model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor
 
 def load_plain(folder: Path) -> DeepseekVLV2ForCausalLM:
     """The model in ``folder``, on the CPU; float16 as float32, which CPUs calculate faster."""
-    model = DeepseekVLV2ForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)
+    return _load(folder, None)
+
+
+def _load(folder: Path, placed: dict[str, str] | None) -> DeepseekVLV2ForCausalLM:
+    model = DeepseekVLV2ForCausalLM.from_pretrained(
+        folder, dtype="auto", device_map=placed, local_files_only=True
+    )
     if model.language.lm_head.weight.dtype is torch.float16:
         model.float()
     return model.eval()  # type: ignore[no-any-return]
 
 
 def _load_nf4(folder: Path) -> DeepseekVLV2ForCausalLM:
-    model = load_plain(folder)
+    # bitsandbytes would take a GPU, and what both models are given lies on the CPU.
+    model = _load(folder, {"": "cpu"})
     modules: list[Any] = list(model.modules())
     for module in modules:
         # bitsandbytes' packed CPU kernel takes whole blocks of 32 outputs and 64 inputs only.

@@ -49,6 +49,7 @@ KINDS: dict[str, Callable[[random.Random, Split], Draft]] = {
     "page": page.draw,
     "clean-page": clean.draw_page,
     "clean-sheet": clean.draw_sheet,
+    "clean-band": clean.draw_band,
     "crowd": crowd.draw,
     "scene": scene.draw,
     "palette": palette.draw,

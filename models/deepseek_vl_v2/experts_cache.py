@@ -7,7 +7,8 @@ asked with the current hidden states which experts it will probably want, and th
 fetched ahead, on a stream of their own where the device has streams.
 
 The cache knows nothing of the device but ``.to`` and ``copy_``, and is tested with the CPU
-as the accelerator. It was not run on CUDA.
+as the accelerator. On CUDA (an H100) it gave the logits of a model without it; since then copies
+wait for each other across streams, which was not run there.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class ExpertsCache:
         self._ahead: dict[Key, Any] = {}  # fetched ahead and not yet used, with its event
         cuda = device.type == "cuda"
         self._stream = torch.cuda.Stream(device) if cuda else None
+        self._staged: Any = None  # when the copies out of the staging buffer are done
         self._staging = [
             torch.empty(part.shape, dtype=part.dtype, pin_memory=cuda) for part in _tensors(example)
         ]
@@ -99,8 +101,11 @@ class ExpertsCache:
     def _wait_for(self, key: Key) -> None:
         if key not in self._ahead:
             return
-        event = self._ahead.pop(key)
         self.counts.prefetched_used += 1
+        self._wait_until(self._ahead.pop(key))
+
+    def _wait_until(self, event: Any) -> None:
+        """Have the current stream wait for ``event``, if it is one."""
         if event is not None:
             torch.cuda.current_stream(self._device).wait_event(event)
 
@@ -109,21 +114,25 @@ class ExpertsCache:
             slot = self._free.pop()
         else:
             oldest, slot = self._slots.popitem(last=False)
-            self._ahead.pop(oldest, None)
+            # It may still be on its way into the slot, on the other stream.
+            self._wait_until(self._ahead.pop(oldest, None))
         self._copy(self._sources[key], slot)
         self._slots[key] = slot
 
     @torch.no_grad()
     def _copy(self, source: nn.Module, slot: nn.Module) -> None:
-        pairs = zip(_tensors(source), _tensors(slot), self._staging, strict=True)
-        for from_, to, staging in pairs:
-            if self._device.type != "cuda":
+        if self._device.type != "cuda":
+            for from_, to in zip(_tensors(source), _tensors(slot), strict=True):
                 to.copy_(from_)
-                continue
-            # Mapped memory cannot be pinned; a plain copy from it would block the device.
-            torch.cuda.current_stream(self._device).synchronize()
+            return
+        # Mapped memory cannot be pinned; a plain copy from it would block the device. The last
+        # expert may have been staged for either stream.
+        if self._staged is not None:
+            self._staged.synchronize()
+        for from_, to, staging in zip(_tensors(source), _tensors(slot), self._staging, strict=True):
             staging.copy_(from_)
             to.copy_(staging, non_blocking=True)
+        self._staged = torch.cuda.current_stream(self._device).record_event()
 
 
 class CachedExperts(nn.Module):

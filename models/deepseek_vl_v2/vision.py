@@ -16,25 +16,36 @@ from deepseek_vl_v2.kernels.dense import gelu_tanh, merged_attention
 LAYER_NORM_EPS = 1e-6
 
 
+class PatchProjection(nn.Conv2d):
+    """A strided convolution without overlap: one matrix product, and faster as one.
+
+    The weight is only used in ``forward``, so that hooks which bring an offloaded weight to the
+    device (accelerate's) see it.
+    """
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[N, 3, S, S] -> [N, P, C], row-major; the last pixels that fill no patch are dropped."""
+        size = self.kernel_size[0]
+        count, channels, height, width = pixels.shape
+        rows, columns = height // size, width // size
+        pixels = pixels[:, :, : rows * size, : columns * size]
+        patches = pixels.reshape(count, channels, rows, size, columns, size)
+        patches = patches.permute(0, 2, 4, 1, 3, 5).reshape(count, rows * columns, -1)
+        return functional.linear(patches, self.weight.flatten(1), self.bias)
+
+
 class PatchEmbed(nn.Module):
     """Cuts tiles into patches: [N, 3, S, S] -> [N, grid * grid, C], row-major."""
 
     def __init__(self, config: DeepseekVLV2VisionConfig) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(
+        self.proj = PatchProjection(
             3, config.width, kernel_size=config.patch_size, stride=config.patch_size
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """[N, 3, S, S] -> [N, P, C]; the last pixels that fill no patch are dropped."""
-        size = self.proj.kernel_size[0]
-        count, channels, height, width = pixels.shape
-        rows, columns = height // size, width // size
-        pixels = pixels[:, :, : rows * size, : columns * size]
-        # A strided convolution without overlap is one matrix product, and faster as one.
-        patches = pixels.reshape(count, channels, rows, size, columns, size)
-        patches = patches.permute(0, 2, 4, 1, 3, 5).reshape(count, rows * columns, -1)
-        return functional.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+        """[N, 3, S, S] -> [N, P, C]."""
+        return self.proj(pixels)  # type: ignore[no-any-return]
 
 
 class VisionAttention(nn.Module):

@@ -110,8 +110,23 @@ def test_a_gpu_plan_stays_within_card_and_ram(name: str, memory: int, ram: int) 
         return
     assert plan.bytes_in(Tier.GPU) <= memory
     assert plan.bytes_in(Tier.RAM) <= ram
+    split = {p.what for p in plan.placements if p.tier is not Tier.GPU and isinstance(p.what, Part)}
+    assert split == ({Part.ROUTED} if plan.resident_experts < 1 else set())
     placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, Part))
     assert placed == weights.total
+
+
+@pytest.mark.parametrize(("quant", "memory"), [("none", 2 * GB), ("nf4", 6 * GB)])
+def test_a_card_too_small_is_refused_and_the_cpu_named(quant: str, memory: int) -> None:
+    parts = released_architecture("small")
+    weights = predicted_weights(parts, quant)  # quantised experts cannot be fetched one by one
+    with pytest.raises(OutOfMemoryError, match="on a card") as caught:
+        make_plan(parts, weights, machine(64 * GB, card(memory)), PAGE, device="cuda")
+    assert "--device cpu" in str(caught.value.hint)
+    needed = float(caught.value.message.split("at least ")[1].split(" GB")[0])
+    assert needed > memory / GB
+    least = card(int((needed + 0.1) * GB))
+    assert make_plan(parts, weights, machine(64 * GB, least), PAGE, device="cuda")
 
 
 def test_a_cap_that_cannot_work_names_one_that_does() -> None:

@@ -30,20 +30,23 @@ QUESTION = Request((Message("user", "what is this?"),))
 
 
 class GatedEngine(FakeEngine):
-    """Stops after its first token until it is cancelled or released."""
+    """Stops after each event of one kind until it is cancelled or released."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: type[Event] = Token) -> None:
         super().__init__("ab")
         self.cancelled = threading.Event()
         self.release = threading.Event()
+        self._gate = gate
 
     def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Event]:
         assert cancel is not None
         for event in super().stream(request, cancel):
+            # Seen at the end: an engine that is cancelled before its gate never comes to it.
+            if isinstance(event, Finished) and event.finish_reason == "cancelled":
+                self.cancelled.set()
             yield event
-            while isinstance(event, Token) and not self.release.is_set():
+            while isinstance(event, self._gate) and not self.release.is_set():
                 if cancel.wait(0.01):
-                    self.cancelled.set()
                     break
 
 
@@ -148,11 +151,12 @@ def test_setting_cancel_ends_the_answer(tmp_path: Path) -> None:
         assert last.text == "a"
 
 
-def test_leaving_in_mid_answer_cancels(tmp_path: Path) -> None:
-    engine = GatedEngine()
+@pytest.mark.parametrize("last_read", [Started, Token])
+def test_leaving_in_mid_answer_cancels(tmp_path: Path, last_read: type[Event]) -> None:
+    engine = GatedEngine(last_read)
     with serving(tmp_path, engine) as path:
         events = DaemonEngine(path, engine.info).stream(QUESTION)
-        next(events)
+        assert any(isinstance(event, last_read) for event in events)
         events.close()  # type: ignore[attr-defined]
         assert engine.cancelled.wait(5)
 

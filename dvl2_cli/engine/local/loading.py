@@ -19,6 +19,7 @@ from dvl2_cli.engine.local.adapter import merge_adapter
 from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
 from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
+from dvl2_cli.engine.local.offloading import place
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import ModelError, UsageError
 from dvl2_cli.planning.choose import check_packed
@@ -66,7 +67,7 @@ def load_model(
         OutOfMemoryError: the weights do not fit.
     """
     info = check_checkpoint(folder)
-    check_fits(info, device, max_memory)
+    plan = check_fits(info, device, max_memory)
     if threads is not None:
         torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
@@ -76,6 +77,10 @@ def load_model(
         model = _load_weights(folder, info, device=device, dtype=dtype)
         if adapter is not None:
             model = _with_adapter(model, adapter, info)
+        if info.quant_method is None:
+            # On a CPU the rest is mapped from its file.
+            share = 1.0 if device == "cpu" else plan.resident_experts
+            place(model, torch.device(device), share)
     if max_memory is not None and device == "cpu":
         hold_cap(model, max_memory)
     decoder = _decoder_for(model, device)
@@ -89,12 +94,12 @@ def _load_weights(
         check_packed(folder, device)
         return load_quantized(folder)
     usual = torch.float32 if widened(info, device) else "auto"
+    # bitsandbytes places its own weights, and unasked on a GPU wherever there is one.
+    placed = {"": device} if info.quant_method == "bitsandbytes" else None
     model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(
-        folder, dtype=dtype or usual, local_files_only=True
+        folder, dtype=dtype or usual, device_map=placed, local_files_only=True
     )
     model.train(False)
-    if info.quant_method != "bitsandbytes":  # which places its own weights
-        model.to(torch.device(device))  # type: ignore[arg-type]
     return model
 
 

@@ -10,15 +10,18 @@ from torch import Tensor
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.experts_cache import expert_tensors
 from dvl2_cli.planning.hardware import probe
-from dvl2_cli.planning.plan import Need, make_plan
+from dvl2_cli.planning.plan import PAGE, Need, Plan, make_plan
 from dvl2_cli.planning.resident_cap import ResidentCap, Span
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.store.checkpoint import CheckpointInfo
 
 
-def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> None:
+def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> Plan:
     """Refuse a model that cannot run within memory, before any weight is read.
+
+    Returns:
+        What goes where. An accelerator keeps room for a page beside the weights.
 
     Raises:
         OutOfMemoryError: it does not fit; the hint says what would.
@@ -26,7 +29,8 @@ def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> Non
     """
     cap = None if max_memory is None else parse_size(max_memory)
     weights = weights_held(info, device)
-    make_plan(info.architecture, weights, probe(), Need(), device=device, max_memory=cap)
+    need = Need() if device == "cpu" else PAGE
+    return make_plan(info.architecture, weights, probe(), need, device=device, max_memory=cap)
 
 
 def hold_cap(

@@ -24,6 +24,8 @@ _ORDINARY, _LARGE = (12, 34), (26, 80)
 # Pixels of a sheet's sides, and how many times the body size they are.
 _SHORTEST, _LONGEST = 48, 1152
 _WIDE, _HIGH = (9.0, 60.0), (1.6, 40.0)
+# Bands of pages: body sizes, pixels of the width, and lines.
+_SMALL, _ACROSS, _LINES = (12, 22), (700, 1152), (6, 26)
 
 
 def draw_tile(rng: random.Random, split: Split) -> Draft:
@@ -48,6 +50,13 @@ def draw_sheet(rng: random.Random, split: Split) -> Draft:
     height = max(height, round(size * 1.6) + 4)
     margin = rng.randint(2, max(3, min(24, width // 12, height // 8)))
     return _print(rng, split, (width, height), size, margin)
+
+
+def draw_band(rng: random.Random, split: Split) -> Draft:
+    """Some long lines of small print: a page that is read in bands is shown like that."""
+    size = rng.randint(*_SMALL)
+    height = min(_LONGEST, round(size * 1.35 * rng.randint(*_LINES)))
+    return _print(rng, split, (rng.randint(*_ACROSS), height), size, rng.randint(4, 24))
 
 
 def _print(
