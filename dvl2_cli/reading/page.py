@@ -85,6 +85,21 @@ class PageReader:
         return split(page, max(count, self.views.bands(page)))
 
     def _piece(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
+        """``image``, its lines in halves where they are long and small."""
+        halves = self.views.half_lines(image)
+        if halves is None:
+            return self._checked(image, on_text, depth)
+        # Neither half is whole text, so it is shown when both are there.
+        read = [self._piece(half, None, depth) for half in (halves.left, halves.right)]
+        text = halves.joined(read[0].text, read[1].text)
+        both = _joined(read, "\n".join(item.text for item in read) if text is None else text)
+        if text is None and both.finish_reason != "cancelled":
+            return _after(both, self._checked(image, on_text, depth))
+        if on_text is not None:
+            on_text(both.text)
+        return both
+
+    def _checked(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
         """``image``, and once more if the text is doubtful or has not as many lines."""
         first = self._whole(image, on_text, depth)
         doubt = _measured_doubt(first)
@@ -168,21 +183,25 @@ class PageReader:
             if read[-1].finish_reason == "cancelled":
                 break
         shares = [band.shared / band.height for band in bands[: len(read)]]
-        reason = max((item.finish_reason for item in read), key=lambda name: _RANK[name])
-        return PageText(
-            text=merge_bands([item.text for item in read], shares),
-            raw="\n".join(item.raw for item in read),
-            finish_reason=reason,
-            usage=_sum([item.usage for item in read]),
-            quality=Quality(
-                loop_detected=any(item.quality.loop_detected for item in read),
-                degenerate=any(item.quality.degenerate for item in read),
-                truncated=any(item.quality.truncated for item in read),
-                retries=sum(item.quality.retries for item in read),
-                bands=sum(item.quality.bands for item in read),
-            ),
-            answers=[answer for item in read for answer in item.answers],
-        )
+        return _joined(read, merge_bands([item.text for item in read], shares))
+
+
+def _joined(read: list[PageText], text: str) -> PageText:
+    """``text`` of a page that was read in pieces."""
+    return PageText(
+        text=text,
+        raw="\n".join(item.raw for item in read),
+        finish_reason=max((item.finish_reason for item in read), key=lambda name: _RANK[name]),
+        usage=_sum([item.usage for item in read]),
+        quality=Quality(
+            loop_detected=any(item.quality.loop_detected for item in read),
+            degenerate=any(item.quality.degenerate for item in read),
+            truncated=any(item.quality.truncated for item in read),
+            retries=sum(item.quality.retries for item in read),
+            bands=sum(item.quality.bands for item in read),
+        ),
+        answers=[answer for item in read for answer in item.answers],
+    )
 
 
 def _page_text(answer: Finished) -> PageText:

@@ -44,7 +44,7 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
         return 1
     width, length = page.size
     grids = [grid for grid in GRIDS if grid[0] * grid[1] <= most]
-    whole = max(min(columns * TILE / width, rows * TILE / length) for columns, rows in grids)
+    whole = largest_scale(page.size, most)
     if height * whole >= SMALL or has_columns(page, height):
         return 1
     larger = [
@@ -56,6 +56,17 @@ def small_print_bands(page: Image, tiles: Tiles) -> int:
         return 1
     enough = min(max(scale for scale, _ in larger), ENOUGH / height)
     return min(MOST_BANDS, *(count for scale, count in larger if scale >= enough))
+
+
+def largest_scale(size: tuple[int, int], most: int) -> float:
+    """How many times as large as it is a picture (width, height) is shown at most, on ``most``
+    tiles, at least one.
+    """
+    return max(
+        min(columns * TILE / size[0], rows * TILE / size[1])
+        for columns, rows in GRIDS
+        if columns * rows <= most
+    )
 
 
 def has_columns(page: Image, height: float) -> bool:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from dvl2_cli.planning.print_size import print_height, zoom_for
+from dvl2_cli.planning.print_size import MOST, SMALL, print_height, zoom_for
 from dvl2_cli.planning.tile_budget import CANVASES, TILE, most_tiles
 from dvl2_cli.reading.bands import can_split
-from dvl2_cli.reading.small_print import has_columns, small_print_bands
+from dvl2_cli.reading.half_lines import HalfLines, half_lines
+from dvl2_cli.reading.small_print import WORTH, has_columns, largest_scale, small_print_bands
 from dvl2_cli.reading.text_lines import FEWEST, text_lines
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Views(Protocol):
     def divides(self, page: Image) -> bool:
         """Whether ``page`` may be cut between its lines to be read a second time."""
 
+    def half_lines(self, page: Image) -> HalfLines | None:
+        """The lines of ``page`` in halves, if only they are shown large enough; else None."""
+
 
 @dataclass(frozen=True, slots=True)
 class AsItIs:
@@ -64,6 +68,10 @@ class AsItIs:
     def divides(self, page: Image) -> bool:
         """No."""
         return False
+
+    def half_lines(self, page: Image) -> HalfLines | None:
+        """None."""
+        return None
 
 
 @dataclass(slots=True)
@@ -104,6 +112,18 @@ class Enlarged:
         found = self._of(page).lines
         return can_split(page.height, 2) if found is None else len(found) >= 2 * FEWEST
 
+    def half_lines(self, page: Image) -> HalfLines | None:
+        """Of print in one column that the width of ``page`` keeps small; see ``half_lines``."""
+        most, of = most_tiles(self.tiles), self._of(page)
+        if most < 1 or of.height is None or of.height * _shown(page, most) >= SMALL:
+            return None
+        if not self.enlarges() or of.in_columns or of.lines is None:
+            return None
+        halves = half_lines(page, of.lines)
+        if halves is None or _shown(halves.left, most) < WORTH * _shown(page, most):
+            return None
+        return halves
+
     def _other(
         self, page: Image, fits: Callable[[int, int], bool], steps: Sequence[float]
     ) -> float | None:
@@ -126,6 +146,11 @@ class Enlarged:
         if self._last is None or self._last.page is not page:
             self._last = _Print(page)
         return self._last
+
+
+def _shown(picture: Image, most: int) -> float:
+    """How many times as large as it is small print in ``picture`` is shown on ``most`` tiles."""
+    return min(MOST, largest_scale(picture.size, most))
 
 
 class _Print:

@@ -8,10 +8,12 @@ from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
 from dvl2_cli.engine.request import Sampling
+from dvl2_cli.reading.half_lines import HalfLines
 from dvl2_cli.reading.page import OnText, PageReader, PageText
 
 Answer = Callable[[Image.Image, Sampling | None], tuple[str, FinishReason]]
 Look = Callable[[Image.Image, Sampling | None, float | None], tuple[str, FinishReason, Confidence]]
+WIDE = 600
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Shown:
     halves: bool = False
     in_lines: Callable[[Image.Image], int | None] = lambda page: None
     last_zoom: float | None = None
+    cut: tuple[bool, ...] = ()
 
     def lines(self, page: Image.Image) -> int | None:
         return self.in_lines(page)
@@ -38,6 +41,14 @@ class Shown:
 
     def divides(self, page: Image.Image) -> bool:
         return self.halves
+
+    def half_lines(self, page: Image.Image) -> HalfLines | None:
+        """Both sides of a page that is wide."""
+        if not self.cut or page.width < WIDE:
+            return None
+        middle = page.width // 2
+        sides = [page.crop((x, 0, x + middle, page.height)) for x in (0, middle)]
+        return HalfLines(sides[0], sides[1], self.cut)
 
 
 def page_reader(look: Look, views: Shown, told: list[str] | None = None) -> PageReader:
@@ -159,6 +170,26 @@ def test_small_print_is_read_in_bands_and_shown_as_it_comes() -> None:
     assert sizes == [(400, 200), (400, 200)]
     assert read.text == "line 1\nline 2" == "".join(shown)
     assert (read.quality.bands, read.quality.retries) == (2, 0)
+
+
+@pytest.mark.parametrize("seconds", ["1\n3", "1"])
+def test_halves_of_lines_are_joined_or_the_page_is_read_whole(seconds: str) -> None:
+    widths: list[int] = []
+    shown: list[str] = []
+    firsts = iter(["one\ntwo\nthree", seconds, "the whole"])
+
+    def answer(image: Image.Image, sampling: Sampling | None) -> tuple[str, FinishReason]:
+        widths.append(image.width)
+        return next(firsts), "stop"
+
+    asking = reader(answer)
+    asking.views = Shown(cut=(True, False, True))
+    read = asking.read(Image.new("RGB", (800, 100), "white"), shown.append)
+    joined = seconds == "1\n3"
+    assert widths == ([400, 400] if joined else [400, 400, 800])
+    assert read.text == ("one 1\ntwo\nthree 3" if joined else "the whole") == "".join(shown)
+    assert read.usage.completion_tokens == 3 * len(widths)
+    assert (read.quality.bands, read.quality.retries) == ((2, 0) if joined else (1, 1))
 
 
 def sure(probability: float, threshold: float | None = 0.9) -> Confidence:

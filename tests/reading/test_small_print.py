@@ -3,31 +3,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from dvl2_cli.planning.print_size import SMALL, print_height
 from dvl2_cli.reading.bands import split
 from dvl2_cli.reading.small_print import MOST_BANDS, WORTH, small_print_bands
-
-LETTER_SHAPES = ((0, 10), (3, 10), (3, 13), (0, 10), (3, 10))
-
-
-def printed(width: int, height: int, size: int, columns: int = 1) -> Image.Image:
-    """Lines of strokes that stand for letters ``size`` pixels high, ascenders to descenders."""
-    page = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(page)
-    scale = size / 13
-    column = width // columns
-    for top in range(size, height - 2 * size, round(1.5 * size)):
-        for index, left in enumerate(range(0, column - 3 * size, max(3, round(0.6 * size)))):
-            if index % 7 == 6:
-                continue  # a space
-            high, low = LETTER_SHAPES[index % len(LETTER_SHAPES)]
-            for number in range(columns):
-                x = number * column + size + left
-                box = (x, top + round(high * scale), x + size // 5, top + round(low * scale) - 1)
-                pen.rectangle(box, fill="black")
-    return page
+from tests.reading.printed import printed
 
 
 @pytest.mark.parametrize(("width", "height", "size"), [(384, 384, 14), (768, 768, 13)])

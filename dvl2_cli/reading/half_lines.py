@@ -1,0 +1,150 @@
+"""Lines of print cut in two at a space: half as wide, a page can be shown twice as large.
+
+Bands make print larger only as far as the page's width allows. Of a wide page with small print,
+the first halves of all lines are laid under each other, and the second halves likewise.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dvl2_cli.planning.print_size import ink_of, runs_of
+
+# A line is cut at the space nearest the middle, and within so much of the width from it.
+_REACH = 0.3
+# One that ends before this part of the width, from the left, is not cut.
+_SHORT = 0.62
+# Rows of a line are at most so many times the distance between lines: paragraphs close up.
+_MOST_PITCH = 1.5
+_MARGIN, _GAP = 12, 8
+# Paragraphs have few spaces as wide as those that justified or last lines leave.
+_USUAL = 97
+
+Rows = tuple[int, int]
+Bits = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLines:
+    """The halves of a page's lines; ``cut`` says for each line whether it goes on in ``right``."""
+
+    left: Image.Image
+    right: Image.Image
+    cut: tuple[bool, ...]
+
+    def joined(self, left: str, right: str) -> str | None:
+        """The text of whole lines, of what was read of both halves; None where that has more or
+        fewer lines than there are.
+        """
+        firsts, seconds = _filled(left), _filled(right)
+        if (len(firsts), len(seconds)) != (len(self.cut), sum(self.cut)):
+            return None
+        rest = iter(seconds)
+        lines = zip(firsts, self.cut, strict=True)
+        return "\n".join(f"{first} {next(rest)}" if cut else first for first, cut in lines)
+
+
+def half_lines(page: Image.Image, lines: Sequence[Rows]) -> HalfLines | None:
+    """The halves of ``lines``; None where no line has a space to be cut at.
+
+    Args:
+        page: upright RGB picture with print in one column.
+        lines: rows of every line, see ``text_lines``; at least two.
+    """
+    inked = [_ink_across(ink, rows) for ink in [ink_of(page)] for rows in lines]
+    spaces = _spaces(inked)
+    first = min(int(np.flatnonzero(ink)[0]) for ink in inked)
+    end = max(int(np.flatnonzero(ink)[-1]) + 1 for ink in inked)
+    cuts = [_cut(ink, own, first, end) for ink, own in zip(inked, spaces, strict=True)]
+    if not any(cuts):
+        return None
+    heights = _heights(lines, page.height)
+    lefts, rights = [], []
+    for ink, rows, cut in zip(inked, heights, cuts, strict=True):
+        last = int(np.flatnonzero(ink)[-1]) + 1
+        lefts.append((first, rows[0], cut or last, rows[1]))
+        if cut:
+            rights.append((cut, rows[0], last, rows[1]))
+    return HalfLines(_stacked(page, lefts), _stacked(page, rights), tuple(map(bool, cuts)))
+
+
+def _filled(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _ink_across(ink: Bits, rows: Rows) -> Bits:
+    return np.asarray(ink[rows[0] : rows[1]].any(axis=0))
+
+
+def _spaces(inked: Sequence[Bits]) -> list[list[Rows]]:
+    """The spaces between words of every line: those of its gaps that are wide, of all lines' gaps
+    taken together.
+    """
+    gaps = [_gaps(ink) for ink in inked]
+    least = _between([end - start for own in gaps for start, end in own])
+    return [[gap for gap in own if gap[1] - gap[0] >= least] for own in gaps]
+
+
+def _gaps(ink: Bits) -> list[Rows]:
+    """Columns (start, end) without ink between the first and the last that has some."""
+    starts, ends = runs_of(ink)
+    return list(zip(ends[:-1].tolist(), starts[1:].tolist(), strict=True))
+
+
+def _between(widths: Sequence[int]) -> float:
+    """The width that parts narrow gaps, between letters, from wide ones best (Otsu's method);
+    infinite where all are alike.
+    """
+    values = np.asarray(widths, dtype=float)
+    if len(values) == 0:
+        return float("inf")
+    values = np.minimum(values, np.percentile(values, _USUAL))
+    found, best = float("inf"), 0.0
+    for width in np.unique(values)[1:]:
+        narrow, wide = values[values < width], values[values >= width]
+        apart = len(narrow) * len(wide) * float(wide.mean() - narrow.mean()) ** 2
+        if apart > best:
+            found, best = float(width), apart
+    return found
+
+
+def _cut(ink: Bits, spaces: Sequence[Rows], first: int, end: int) -> int | None:
+    """The column in which a line is cut, or None."""
+    middle, width = (first + end) / 2, end - first
+    if int(np.flatnonzero(ink)[-1]) < first + _SHORT * width:
+        return None
+    columns = [(start + stop) // 2 for start, stop in spaces]
+    nearest = min(columns, key=lambda column: abs(column - middle), default=None)
+    if nearest is None or abs(nearest - middle) > _REACH * width:
+        return None
+    return nearest
+
+
+def _heights(lines: Sequence[Rows], height: int) -> list[Rows]:
+    """Rows of every line with the paper above and below it."""
+    middles = [(above[1] + below[0]) // 2 for above, below in itertools.pairwise(lines)]
+    tops = [max(0, lines[0][0] - _GAP), *middles]
+    bottoms = [*middles, min(height, lines[-1][1] + _GAP)]
+    pitch = float(np.median(np.diff([start for start, _ in lines])))
+    most = round(_MOST_PITCH * pitch)
+    return [(top, min(bottom, top + most)) for top, bottom in zip(tops, bottoms, strict=True)]
+
+
+def _stacked(page: Image.Image, boxes: Sequence[tuple[int, int, int, int]]) -> Image.Image:
+    """The parts of ``page`` under each other, on paper of its colour."""
+    width = max(right - left for left, _, right, _ in boxes) + 2 * _MARGIN
+    height = sum(bottom - top for _, top, _, bottom in boxes) + 2 * _GAP
+    pixels = np.asarray(page.convert("RGB")).reshape(-1, 3)
+    red, green, blue = (int(part) for part in np.median(pixels, axis=0))
+    stacked = Image.new("RGB", (width, height), (red, green, blue))
+    below = _GAP
+    for box in boxes:
+        stacked.paste(page.crop(box), (_MARGIN, below))
+        below += box[3] - box[1]
+    return stacked
