@@ -122,7 +122,7 @@ def chat(screen: Screen) -> None:
     """A conversation."""
     screen.run(
         f"dvl2 chat {PICTURES}/scene.png",
-        "What is in this picture?",
+        "Describe the picture.",
         "/ground star",
         "/exit",
     )
