@@ -144,10 +144,8 @@ class OcrTask:
             run.count(OcrResult.failure(found.error, Source.of(found)))
             return
         name = found.path if found.page is None else f"{found.path} page {found.page}"
-        bands = self._reader(run).bands(found.image)
-        for number, band in enumerate(bands, 1):
-            which = f"{name} band {number} of {len(bands)}" if len(bands) > 1 else name
-            run.plan(run.request(self._question(), [band.of(found.image)]), which)
+        for part, image in self._reader(run).pictures(found.image):
+            run.plan(run.request(self._question(), [image]), f"{name} {part}".rstrip())
 
     def _result(self, run: Run, found: Picture | Unreadable, on_text: OnText | None) -> OcrResult:
         source = Source.of(found)

@@ -26,7 +26,7 @@ _MARGIN, _GAP = 12, 8
 # Paragraphs have few spaces as wide as those that justified or last lines leave.
 _USUAL = 97
 
-Rows = tuple[int, int]
+Range = tuple[int, int]
 Bits = npt.NDArray[np.bool_]
 
 
@@ -50,39 +50,42 @@ class HalfLines:
         return "\n".join(f"{first} {next(rest)}" if cut else first for first, cut in lines)
 
 
-def half_lines(page: Image.Image, lines: Sequence[Rows]) -> HalfLines | None:
+def half_lines(page: Image.Image, lines: Sequence[Range]) -> HalfLines | None:
     """The halves of ``lines``; None where no line has a space to be cut at.
 
     Args:
         page: upright RGB picture with print in one column.
         lines: rows of every line, see ``text_lines``; at least two.
     """
-    inked = [_ink_across(ink, rows) for ink in [ink_of(page)] for rows in lines]
-    spaces = _spaces(inked)
-    first = min(int(np.flatnonzero(ink)[0]) for ink in inked)
-    end = max(int(np.flatnonzero(ink)[-1]) + 1 for ink in inked)
-    cuts = [_cut(ink, own, first, end) for ink, own in zip(inked, spaces, strict=True)]
+    ink = ink_of(page)
+    inked = [np.asarray(ink[start:end].any(axis=0)) for start, end in lines]
+    spans = [_span(line) for line in inked]
+    first, end = min(start for start, _ in spans), max(end for _, end in spans)
+    cuts = [
+        _cut(spaces, last, first, end)
+        for spaces, (_, last) in zip(_spaces(inked), spans, strict=True)
+    ]
     if not any(cuts):
         return None
-    heights = _heights(lines, page.height)
     lefts, rights = [], []
-    for ink, rows, cut in zip(inked, heights, cuts, strict=True):
-        last = int(np.flatnonzero(ink)[-1]) + 1
-        lefts.append((first, rows[0], cut or last, rows[1]))
+    for (top, bottom), (_, last), cut in zip(_rows(lines, page.height), spans, cuts, strict=True):
+        lefts.append((first, top, cut or last, bottom))
         if cut:
-            rights.append((cut, rows[0], last, rows[1]))
+            rights.append((cut, top, last, bottom))
     return HalfLines(_stacked(page, lefts), _stacked(page, rights), tuple(map(bool, cuts)))
+
+
+def _span(ink: Bits) -> Range:
+    """The columns from the first with ink to the last."""
+    columns = np.flatnonzero(ink)
+    return int(columns[0]), int(columns[-1]) + 1
 
 
 def _filled(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _ink_across(ink: Bits, rows: Rows) -> Bits:
-    return np.asarray(ink[rows[0] : rows[1]].any(axis=0))
-
-
-def _spaces(inked: Sequence[Bits]) -> list[list[Rows]]:
+def _spaces(inked: Sequence[Bits]) -> list[list[Range]]:
     """The spaces between words of every line: those of its gaps that are wide, of all lines' gaps
     taken together.
     """
@@ -91,7 +94,7 @@ def _spaces(inked: Sequence[Bits]) -> list[list[Rows]]:
     return [[gap for gap in own if gap[1] - gap[0] >= least] for own in gaps]
 
 
-def _gaps(ink: Bits) -> list[Rows]:
+def _gaps(ink: Bits) -> list[Range]:
     """Columns (start, end) without ink between the first and the last that has some."""
     starts, ends = runs_of(ink)
     return list(zip(ends[:-1].tolist(), starts[1:].tolist(), strict=True))
@@ -114,10 +117,12 @@ def _between(widths: Sequence[int]) -> float:
     return found
 
 
-def _cut(ink: Bits, spaces: Sequence[Rows], first: int, end: int) -> int | None:
-    """The column in which a line is cut, or None."""
+def _cut(spaces: Sequence[Range], last: int, first: int, end: int) -> int | None:
+    """The column in which a line that ends at ``last`` is cut, or None; print goes from ``first``
+    to ``end``.
+    """
     middle, width = (first + end) / 2, end - first
-    if int(np.flatnonzero(ink)[-1]) < first + _SHORT * width:
+    if last < first + _SHORT * width:
         return None
     columns = [(start + stop) // 2 for start, stop in spaces]
     nearest = min(columns, key=lambda column: abs(column - middle), default=None)
@@ -126,7 +131,7 @@ def _cut(ink: Bits, spaces: Sequence[Rows], first: int, end: int) -> int | None:
     return nearest
 
 
-def _heights(lines: Sequence[Rows], height: int) -> list[Rows]:
+def _rows(lines: Sequence[Range], height: int) -> list[Range]:
     """Rows of every line with the paper above and below it."""
     middles = [(above[1] + below[0]) // 2 for above, below in itertools.pairwise(lines)]
     tops = [max(0, lines[0][0] - _GAP), *middles]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,8 +79,21 @@ class PageReader:
             return self._in_bands(page, bands, on_text, depth=0)
         return self._piece(page, on_text, depth=0)
 
+    def pictures(self, page: Image) -> Iterator[tuple[str, Image]]:
+        """What is asked about at first, and which part of ``page`` each is ("" for the whole)."""
+        bands = self.bands(page)
+        for number, band in enumerate(bands, 1):
+            part = f"band {number} of {len(bands)}" if len(bands) > 1 else ""
+            image = band.of(page)
+            halves = self.views.half_lines(image)
+            if halves is None:
+                yield part, image
+                continue
+            yield f"{part} first halves of lines".strip(), halves.left
+            yield f"{part} second halves of lines".strip(), halves.right
+
     def bands(self, page: Image) -> list[Band]:
-        """What ``page`` is read in at first."""
+        """What ``page`` is cut into at first."""
         count = strip_count(page.size) if is_long(page.size) else 1
         return split(page, max(count, self.views.bands(page)))
 

@@ -120,9 +120,10 @@ class Enlarged:
         if not self.enlarges() or of.in_columns or of.lines is None:
             return None
         halves = half_lines(page, of.lines)
-        if halves is None or _shown(halves.left, most) < WORTH * _shown(page, most):
+        if halves is None:
             return None
-        return halves
+        larger = min(_shown(half, most) for half in (halves.left, halves.right))
+        return halves if larger >= WORTH * _shown(page, most) else None
 
     def _other(
         self, page: Image, fits: Callable[[int, int], bool], steps: Sequence[float]

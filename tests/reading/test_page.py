@@ -192,6 +192,22 @@ def test_halves_of_lines_are_joined_or_the_page_is_read_whole(seconds: str) -> N
     assert (read.quality.bands, read.quality.retries) == ((2, 0) if joined else (1, 1))
 
 
+def test_the_pictures_that_are_asked_about_first_are_named() -> None:
+    page = Image.new("RGB", (800, 400), "white")
+    asking = reader(lambda image, sampling: ("", "stop"))
+
+    def shown(views: Shown) -> list[tuple[str, tuple[int, int]]]:
+        asking.views = views
+        return [(part, image.size) for part, image in asking.pictures(page)]
+
+    assert shown(Shown()) == [("", (800, 400))]
+    first, second = "first halves of lines", "second halves of lines"
+    assert shown(Shown(cut=(True,))) == [(first, (400, 400)), (second, (400, 400))]
+    assert shown(Shown(in_bands=2, cut=(True,))) == [
+        (f"band {number} of 2 {half}", (400, 200)) for number in (1, 2) for half in (first, second)
+    ]
+
+
 def sure(probability: float, threshold: float | None = 0.9) -> Confidence:
     return Confidence(probability, probability_threshold=threshold)
 
