@@ -102,15 +102,19 @@ class PageReader:
         halves = self.views.half_lines(image)
         if halves is None:
             return self._checked(image, on_text, depth)
-        # Neither half is whole text, so it is shown when both are there.
-        read = [self._piece(half, None, depth) for half in (halves.left, halves.right)]
+        read = [self._piece(halves.left, None, depth)]
+        if read[0].finish_reason == "cancelled":
+            return read[0]
+        read.append(self._piece(halves.right, None, depth))
         text = halves.joined(read[0].text, read[1].text)
-        both = _joined(read, "\n".join(item.text for item in read) if text is None else text)
-        if text is None and both.finish_reason != "cancelled":
+        if text is None:
+            both = _joined(read, "\n".join(item.text for item in read))
+            if both.finish_reason == "cancelled":
+                return both
             return _after(both, self._checked(image, on_text, depth))
         if on_text is not None:
-            on_text(both.text)
-        return both
+            on_text(text)  # neither half was whole text to be shown as it came
+        return _joined(read, text)
 
     def _checked(self, image: Image, on_text: OnText | None, depth: int) -> PageText:
         """``image``, and once more if the text is doubtful or has not as many lines."""

@@ -192,6 +192,21 @@ def test_halves_of_lines_are_joined_or_the_page_is_read_whole(seconds: str) -> N
     assert (read.quality.bands, read.quality.retries) == ((2, 0) if joined else (1, 1))
 
 
+@pytest.mark.parametrize("stopped_at", [1, 2])
+def test_after_a_cancelled_half_nothing_more_is_asked(stopped_at: int) -> None:
+    asked: list[int] = []
+    shown: list[str] = []
+
+    def answer(image: Image.Image, sampling: Sampling | None) -> tuple[str, FinishReason]:
+        asked.append(image.width)
+        return "half", "cancelled" if len(asked) == stopped_at else "stop"
+
+    asking = reader(answer)
+    asking.views = Shown(cut=(True, True))
+    read = asking.read(Image.new("RGB", (800, 100), "white"), shown.append)
+    assert (asked, read.finish_reason, shown) == ([400] * stopped_at, "cancelled", [])
+
+
 def test_the_pictures_that_are_asked_about_first_are_named() -> None:
     page = Image.new("RGB", (800, 400), "white")
     asking = reader(lambda image, sampling: ("", "stop"))
