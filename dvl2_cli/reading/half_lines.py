@@ -72,7 +72,9 @@ def half_lines(page: Image.Image, lines: Sequence[Range]) -> HalfLines | None:
         lefts.append((first, top, cut or last, bottom))
         if cut:
             rights.append((cut, top, last, bottom))
-    return HalfLines(_stacked(page, lefts), _stacked(page, rights), tuple(map(bool, cuts)))
+    paper = _paper(page)
+    left, right = (_stacked(page, boxes, paper) for boxes in (lefts, rights))
+    return HalfLines(left, right, tuple(map(bool, cuts)))
 
 
 def _span(ink: Bits) -> Range:
@@ -141,13 +143,19 @@ def _rows(lines: Sequence[Range], height: int) -> list[Range]:
     return [(top, min(bottom, top + most)) for top, bottom in zip(tops, bottoms, strict=True)]
 
 
-def _stacked(page: Image.Image, boxes: Sequence[tuple[int, int, int, int]]) -> Image.Image:
-    """The parts of ``page`` under each other, on paper of its colour."""
+def _paper(page: Image.Image) -> tuple[int, ...]:
+    """The colour that most of ``page`` has."""
+    pixels = np.asarray(page.convert("RGB")).reshape(-1, 3)
+    return tuple(int(part) for part in np.median(pixels, axis=0))
+
+
+def _stacked(
+    page: Image.Image, boxes: Sequence[tuple[int, int, int, int]], paper: tuple[int, ...]
+) -> Image.Image:
+    """The parts of ``page`` under each other, on ``paper``."""
     width = max(right - left for left, _, right, _ in boxes) + 2 * _MARGIN
     height = sum(bottom - top for _, top, _, bottom in boxes) + 2 * _GAP
-    pixels = np.asarray(page.convert("RGB")).reshape(-1, 3)
-    red, green, blue = (int(part) for part in np.median(pixels, axis=0))
-    stacked = Image.new("RGB", (width, height), (red, green, blue))
+    stacked = Image.new("RGB", (width, height), paper)
     below = _GAP
     for box in boxes:
         stacked.paste(page.crop(box), (_MARGIN, below))

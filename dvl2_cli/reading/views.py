@@ -115,15 +115,16 @@ class Enlarged:
     def half_lines(self, page: Image) -> HalfLines | None:
         """Of print in one column that the width of ``page`` keeps small; see ``half_lines``."""
         most, of = most_tiles(self.tiles), self._of(page)
-        if most < 1 or of.height is None or of.height * _shown(page, most) >= SMALL:
+        if not self.enlarges() or most < 1 or of.height is None:
             return None
-        if not self.enlarges() or of.in_columns or of.lines is None:
+        now = _shown(page, most)
+        if of.height * now >= SMALL or of.in_columns or of.lines is None:
             return None
         halves = half_lines(page, of.lines)
         if halves is None:
             return None
         larger = min(_shown(half, most) for half in (halves.left, halves.right))
-        return halves if larger >= WORTH * _shown(page, most) else None
+        return halves if larger >= WORTH * now else None
 
     def _other(
         self, page: Image, fits: Callable[[int, int], bool], steps: Sequence[float]

@@ -158,7 +158,7 @@ def offload_experts(layers: nn.ModuleList, device: torch.device, capacity: int) 
     """Replace the experts of every MoE layer by cached ones.
 
     Args:
-        layers: the decoder's layers; everything but the experts must already be on ``device``.
+        layers: the decoder's layers; all but the experts must be on ``device`` when they run.
         device: where the model runs.
         capacity: experts on the device at once.
 

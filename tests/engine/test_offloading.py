@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from accelerate import cpu_offload
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.experts_cache import CachedExperts
 from dvl2_cli.engine.local.offloading import place
 from tests import golden_data
 
-GOLDEN = golden_data.ROOT / "checkpoints"
 CPU = torch.device("cpu")
 TILES = torch.linspace(-1, 1, 3 * 3 * 384 * 384).view(3, 3, 384, 384).sin()
 
 
-def model(name: str) -> DeepseekVLV2ForCausalLM:
-    loaded = DeepseekVLV2ForCausalLM.from_pretrained(GOLDEN / name, dtype=torch.float32)
-    return loaded.eval()  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
 def test_experts_that_find_no_room_are_fetched(share: float) -> None:
-    placed = model("mla-sigmoid")
+    placed = copy.deepcopy(golden_data.model("mla-sigmoid"))
     place(placed, CPU, share)
     ids = torch.tensor([[3, 14, 15, 92, 65, 35]])
     with torch.inference_mode():
-        expected = model("mla-sigmoid")(input_ids=ids).logits
+        expected = golden_data.model("mla-sigmoid")(input_ids=ids).logits
         # Mapped and copied weights are aligned differently, which changes the order of sums.
         torch.testing.assert_close(placed(input_ids=ids).logits, expected, atol=2e-5, rtol=0)
     fetched = any(isinstance(part, CachedExperts) for part in placed.modules())
@@ -36,7 +31,8 @@ def test_experts_that_find_no_room_are_fetched(share: float) -> None:
 
 @pytest.mark.parametrize("name", ["mha", "mla"])
 def test_accelerates_offloading_brings_every_weight_of_the_tower(name: str) -> None:
-    plain, offloaded = model(name), model(name)
+    plain = golden_data.model(name)
+    offloaded = copy.deepcopy(plain)
     cpu_offload(offloaded.vision, execution_device=CPU)
     with torch.inference_mode():
         torch.testing.assert_close(offloaded.vision(TILES), plain.vision(TILES))
