@@ -111,7 +111,7 @@ def run_dvl2(pipe: Connection, folder: Path, work: Work, threads: int) -> None:
         token = int(decoder.prefill(states).argmax())
         prefilled = time.perf_counter()
         for _ in range(work.answer):
-            token = int(decoder.step_many([token])[0].argmax())
+            token = int(decoder.verify([token])[0].argmax())
         end = time.perf_counter()
         return work.prompt / (prefilled - start), work.answer / (end - prefilled)
 

@@ -130,10 +130,10 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
     from dvl2_cli.engine.events import Finished
     from dvl2_cli.engine.local.engine import LocalEngine
     from dvl2_cli.engine.local.loading import load_model
-    from dvl2_cli.evaluation.nano_suite import PARTS, part_items
     from dvl2_cli.evaluation.runner import View, request_for
     from dvl2_cli.evaluation.scoring import score
     from dvl2_cli.evaluation.summary import summarise_part
+    from nano_lab.evaluation.nano_suite import PARTS, part_items
 
     loaded = load_model(model)
     info = ModelInfo("nano", None, "", "cpu", loaded.context_length, True, "")

@@ -26,18 +26,18 @@ NETWORK = ROOT / "models" / "deepseek_vl_v2"
 HEAVY = {"torch", "transformers", "accelerate", "bitsandbytes", "peft", "matplotlib"}
 HEAVY |= {"deepseek_vl_v2", "safetensors", "tokenizers", "pyarrow", "jiwer"}
 # Parts that run the network; only imported inside functions of the others.
-MAY_BE_HEAVY = ("engine/local", "training", "quantizing", "evaluation", "benchmarking")
+MAY_BE_HEAVY = ("engine/local", "finetuning", "quantizing", "evaluation", "benchmarking")
 # Parts that never touch a model, not even inside a function.
 PURE = (
     "ui",
     "inputs",
     "results",
     "writers",
-    "grounding",
+    "tasks/grounding",
     "store",
     "planning",
     "history",
-    "captioning",
+    "tasks/captioning",
 )
 PURE_FILES = (
     "errors.py",

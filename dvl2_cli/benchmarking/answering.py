@@ -116,8 +116,8 @@ class _AtRandom:
     def prefill(self, inputs_embeds: Tensor) -> Tensor:
         return self._raised(self._decoder.prefill(inputs_embeds)[None])[0]
 
-    def step_many(self, token_ids: Sequence[int]) -> Tensor:
-        return self._raised(self._decoder.step_many(token_ids))
+    def verify(self, token_ids: Sequence[int]) -> Tensor:
+        return self._raised(self._decoder.verify(token_ids))
 
     def crop(self, length: int) -> None:
         self._decoder.crop(length)

@@ -12,7 +12,7 @@ from deepseek_vl_v2.kernels import library as kernels
 
 # Far larger than any cache, small enough for a machine that is nearly full.
 _BUFFER = 256 * 2**20
-_LEAST_SECONDS = 0.08
+_MIN_SECONDS = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def dense_peak(products: Sequence[Product], vectors: int, dtype: torch.dtype) ->
 def _rate(rows: int, columns: int, vectors: int, dtype: torch.dtype) -> float:
     weight = torch.full((rows, columns), 0.01, dtype=dtype)
     states = torch.full((vectors, columns), 0.01, dtype=dtype)
-    seconds = fastest(lambda: torch.nn.functional.linear(states, weight), _LEAST_SECONDS)
+    seconds = fastest(lambda: torch.nn.functional.linear(states, weight), _MIN_SECONDS)
     return rows * columns * vectors / seconds
 
 

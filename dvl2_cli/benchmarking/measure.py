@@ -190,7 +190,7 @@ def _cache_per_token(decoder: Decoder) -> int:
     if size is not None:
         return int(size)
     decoder.crop(0)
-    decoder.step_many(list(range(5, 5 + _CACHE_POSITIONS)))
+    decoder.verify(list(range(5, 5 + _CACHE_POSITIONS)))
     layers: Any = decoder._cache.layers  # type: ignore[attr-defined]
     total = sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
     return int(total // _CACHE_POSITIONS)

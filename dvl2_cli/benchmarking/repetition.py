@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from dvl2_cli.engine.local.decoder import Decoder
 from dvl2_cli.engine.local.loading import LoadedModel
-from dvl2_cli.engine.local.lookup import LookupReader
+from dvl2_cli.engine.local.lookup import PromptLookupDecoder
 
 _ITEMS = (
     ("Bolt M4", 120, "0.08"), ("Bolt M6", 80, "0.11"), ("Nut M4", 120, "0.04"),
     ("Nut M6", 80, "0.05"), ("Washer 4", 240, "0.02"), ("Washer 6", 160, "0.03"),
 )  # fmt: skip
-_MOST_TOKENS = 256
+_MAX_TOKENS = 256
 _ROUNDS = 2
 
 
@@ -33,7 +33,7 @@ def table_text() -> str:
 def lookup_gain(loaded: LoadedModel) -> float:
     """How many times faster the table is written with drafts than token by token."""
     tokenizer = loaded.processor.tokenizer
-    ids = tokenizer(table_text(), add_special_tokens=False).input_ids[:_MOST_TOKENS]
+    ids = tokenizer(table_text(), add_special_tokens=False).input_ids[:_MAX_TOKENS]
     plain, drafted = float("inf"), float("inf")
     for _ in range(_ROUNDS):
         plain = min(plain, _plain_seconds(loaded.decoder, ids))
@@ -45,13 +45,13 @@ def _plain_seconds(decoder: Decoder, ids: Sequence[int]) -> float:
     decoder.crop(0)
     start = time.perf_counter()
     for token in ids:
-        decoder.step_many([token])
+        decoder.verify([token])
     return time.perf_counter() - start
 
 
 def _drafted_seconds(decoder: Decoder, ids: Sequence[int], context_length: int) -> float:
     decoder.crop(0)
-    reader = LookupReader(decoder, [], context_length)
+    reader = PromptLookupDecoder(decoder, [], context_length)
     start = time.perf_counter()
     for token in ids:
         reader.step(token)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.grounding.counting import asks_how_many, count
 from dvl2_cli.history.session import Session
 from dvl2_cli.prompts import with_images
 from dvl2_cli.results.doubts import doubts
+from dvl2_cli.tasks.grounding.counting import asks_how_many, count
 from dvl2_cli.ui.console import NANO_NOTICE, Console
 from dvl2_cli.ui.interrupts import Interrupts
 from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView, show_whole

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from dvl2_cli import prompts
 from dvl2_cli.engine.request import Constraint
-from dvl2_cli.grounding.grammar import objects_grammar
-from dvl2_cli.grounding.locating import Located, ground_result
-from dvl2_cli.grounding.second_look import look_again
 from dvl2_cli.results.doubts import doubts
+from dvl2_cli.tasks.grounding.grammar import objects_grammar
+from dvl2_cli.tasks.grounding.locating import Located, ground_result
+from dvl2_cli.tasks.grounding.second_look import look_again
 from dvl2_cli.ui.boxes import LabelledBox, colour_of
 from dvl2_cli.ui.control import printable
 from dvl2_cli.ui.picture import TerminalPicture

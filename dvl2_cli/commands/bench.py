@@ -95,9 +95,9 @@ def _model(
     if shape is None:
         if weights is not None:
             raise UsageError("--weights is for random weights", "Give --shape too, or --model.")
-        from dvl2_cli.store.resolve import resolve, wish_from
+        from dvl2_cli.store.resolve import resolve, spec_from
 
-        resolved = resolve(wish_from(settings, common.revision), remember=False)
+        resolved = resolve(spec_from(settings, common.revision), remember=False)
         yield resolved.folder, resolved.id
         return
     if shape not in NAMES:

@@ -107,9 +107,9 @@ def caption(
     common: CommonOptions,
 ) -> None:
     """Describe every picture that PATHs name. A killed run goes on where it stopped."""
-    from dvl2_cli.captioning.sidecar import Sidecars
-    from dvl2_cli.captioning.wording import Wording
     from dvl2_cli.commands.caption_task import CaptionTask
+    from dvl2_cli.tasks.captioning.sidecar import Sidecars
+    from dvl2_cli.tasks.captioning.wording import Wording
 
     wording = Wording(
         length,  # type: ignore[arg-type]  # checked by Wording.check

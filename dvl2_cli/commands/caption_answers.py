@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dvl2_cli.captioning.wording import Wording
 from dvl2_cli.commands.run import Run, is_fatal
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.grounding.locating import caption_spans
-from dvl2_cli.grounding.parse import parse_grounding
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Model, Source, Span, UsageTotals
+from dvl2_cli.tasks.captioning.wording import Wording
+from dvl2_cli.tasks.grounding.locating import caption_spans
+from dvl2_cli.tasks.grounding.parse import parse_grounding
 
 _ENDS = {
     "loop": "the answer ran into a repetition and was stopped",

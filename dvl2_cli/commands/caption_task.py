@@ -10,9 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli.captioning.sidecar import Sidecars
-from dvl2_cli.captioning.tables import CaptionTable, check_table_format
-from dvl2_cli.captioning.wording import Wording
 from dvl2_cli.commands.caption_answers import Answerer
 from dvl2_cli.commands.caption_files import CaptionFiles
 from dvl2_cli.commands.resuming import entered, model_identity, state_journal
@@ -24,6 +21,9 @@ from dvl2_cli.inputs.load import Reading
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
+from dvl2_cli.tasks.captioning.sidecar import Sidecars
+from dvl2_cli.tasks.captioning.tables import CaptionTable, check_table_format
+from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.ui.progress import Progress
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
 

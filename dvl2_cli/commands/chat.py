@@ -81,14 +81,14 @@ def chat(
     With -p, a --preset, or text piped in, it answers once and exits. On a terminal without
     these it is a conversation; /help there shows its commands.
     """
-    from dvl2_cli.commands.chat_setup import ChatWish
+    from dvl2_cli.commands.chat_setup import ChatOptions
 
     if resume and session is not None:
         raise UsageError("--continue and --session name two sessions", "Leave one of them out.")
     if schema is not None and (extract or steps):
         other = "--extract" if extract else "--steps"
         raise UsageError(f"--schema and {other} want different answers", "Leave one of them out.")
-    wish = ChatWish(
+    options = ChatOptions(
         images=tuple(images or ()),
         prompt=_prompt(prompt, images or [], preset),
         preset=preset,
@@ -104,10 +104,10 @@ def chat(
         show_image=show_image,
         keep=not no_history,
     )
-    if wish.prompt is not None or preset is not None or common.plan:
+    if options.prompt is not None or preset is not None or common.plan:
         from dvl2_cli.commands.chat_once import answer_once
 
-        answer_once(wish, common)
+        answer_once(options, common)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("there is nothing to ask", "Ask with -p, or choose a --preset.")
@@ -116,7 +116,7 @@ def chat(
             raise UsageError(f"{name} is for a single answer", "Ask with -p.")
     from dvl2_cli.commands.chat_repl import converse
 
-    converse(wish, common)
+    converse(options, common)
 
 
 def _prompt(given: str | None, images: list[str], preset: str | None) -> str | None:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from dvl2_cli.chatting.code import extract_code
 from dvl2_cli.chatting.conversation import MAX_TOKENS
 from dvl2_cli.chatting.question import CODE_PRESETS, last_answer, question_of
-from dvl2_cli.commands.chat_setup import ChatWish, start_session
+from dvl2_cli.commands.chat_setup import ChatOptions, start_session
 from dvl2_cli.commands.run import Run
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint, Request
 from dvl2_cli.errors import Dvl2Error, NoUsableOutputError
-from dvl2_cli.grounding.counting import asks_how_many, count
 from dvl2_cli.history.keeping import keep_session
 from dvl2_cli.results import ChatResult, Source, UsageTotals
 from dvl2_cli.results.lines import json_line
 from dvl2_cli.schema.source import AnswerSchema, read_schema
+from dvl2_cli.tasks.grounding.counting import asks_how_many, count
 from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView, show_whole
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from dvl2_cli.settings import Settings
 
 
-def answer_once(wish: ChatWish, common: CommonOptions) -> None:
+def answer_once(options: ChatOptions, common: CommonOptions) -> None:
     """Ask, print the answer, keep the session."""
     from dvl2_cli.engine.opening import effective_settings
 
     settings = effective_settings(common)
-    schema = read_schema(wish.schema) if wish.schema is not None else None
+    schema = read_schema(options.schema) if options.schema is not None else None
     with Run(common, max_tokens=MAX_TOKENS, several=False) as run:
-        once = _Once(wish, common, settings, schema, run)
+        once = _Once(options, common, settings, schema, run)
         try:
             result = once.result()
         except Dvl2Error as error:
@@ -55,24 +55,24 @@ class _Once:
 
     def __init__(
         self,
-        wish: ChatWish,
+        options: ChatOptions,
         common: CommonOptions,
         settings: Settings,
         schema: AnswerSchema | None,
         run: Run,
     ) -> None:
-        self.wish, self.common, self.settings = wish, common, settings
+        self.options, self.common, self.settings = options, common, settings
         self.schema, self.run = schema, run
         self.partial = ChatResult()
 
     def result(self) -> ChatResult | None:
         """Ask; None after --plan."""
-        wish, run = self.wish, self.run
-        session = start_session(wish, self.settings, self.common)
+        options, run = self.options, self.run
+        session = start_session(options, self.settings, self.common)
         sources = tuple(Source.of(picture) for picture in session.pending)
         self.partial = ChatResult(source=sources[0] if sources else None, sources=sources)
         question = question_of(
-            wish.preset, wish.prompt, steps=wish.steps, pictures=len(session.pictures())
+            options.preset, options.prompt, steps=options.steps, pictures=len(session.pictures())
         )
         request = self._request(session, question)
         if self.common.plan:
@@ -89,7 +89,7 @@ class _Once:
             usage=UsageTotals().plus(answer.usage),
             finish_reason=answer.finish_reason,
             raw=answer.raw,
-            answer=(last_answer(answer.text) if wish.steps else None) or answer.text,
+            answer=(last_answer(answer.text) if options.steps else None) or answer.text,
             warnings=(*notes, *run.doubts(answer), *endings),
         )
         self.partial = result
@@ -99,13 +99,13 @@ class _Once:
     def _request(self, session: Session, question: str) -> Request:
         constraint = Constraint("json_schema", self.schema.text) if self.schema else None
         messages = session.messages(question)
-        if self.wish.show_prompt:
+        if self.options.show_prompt:
             for message in messages:
                 self.run.console.note(f"prompt, {message.role}: {message.content}")
         return Request(messages, self.run.sampling, constraint, self.run.tiles, self.run.zoom)
 
     def _show_pictures(self, session: Session) -> None:
-        if not (self.wish.show_image and self.run.console.colour and not self.common.json):
+        if not (self.options.show_image and self.run.console.colour and not self.common.json):
             return
         from dvl2_cli.ui.picture import TerminalPicture
 
@@ -113,7 +113,7 @@ class _Once:
             self.run.console.rich_out().print(TerminalPicture(picture.image))
 
     def _ask(self, request: Request) -> Finished:
-        silent = self.common.json or self.schema is not None or self.wish.extract
+        silent = self.common.json or self.schema is not None or self.options.extract
         _ = self.run.engine  # opened before the spinner: loading writes to stderr
         if asks_how_many(request) and self.run.engine.info.enlarges_at(request.zoom):
             answer = count(request, self.run.ask)
@@ -139,8 +139,8 @@ class _Once:
             if not self.common.json:
                 self.run.output.text(_pretty(data, indent=self.run.output.is_tty) + "\n")
             return replace(result, data=data)
-        if self.wish.extract:
-            wanted = CODE_PRESETS.get(self.wish.preset or "")
+        if self.options.extract:
+            wanted = CODE_PRESETS.get(self.options.preset or "")
             block, oddities = extract_code(answer.text, wanted)
             if not self.common.json:
                 self.run.output.text(block.code)
@@ -165,7 +165,7 @@ class _Once:
 
     def _keep(self, session: Session, question: str, answer: Finished) -> str | None:
         session.add(question, answer.text, answer.finish_reason)
-        if self.wish.keep and self.settings.history:
+        if self.options.keep and self.settings.history:
             keep_session(session, self.run.engine.info.id, self.run.console)
         return session.id
 

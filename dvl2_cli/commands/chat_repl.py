@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dvl2_cli.chatting.conversation import Conversation
 from dvl2_cli.chatting.slash import COMMANDS, attach, greet_pictures, run_command
-from dvl2_cli.commands.chat_setup import ChatWish, start_session
+from dvl2_cli.commands.chat_setup import ChatOptions, start_session
 from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.ui.dropped import dropped_paths
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TWICE_SECONDS = 2.0
 
 
-def converse(wish: ChatWish, common: CommonOptions) -> None:
+def converse(options: ChatOptions, common: CommonOptions) -> None:
     """Talk until /exit, Ctrl-D or Ctrl-C twice.
 
     Raises:
@@ -32,17 +32,17 @@ def converse(wish: ChatWish, common: CommonOptions) -> None:
     from dvl2_cli.engine.opening import effective_settings
 
     settings = effective_settings(common)
-    session = start_session(wish, settings, common)
-    keep = wish.keep and settings.history
+    session = start_session(options, settings, common)
+    keep = options.keep and settings.history
     chat = Conversation(common, settings, session, Output(), keep=keep)
-    chat.show_prompt = wish.show_prompt
-    if wish.show_image is not None:
-        chat.show_images = wish.show_image
+    chat.show_prompt = options.show_prompt
+    if options.show_image is not None:
+        chat.show_images = options.show_image
     try:
         _ = chat.engine
         with type_ahead():
             _greet(chat)
-            _Repl(chat, _open_input(chat), steps=wish.steps).run()
+            _Repl(chat, _open_input(chat), steps=options.steps).run()
     finally:
         chat.close()
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from dvl2_cli.settings import Settings
 
 # One tile takes 421 tokens of a context of 4096: nothing near so many pictures fits.
-_MOST_PICTURES = 64
+_MAX_PICTURES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class ChatWish:
+class ChatOptions:
     """The options of the command line; ``keep`` is whether history may have the session."""
 
     images: tuple[str, ...] = ()
@@ -38,21 +38,21 @@ class ChatWish:
     keep: bool = True
 
 
-def start_session(wish: ChatWish, settings: Settings, common: CommonOptions) -> Session:
+def start_session(options: ChatOptions, settings: Settings, common: CommonOptions) -> Session:
     """The session to go on with, or a new one; the pictures are pending.
 
     Raises:
         InputError: a picture cannot be read.
         UsageError: no such session, or too many pictures.
     """
-    session = _kept(wish) or Session()
-    if wish.system is not None or session.system is None:
-        session.system = wish.system or settings.system
-    session.pending += load(wish, common)
+    session = _kept(options) or Session()
+    if options.system is not None or session.system is None:
+        session.system = options.system or settings.system
+    session.pending += load(options, common)
     return session
 
 
-def load(wish: ChatWish, common: CommonOptions) -> list[Picture]:
+def load(options: ChatOptions, common: CommonOptions) -> list[Picture]:
     """The pictures that the command line names.
 
     Raises:
@@ -62,26 +62,26 @@ def load(wish: ChatWish, common: CommonOptions) -> list[Picture]:
     from dvl2_cli.inputs.load import Reading, clipboard_pictures, load_pictures
     from dvl2_cli.inputs.pages import PageRanges
 
-    pages = PageRanges.parse(wish.pages) if wish.pages else None
+    pages = PageRanges.parse(options.pages) if options.pages else None
     reading = Reading(pages, offline=common.offline)
-    found = list(islice(load_pictures(*wish.images, reading=reading), _MOST_PICTURES + 1))
-    if wish.clipboard:
+    found = list(islice(load_pictures(*options.images, reading=reading), _MAX_PICTURES + 1))
+    if options.clipboard:
         found += clipboard_pictures(reading)
-    if len(found) > _MOST_PICTURES:
+    if len(found) > _MAX_PICTURES:
         raise UsageError(
-            f"more than {_MOST_PICTURES} pictures for one question",
+            f"more than {_MAX_PICTURES} pictures for one question",
             "Choose with --pages, or use dvl2 ocr or dvl2 caption for many.",
         )
     return found
 
 
-def _kept(wish: ChatWish) -> Session | None:
-    if not (wish.resume or wish.session):
+def _kept(options: ChatOptions) -> Session | None:
+    if not (options.resume or options.session):
         return None
     from dvl2_cli.history.store import History
 
     with History() as history:
-        wanted = wish.session or history.last()
+        wanted = options.session or history.last()
         if wanted is None:
             raise UsageError("there is no kept session to go on with", "dvl2 history lists them.")
         return history.load(wanted)

@@ -99,7 +99,7 @@ def _parts(
         return [(data.name, None, islice(read_items(data), limit))]
     if suite not in _SUITES:
         raise UsageError(f"eval: there is no suite {suite!r}", f"Suites: {', '.join(_SUITES)}")
-    from dvl2_cli.evaluation.nano_suite import PARTS, check_fonts, part_items
+    from nano_lab.evaluation.nano_suite import PARTS, check_fonts, part_items
 
     names = [part.name for part in PARTS]
     unknown = [name for name in only or () if name not in names]

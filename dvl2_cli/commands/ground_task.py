@@ -12,13 +12,13 @@ from dvl2_cli.commands.run import Run, is_fatal
 from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import Dvl2Error, InputError, UsageError
-from dvl2_cli.grounding.grammar import caption_grammar, objects_grammar
-from dvl2_cli.grounding.locating import Located, ground_result
-from dvl2_cli.grounding.second_look import look_again
 from dvl2_cli.inputs.load import Reading, load_pictures
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.results import FoundObject, GroundResult, Source
+from dvl2_cli.tasks.grounding.grammar import caption_grammar, objects_grammar
+from dvl2_cli.tasks.grounding.locating import Located, ground_result
+from dvl2_cli.tasks.grounding.second_look import look_again
 from dvl2_cli.writers.folder import make_folder, write_files
 from dvl2_cli.writers.ground import FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of

@@ -22,20 +22,20 @@ from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint, Sampling
 from dvl2_cli.errors import Dvl2Error, NoUsableOutputError, UsageError
-from dvl2_cli.grounding.grammar import objects_grammar
 from dvl2_cli.inputs.load import Reading
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal, JournalInUseError
-from dvl2_cli.reading.evidence import unsupported, value_of
-from dvl2_cli.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
-from dvl2_cli.reading.markdown import blocks_of, tables_of, to_text
-from dvl2_cli.reading.page import OnText, PageReader, PageText
-from dvl2_cli.reading.views import Enlarged
 from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Block
 from dvl2_cli.schema.source import AnswerSchema, read_schema
+from dvl2_cli.tasks.grounding.grammar import objects_grammar
+from dvl2_cli.tasks.reading.evidence import unsupported, value_of
+from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
+from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_text
+from dvl2_cli.tasks.reading.page import OnText, PageReader, PageText
+from dvl2_cli.tasks.reading.views import Enlarged
 from dvl2_cli.writers.pages import PageWriter, page_writer
 
 if TYPE_CHECKING:

@@ -48,15 +48,15 @@ def quantize(
     from dvl2_cli.errors import UsageError
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.store.copies import copy_folder
-    from dvl2_cli.store.resolve import Wish, resolve
+    from dvl2_cli.store.resolve import ModelSpec, resolve
     from dvl2_cli.ui.console import Console
 
     formats = ("int4", "int8", "nf4")
     if to not in formats:
         raise UsageError(f"--to is {to!r}", f"Give one of {', '.join(formats)}.")
     console = Console(CommonOptions(quiet=quiet, no_color=no_color))
-    wish = Wish(model, "the command line", "none", revision)
-    source = resolve(wish).folder
+    spec = ModelSpec(model, "the command line", "none", revision)
+    source = resolve(spec).folder
     # A trailing slash or dot must not end up in the names of the lock and the partial folder.
     folder = output.absolute() if output else copy_folder(source, to)
     outcome = _convert(source, to, folder, threads, console)

@@ -44,8 +44,8 @@ def render(
     The same kind, number and split give the same sample; other numbers never do. The test
     split uses fonts, layouts, words and combinations that training never sees.
     """
-    from dvl2_cli.rendering.fonts import missing_packages
-    from dvl2_cli.rendering.render import KINDS
+    from nano_lab.rendering.fonts import missing_packages
+    from nano_lab.rendering.render import KINDS
 
     missing = missing_packages()
     if fonts:
@@ -67,8 +67,8 @@ def render(
     if not json:
         typer.echo(str(data))
         return
-    from dvl2_cli.rendering import VERSION
     from dvl2_cli.ui.output import Output
+    from nano_lab.rendering import VERSION
 
     line = {"data": str(data), "kinds": chosen, "samples": count * len(chosen), "seed": seed}
     line |= {"split": split.value, "renderer": VERSION}
@@ -79,7 +79,7 @@ def _write(
     kinds: list[str], count: int, seed: int, split: SplitName, output: Path, quiet: bool
 ) -> Path:
     """Render and write; the file of conversations."""
-    from dvl2_cli.rendering.export import DATA_FILE, export
+    from nano_lab.rendering.export import DATA_FILE, export
 
     total = count * len(kinds)
     counted = sys.stderr.isatty() and not quiet

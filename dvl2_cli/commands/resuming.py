@@ -29,13 +29,13 @@ def model_identity(common: CommonOptions) -> list[object]:
     """What has to be equal for two runs to get the same answers from "the" model."""
     from dvl2_cli.engine.opening import effective_settings
     from dvl2_cli.engine.remote.places import ModelKey
-    from dvl2_cli.store.resolve import resolve, wish_from
+    from dvl2_cli.store.resolve import resolve, spec_from
 
     settings = effective_settings(common)
     if settings.server is not None:
         return [settings.server, settings.model]
     try:
-        folder = resolve(wish_from(settings, common.revision), remember=False).folder
+        folder = resolve(spec_from(settings, common.revision), remember=False).folder
     except Dvl2Error:
         return [settings.model]  # it will be said when the model is needed
     key = ModelKey.of(folder, settings)

@@ -55,7 +55,7 @@ def serve(
 def _serve_socket(settings: Settings, common: CommonOptions, at: Path | None) -> None:
     from dvl2_cli.engine.opening import open_local_engine
     from dvl2_cli.engine.remote.places import explicit_socket, socket_path, wanted_key
-    from dvl2_cli.serving.daemon import Daemon, claim
+    from dvl2_cli.server.daemon import Daemon, claim
 
     key = wanted_key(settings, common.revision)
     path = at or explicit_socket() or socket_path(key)

@@ -43,12 +43,12 @@ def show(
 
     from dvl2_cli.settings import load_settings
     from dvl2_cli.store.checkpoint import examine
-    from dvl2_cli.store.resolve import Wish, resolve, wish_from
+    from dvl2_cli.store.resolve import ModelSpec, resolve, spec_from
 
-    wish = wish_from(load_settings(), revision)
+    spec = spec_from(load_settings(), revision)
     if model is not None:
-        wish = Wish(model, "the command line", quant, revision, wish.cuda)
-    resolved = resolve(replace(wish, quant=quant), remember=False)
+        spec = ModelSpec(model, "the command line", quant, revision, spec.cuda)
+    resolved = resolve(replace(spec, quant=quant), remember=False)
     info, problems = examine(resolved.folder)
     if json:
         from dvl2_cli.results.lines import write_json_line

@@ -11,8 +11,8 @@ import typer
 from dvl2_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from dvl2_cli.training.finetune import FineTuning
-    from dvl2_cli.training.recipe import Recipe
+    from dvl2_cli.finetuning.finetune import FineTuning
+    from dvl2_cli.finetuning.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
 
@@ -106,7 +106,7 @@ def train(
     Launch it with torchrun or accelerate launch to use several processes. docs/training.md has
     the format of the data and of recipes.
     """
-    from dvl2_cli.training.finetune import FineTuning
+    from dvl2_cli.finetuning.finetune import FineTuning
 
     if dtype not in _DTYPES:
         raise UsageError(f"train: --dtype is one of {', '.join(_DTYPES)}, not {dtype!r}")
@@ -138,8 +138,8 @@ def _run(
     recipe: Recipe, out: Path, workers: int, threads: int | None, dtype: str, quiet: bool
 ) -> Path:
     try:
-        from dvl2_cli.training.run import RunOptions
-        from dvl2_cli.training.run import train as run
+        from dvl2_cli.finetuning.run import RunOptions
+        from dvl2_cli.finetuning.run import train as run
     except ImportError as error:
         raise UsageError(
             f"train needs a package that is not installed: {error.name or error}",
@@ -149,8 +149,8 @@ def _run(
 
 
 def _recipe(source: Path, said: FineTuning, quiet: bool) -> Recipe:
-    from dvl2_cli.training.finetune import FineTuning, fine_tuning_recipe
-    from dvl2_cli.training.recipe_file import load_recipe
+    from dvl2_cli.finetuning.finetune import FineTuning, fine_tuning_recipe
+    from dvl2_cli.finetuning.recipe_file import load_recipe
 
     if not source.is_file():
         raise InputError(f"no such file: {source}")
@@ -176,10 +176,10 @@ def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
 
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.settings import load_settings, with_flags
-    from dvl2_cli.store.resolve import PLAIN, announce, resolve, wish_from
+    from dvl2_cli.store.resolve import PLAIN, announce, resolve, spec_from
 
     settings = with_flags(load_settings(), CommonOptions(model=said.model or None))
-    resolved = resolve(replace(wish_from(settings), quant=PLAIN))
+    resolved = resolve(replace(spec_from(settings), quant=PLAIN))
     if not quiet and _is_main():
         announce(resolved)
     return replace(said, model=str(resolved.folder.resolve()))
@@ -204,7 +204,7 @@ def _of_run(run: Path, merge: bool, plot: bool, json: bool) -> None:
     if merge:
         _say("merged", _merged(run), json)
         return
-    from dvl2_cli.training.plots import draw
+    from dvl2_cli.finetuning.plots import draw
 
     for path in draw(run):
         _say("plot", path, json)
@@ -212,7 +212,7 @@ def _of_run(run: Path, merge: bool, plot: bool, json: bool) -> None:
 
 def _merged(run: Path) -> Path:
     """Add the adapter of a run to the model that it was trained on."""
-    from dvl2_cli.training.export import ADAPTER, MERGED, base_of, write_merged
+    from dvl2_cli.finetuning.export import ADAPTER, MERGED, base_of, write_merged
 
     write_merged(run / MERGED, base_of(run / ADAPTER), run / ADAPTER)
     return run / MERGED

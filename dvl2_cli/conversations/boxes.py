@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from dvl2_cli.grounding.coordinates import from_pixels
-from dvl2_cli.grounding.parse import parse_grounding
-from dvl2_cli.grounding.tags import (
+from dvl2_cli.tasks.grounding.coordinates import from_pixels
+from dvl2_cli.tasks.grounding.parse import parse_grounding
+from dvl2_cli.tasks.grounding.tags import (
     DET_CLOSE,
     DET_OPEN,
     REF_CLOSE,

@@ -13,7 +13,7 @@ from dvl2_cli.planning.size import format_size
 
 GROUP = "folders"
 # The copy of Tiny that runs: less than this and no model can be pulled at all.
-_LEAST_DISK = 2_000_000_000
+_MIN_DISK = 2_000_000_000
 
 
 def folder_checks() -> Iterator[Check]:
@@ -55,7 +55,7 @@ def _models() -> Check:
     if _closed(folder) is not None:
         remedy = "Set DVL2_MODELS to a folder of yours, or change its permissions."
         return Check(GROUP, "models", Status.WARNING, found, "it cannot be written", remedy)
-    if free < _LEAST_DISK:
+    if free < _MIN_DISK:
         remedy = "Free some space, or set DVL2_MODELS to a folder on another disk."
         return Check(GROUP, "models", Status.WARNING, found, "too little for any model", remedy)
     return ok(GROUP, "models", found, reason)

@@ -65,15 +65,15 @@ def _device(hardware: Hardware) -> Check:
     from dvl2_cli.settings import load_settings
 
     try:
-        wish = load_settings().device
+        requested = load_settings().device
     except Dvl2Error:
-        wish = "auto"  # the settings have a check of their own
+        requested = "auto"  # the settings have a check of their own
     try:
-        device = choose_device(wish)
+        device = choose_device(requested)
     except Dvl2Error as error:
         return from_error(GROUP, "device", error)
     cards = hardware.accelerators.value
-    if device.name == "cpu" and wish == "auto" and cards:
+    if device.name == "cpu" and requested == "auto" and cards:
         return Check(
             GROUP,
             "device",

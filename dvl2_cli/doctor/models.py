@@ -67,10 +67,10 @@ def model_reports(hardware: Hardware) -> Iterator[ModelReport]:
 def _chosen_folder(known: list[Path]) -> Path | None:
     """The folder that the settings choose, where it is not one of ``known``."""
     from dvl2_cli.settings import load_settings
-    from dvl2_cli.store.resolve import resolve, wish_from
+    from dvl2_cli.store.resolve import resolve, spec_from
 
     try:
-        folder = resolve(wish_from(load_settings()), remember=False).folder
+        folder = resolve(spec_from(load_settings()), remember=False).folder
     except Dvl2Error:
         return None  # the check of the choice says so
     return None if folder in known else folder
@@ -79,9 +79,9 @@ def _chosen_folder(known: list[Path]) -> Path | None:
 def chosen_check() -> Iterator[Check]:
     """Which model a command without --model takes, and why."""
     from dvl2_cli.settings import load_settings
-    from dvl2_cli.store.resolve import resolve, wish_from
+    from dvl2_cli.store.resolve import resolve, spec_from
 
-    resolved = resolve(wish_from(load_settings()), remember=False)
+    resolved = resolve(spec_from(load_settings()), remember=False)
     yield Check(GROUP, "chosen", Status.OK, f"{resolved.id}, {resolved.quant}", resolved.reason)
 
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.engine import Engine, ModelInfo
-from dvl2_cli.engine.request import LEAST_ZOOM, MOST_ZOOM, Sampling
+from dvl2_cli.engine.request import MAX_ZOOM, MIN_ZOOM, Sampling
 from dvl2_cli.errors import UsageError
 from dvl2_cli.settings import Settings, load_settings, with_flags
 
@@ -79,10 +79,10 @@ def open_local_engine(
     settings: Settings, revision: str | None = None, *, quiet: bool = False
 ) -> Engine:
     """Load the model into this process; see ``open_engine``."""
-    from dvl2_cli.store.resolve import announce, resolve, wish_from
+    from dvl2_cli.store.resolve import announce, resolve, spec_from
 
     device_wish = checked_device(settings.device)
-    resolved = resolve(wish_from(settings, revision))
+    resolved = resolve(spec_from(settings, revision))
     if not quiet:
         announce(resolved)
 
@@ -157,10 +157,10 @@ def zoom_of(settings: Settings) -> Zoom:
         zoom = float(settings.zoom)
     except ValueError:
         zoom = 0.0
-    if not LEAST_ZOOM <= zoom <= MOST_ZOOM:
+    if not MIN_ZOOM <= zoom <= MAX_ZOOM:
         raise UsageError(
             f"--zoom is {settings.zoom!r}",
-            f"Give a number from {LEAST_ZOOM:g} to {MOST_ZOOM:g}, or auto; 1 is as the picture is.",
+            f"Give a number from {MIN_ZOOM:g} to {MAX_ZOOM:g}, or auto; 1 is as the picture is.",
         )
     return zoom
 

@@ -15,7 +15,7 @@ from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import ContextOverflowError, OutOfMemoryError, UsageError
 from dvl2_cli.planning.choose import Choice, check_packed, choose_device
 from dvl2_cli.planning.hardware import Hardware, probe
-from dvl2_cli.planning.plan import Need, Plan, make_plan
+from dvl2_cli.planning.plan import Plan, Workload, make_plan
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import Weights, weights_held
 
@@ -87,7 +87,7 @@ class Planner:
     def __init__(self, common: CommonOptions) -> None:
         from dvl2_cli.engine.opening import effective_settings
         from dvl2_cli.store.checkpoint import check_checkpoint
-        from dvl2_cli.store.resolve import resolve, wish_from
+        from dvl2_cli.store.resolve import resolve, spec_from
 
         settings = effective_settings(common)
         if settings.server is not None:
@@ -98,12 +98,12 @@ class Planner:
         self._common = common
         self._settings = settings
         self._cap = None if settings.max_memory is None else parse_size(settings.max_memory)
-        self._resolved = resolve(wish_from(settings, common.revision), remember=False)
+        self._resolved = resolve(spec_from(settings, common.revision), remember=False)
         self._info = check_checkpoint(self._resolved.folder)
         self._hardware = probe(self._resolved.folder)
         self._device = _checked_device(self._hardware, settings.device, self._resolved)
         self._prompts: list[PromptPlan] = []
-        self._largest = Need()
+        self._largest = Workload()
 
     def add(self, request: Request, subject: str) -> ContextOverflowError | None:
         """Count one request; memory is planned for the largest of all.
@@ -123,7 +123,7 @@ class Planner:
         )
         self._prompts.append(prompt)
         answer = max(0, min(request.sampling.max_new_tokens, prompt.room))
-        self._largest = Need(
+        self._largest = Workload(
             max(self._largest.tiles, sum(1 + columns * rows for columns, rows in cost.tiles)),
             max(self._largest.prompt_tokens, cost.prompt_tokens),
             max(self._largest.answer_tokens, answer),
@@ -197,18 +197,18 @@ class Planner:
         return plan, None
 
 
-def _checked_device(hardware: Hardware, wish: str, resolved: Resolved) -> Choice:
+def _checked_device(hardware: Hardware, requested: str, resolved: Resolved) -> Choice:
     """The device, refused where its memory cannot be known or the copy does not run."""
     from dvl2_cli.engine.opening import checked_device
 
     found = hardware.accelerators
-    kind = checked_device(wish).split(":")[0]
+    kind = checked_device(requested).split(":")[0]
     if kind in ("cuda", "mps") and all(card.kind != kind for card in found.value):
         raise UsageError(
-            f"--device is {wish}, but no such device is there ({found.source})",
+            f"--device is {requested}, but no such device is there ({found.source})",
             "Use --device cpu, or see: dvl2 doctor",
         )
-    choice = choose_device(hardware, wish, packed=resolved.packed)
+    choice = choose_device(hardware, requested, packed=resolved.packed)
     if resolved.packed:
         check_packed(resolved.folder, choice.chosen)
     return choice

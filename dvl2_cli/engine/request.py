@@ -12,7 +12,7 @@ Role = Literal["system", "user", "assistant"]
 Tiles = int | Literal["auto"] | None
 Zoom = float | Literal["auto"] | None
 # Smaller shows nothing, larger nothing more.
-LEAST_ZOOM, MOST_ZOOM = 0.1, 10.0
+MIN_ZOOM, MAX_ZOOM = 0.1, 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from dvl2_cli.evaluation.item import Box999
 from dvl2_cli.evaluation.names import names_in
-from dvl2_cli.grounding.overlap import iou
+from dvl2_cli.tasks.grounding.overlap import iou
 
 ANLS_THRESHOLD = 0.5
 _NUMBER_WORDS = (

@@ -6,7 +6,7 @@ import functools
 import re
 from collections import Counter
 
-from dvl2_cli.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural
+from nano_lab.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural
 
 _COUNTS = {
     word: number

@@ -15,19 +15,19 @@ from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import Answered, score
-from dvl2_cli.grounding.counting import asks_how_many, count
-from dvl2_cli.grounding.locating import Located
-from dvl2_cli.grounding.second_look import look_again
-from dvl2_cli.grounding.tags import format_object
 from dvl2_cli.prompts import locate, with_images
-from dvl2_cli.reading.page import OnText, PageReader, PageText
-from dvl2_cli.reading.views import Enlarged
+from dvl2_cli.tasks.grounding.counting import asks_how_many, count
+from dvl2_cli.tasks.grounding.locating import Located
+from dvl2_cli.tasks.grounding.second_look import look_again
+from dvl2_cli.tasks.grounding.tags import format_object
+from dvl2_cli.tasks.reading.page import OnText, PageReader, PageText
+from dvl2_cli.tasks.reading.views import Enlarged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Room for the longest page; answers to questions are short, so a runaway ends early.
-_MOST_TOKENS = {"cer": 6000, "objects": 500, "boxes": 500}
+_MAX_TOKENS = {"cer": 6000, "objects": 500, "boxes": 500}
 _FEW_TOKENS = 160
 # The metrics of boxes, and what a question for boxes names.
 _BOXED = frozenset({"iou", "boxes", "absent"})
@@ -48,7 +48,7 @@ _AS_IT_IS = View()
 def request_for(item: Item, view: View = _AS_IT_IS) -> Request:
     """The greedy request that asks ``item``."""
     question = Message("user", with_images(item.question, len(item.images)), item.images)
-    most = _MOST_TOKENS.get(item.metric, _FEW_TOKENS)
+    most = _MAX_TOKENS.get(item.metric, _FEW_TOKENS)
     messages = (*item.history, question)
     return Request(messages, Sampling(max_new_tokens=most), tiles=view.tiles, zoom=view.zoom)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.evaluation import metrics
 from dvl2_cli.evaluation.item import Box999, Item, Outcome
-from dvl2_cli.grounding.parse import parse_grounding
-from dvl2_cli.reading.page import PageText
+from dvl2_cli.tasks.grounding.parse import parse_grounding
+from dvl2_cli.tasks.reading.page import PageText
 
 Answered = Finished | PageText
 

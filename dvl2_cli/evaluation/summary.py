@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dvl2_cli.evaluation.item import Metric, Outcome
-from dvl2_cli.rendering import VERSION
+from nano_lab.rendering import VERSION
 
 RESAMPLES = 2000
 _SEED = 20261124

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dvl2_cli.errors import OutOfMemoryError, UsageError
 from dvl2_cli.planning.hardware import Hardware
-from dvl2_cli.planning.plan import PAGE, Need, Plan, make_plan
+from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
 from dvl2_cli.planning.weights import Weights, predicted_weights
 from dvl2_cli.store.architecture import Architecture
 
@@ -48,13 +48,13 @@ class Outlook:
         return self.plan is not None
 
 
-def choose_device(hardware: Hardware, wish: str = "auto", *, packed: bool = False) -> Choice:
-    """The device for ``wish`` as far as it can be told without torch.
+def choose_device(hardware: Hardware, requested: str = "auto", *, packed: bool = False) -> Choice:
+    """The device for ``requested`` as far as it can be told without torch.
 
     ``packed`` says that the weights are in dvl2's own format, which only the CPU multiplies.
     """
-    if wish != "auto":
-        return Choice("device", wish, "as asked")
+    if requested != "auto":
+        return Choice("device", requested, "as asked")
     cards = hardware.accelerators.value
     if cards and packed:
         return Choice("device", "cpu", "the copy is packed for the CPU")
@@ -82,7 +82,7 @@ def outlook(
     parts: Architecture,
     hardware: Hardware,
     *,
-    need: Need = PAGE,
+    workload: Workload = PAGE,
     max_memory: int | None = None,
 ) -> Outlook:
     """The best way to run a model here: the first copy that fits whole, else the least split."""
@@ -92,7 +92,9 @@ def outlook(
     for quant in _ON_CPU if device == "cpu" else _ON_CUDA:
         weights = predicted_weights(parts, quant)
         try:
-            plan = make_plan(parts, weights, hardware, need, device=device, max_memory=max_memory)
+            plan = make_plan(
+                parts, weights, hardware, workload, device=device, max_memory=max_memory
+            )
         except OutOfMemoryError as error:
             refused.append((weights.total, quant, error))
             continue
@@ -116,7 +118,7 @@ def outlook_of_copy(
     hardware: Hardware,
     *,
     packed: bool,
-    need: Need = PAGE,
+    workload: Workload = PAGE,
     max_memory: int | None = None,
 ) -> Outlook:
     """Whether a copy that is on this machine runs here, from its own ``weights``.
@@ -125,7 +127,7 @@ def outlook_of_copy(
     """
     device = choose_device(hardware, packed=packed).chosen
     try:
-        plan = make_plan(parts, weights, hardware, need, device=device, max_memory=max_memory)
+        plan = make_plan(parts, weights, hardware, workload, device=device, max_memory=max_memory)
     except OutOfMemoryError as error:
         return _cannot_run(name, quant, device, error)
     return Outlook(name, quant, device, plan, _why(plan, quant, hardware))

@@ -49,7 +49,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Workload:
     """What a run asks for: ``tiles`` in all (thumbnails too), tokens of prompt and answer."""
 
     tiles: int = 0
@@ -58,7 +58,7 @@ class Need:
 
 
 # A page of a document: a thumbnail and nine tiles, a question, and an answer of some length.
-PAGE = Need(tiles=10, prompt_tokens=2100, answer_tokens=1024)
+PAGE = Workload(tiles=10, prompt_tokens=2100, answer_tokens=1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def make_plan(
     parts: Architecture,
     weights: Weights,
     hardware: Hardware,
-    need: Need,
+    workload: Workload,
     *,
     device: str = "cpu",
     max_memory: int | None = None,
@@ -111,7 +111,7 @@ def make_plan(
         parts: the model's dimensions.
         weights: its bytes by part.
         hardware: the machine.
-        need: what the run asks for; nothing, to plan for the weights alone.
+        workload: what the run asks for; nothing, to plan for the weights alone.
         device: "cpu", "cuda" or "mps".
         max_memory: hard cap on this process's resident memory, bytes.
 
@@ -120,8 +120,8 @@ def make_plan(
             has room for a page and a full context, so it is the same before any request is known.
     """
     per_token = cache_bytes_per_token(parts.decoder)
-    cache, active = _working(parts, need)
-    full = Need(max(need.tiles, PAGE.tiles), parts.decoder.context_length)
+    cache, active = _working(parts, workload)
+    full = Workload(max(workload.tiles, PAGE.tiles), parts.decoder.context_length)
     spare = max(0, sum(_working(parts, full)) - cache - active)
     card = _card(hardware, device)
     if card is not None:
@@ -145,12 +145,12 @@ def make_plan(
     )
 
 
-def _working(parts: Architecture, need: Need) -> tuple[int, int]:
+def _working(parts: Architecture, workload: Workload) -> tuple[int, int]:
     """Bytes of the cache and of the widest activations."""
-    cache = cache_bytes_per_token(parts.decoder) * (need.prompt_tokens + need.answer_tokens)
+    cache = cache_bytes_per_token(parts.decoder) * (workload.prompt_tokens + workload.answer_tokens)
     active = max(
-        vision_bytes(parts, need.tiles) if need.tiles else 0,
-        decoder_bytes(parts, max(need.prompt_tokens, 1)),
+        vision_bytes(parts, workload.tiles) if workload.tiles else 0,
+        decoder_bytes(parts, max(workload.prompt_tokens, 1)),
     )
     return cache, active
 

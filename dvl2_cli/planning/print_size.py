@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _STRIP = 96
 # Grey levels that the ink differs from the paper by, at least; and the share of the largest
 # difference in a strip from which on a pixel is ink.
-_LEAST_CONTRAST, _INK = 40, 0.4
+_MIN_CONTRAST, _INK = 40, 0.4
 # Letters leave gaps: from this share of ink on it is a bar.
 _SOLID = 0.8
 # Lines lower than this are dirt, and fewer than so many are no print.
-_LEAST_HEIGHT, _LEAST_LINES = 5, 8
+_MIN_HEIGHT, _MIN_LINES = 5, 8
 # Most lines have letters that stand high or hang low, some have not.
 _TYPICAL = 70
 # Of the lines of print so many are about as high as the typical one.
@@ -66,7 +66,7 @@ def print_height(image: Image) -> float | None:
     grey = np.asarray(image.convert("L"), dtype=np.int16)
     strips = [grey[:, x : x + _STRIP] for x in range(0, grey.shape[1], _STRIP)]
     heights = np.concatenate([_line_heights(strip) for strip in strips])
-    if len(heights) < _LEAST_LINES:
+    if len(heights) < _MIN_LINES:
         return None
     typical = float(np.percentile(heights, _TYPICAL))
     alike = (heights > 0.6 * typical) & (heights < 1.5 * typical)
@@ -84,7 +84,7 @@ def _ink(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     """Ink in grey levels [H, W]; none where nothing stands out."""
     contrast = np.abs(strip - np.median(strip))
     most = np.percentile(contrast, 99)
-    if most < _LEAST_CONTRAST:
+    if most < _MIN_CONTRAST:
         return np.zeros(strip.shape, np.bool_)
     return np.asarray(contrast > _INK * most)
 
@@ -96,7 +96,7 @@ def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     ink = _ink(strip).mean(axis=1)
     starts, ends = runs_of(ink > 0)
     heights = ends - starts
-    whole = (starts > 0) & (ends < len(ink)) & (heights >= _LEAST_HEIGHT)
+    whole = (starts > 0) & (ends < len(ink)) & (heights >= _MIN_HEIGHT)
     before = np.concatenate([[0.0], ink.cumsum()])
     share = (before[ends] - before[starts]) / heights
     lines: npt.NDArray[np.int64] = heights[whole & (share < _SOLID)]

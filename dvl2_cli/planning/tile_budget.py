@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 
 TILE = 384
-MOST_TILES = 9
+MAX_TILES = 9
 # The released grids: every (columns, rows) of at most nine tiles, smallest area first.
 GRIDS = sorted(
-    ((c, r) for c in range(1, 10) for r in range(1, 10) if c * r <= MOST_TILES),
+    ((c, r) for c in range(1, 10) for r in range(1, 10) if c * r <= MAX_TILES),
     key=lambda grid: (grid[0] * grid[1], grid),
 )
 CANVASES = [(columns * TILE, rows * TILE) for columns, rows in GRIDS]
@@ -39,7 +39,7 @@ _PLAIN = 6.0
 
 def most_tiles(tiles: Tiles) -> int:
     """The cap on the local tiles of a picture, as a number; ``tiles`` as in ``Request``."""
-    return tiles if isinstance(tiles, int) else MOST_TILES
+    return tiles if isinstance(tiles, int) else MAX_TILES
 
 
 def choose_tiles(image: Image, limit: int | None = None) -> int | None:
@@ -53,7 +53,7 @@ def choose_tiles(image: Image, limit: int | None = None) -> int | None:
         A number of tiles for the tiling rule to stay within, or None where the rule's own
         choice is needed.
     """
-    most = MOST_TILES if limit is None else max(1, min(limit, MOST_TILES))
+    most = MAX_TILES if limit is None else max(1, min(limit, MAX_TILES))
     full = fitted_size(image.size, most)
     reference = image.convert("L").resize(full)
     tried = (0, 0)

@@ -53,7 +53,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ModelSpec:
     """The values that decide; None where nothing was said.
 
     ``source`` is where ``model`` was named, as the settings tell it: "flag --model",
@@ -68,42 +68,42 @@ class Wish:
     cuda: bool = False
 
 
-def wish_from(settings: Settings, revision: str | None = None) -> Wish:
-    """The wish that the settings (flags and variables laid over them) express."""
+def spec_from(settings: Settings, revision: str | None = None) -> ModelSpec:
+    """The spec that the settings (flags and variables laid over them) express."""
     from dvl2_cli.planning.accelerators import find_accelerators
 
     cuda = settings.device.startswith("cuda")
     if settings.device == "auto":
         cuda = any(accelerator.kind == "cuda" for accelerator in find_accelerators()[0])
-    return Wish(settings.model, settings.source("model"), settings.quant, revision, cuda)
+    return ModelSpec(settings.model, settings.source("model"), settings.quant, revision, cuda)
 
 
-def resolve(wish: Wish, *, remember: bool = True) -> Resolved:
+def resolve(spec: ModelSpec, *, remember: bool = True) -> Resolved:
     """Choose the model; nothing is loaded or downloaded.
 
     Args:
-        wish: what decides.
+        spec: what decides.
         remember: whether this counts as a use of the model, for `dvl2 ls`.
 
     Raises:
         ModelError: the named model is not on this machine; the hint is the exact command
             that fetches or makes it.
     """
-    if wish.model:
-        reason = f"from {wish.source}"
-        meaning = parse_name(wish.model)
+    if spec.model:
+        reason = f"from {spec.source}"
+        meaning = parse_name(spec.model)
         if isinstance(meaning, Path):
-            return _local(meaning, reason, wish)
+            return _local(meaning, reason, spec)
         if meaning is None:
-            return _nano(reason, wish)
-        record = find_record(meaning, wish.revision)
+            return _nano(reason, spec)
+        record = find_record(meaning, spec.revision)
         if record is None:
-            raise _not_here(meaning, wish)
+            raise _not_here(meaning, spec)
     else:
         reason, record = "last pulled", next(all_records(), None)
         if record is None:
-            return _nano("bundled; no other was chosen or pulled", wish)
-    resolved = _pulled(record, reason, wish)
+            return _nano("bundled; no other was chosen or pulled", spec)
+    resolved = _pulled(record, reason, spec)
     if remember:
         mark_used(record)
     return resolved
@@ -116,69 +116,69 @@ def announce(resolved: Resolved) -> None:
     print(f"dvl2: {printable(resolved.describe())}", file=sys.stderr)
 
 
-def _nano(reason: str, wish: Wish) -> Resolved:
+def _nano(reason: str, spec: ModelSpec) -> Resolved:
     folder = nano_folder()
     if folder is None:
         raise ModelError(
             "the bundled model is not in this installation",
             "Install dvl2 again, or fetch a model: dvl2 pull tiny",
         )
-    folder, quant = _converted(folder, NANO, wish)
+    folder, quant = _converted(folder, NANO, spec)
     return Resolved(folder, NANO_ID, None, quant, reason, is_nano=True)
 
 
-def _local(folder: Path, reason: str, wish: Wish) -> Resolved:
+def _local(folder: Path, reason: str, spec: ModelSpec) -> Resolved:
     if not (folder / "config.json").is_file():
         what = "holds no config.json" if folder.is_dir() else "does not exist"
         raise ModelError(
             f"the model folder {folder} {what}",
             "Give a folder with a DeepSeek-VL2 checkpoint, or fetch one: dvl2 pull tiny",
         )
-    used, quant = _converted(folder, str(folder), wish)
+    used, quant = _converted(folder, str(folder), spec)
     return Resolved(used, str(folder), None, quant, reason, is_nano=False)
 
 
-def _converted(folder: Path, name: str, wish: Wish) -> tuple[Path, str]:
+def _converted(folder: Path, name: str, spec: ModelSpec) -> tuple[Path, str]:
     """The folder itself, or its copy if another quantisation is asked for."""
     quant = folder_quant(folder)
-    if wish.quant in (None, "auto", quant):
+    if spec.quant in (None, "auto", quant):
         return folder, quant
-    copy = copy_folder(folder, str(wish.quant))
+    copy = copy_folder(folder, str(spec.quant))
     if is_current(copy, folder):
-        return copy, str(wish.quant)
+        return copy, str(spec.quant)
     what = "is older than the model" if copy.exists() else "does not exist"
-    hint = f"Make it: dvl2 quantize {name} --to {wish.quant}"
-    if wish.quant == PLAIN:
+    hint = f"Make it: dvl2 quantize {name} --to {spec.quant}"
+    if spec.quant == PLAIN:
         hint = f"This folder holds {quant} weights; give the folder of the original."
-    raise ModelError(f"the {wish.quant} copy of {name} {what}", hint)
+    raise ModelError(f"the {spec.quant} copy of {name} {what}", hint)
 
 
-def _pulled(record: Record, reason: str, wish: Wish) -> Resolved:
+def _pulled(record: Record, reason: str, spec: ModelSpec) -> Resolved:
     copies = record.copies()
-    quant = _best(copies, wish)
+    quant = _best(copies, spec)
     if quant is None:
         made = ", ".join(copies)
         name = HubId(record.id).short
         raise ModelError(
-            f"there is no {wish.quant} copy of {record.id} here, only {made}",
-            f"Make it: dvl2 quantize {name} --to {wish.quant}"
-            if wish.quant != PLAIN
+            f"there is no {spec.quant} copy of {record.id} here, only {made}",
+            f"Make it: dvl2 quantize {name} --to {spec.quant}"
+            if spec.quant != PLAIN
             else f"Fetch it: dvl2 pull {name}",
         )
     return Resolved(copies[quant], record.id, record.revision, quant, reason, is_nano=False)
 
 
-def _best(copies: dict[str, Path], wish: Wish) -> str | None:
-    if wish.quant not in (None, "auto"):
-        return wish.quant if wish.quant in copies else None
-    order = _ON_CUDA if wish.cuda else _ON_CPU
+def _best(copies: dict[str, Path], spec: ModelSpec) -> str | None:
+    if spec.quant not in (None, "auto"):
+        return spec.quant if spec.quant in copies else None
+    order = _ON_CUDA if spec.cuda else _ON_CPU
     return next((quant for quant in order if quant in copies), next(iter(copies), None))
 
 
-def _not_here(hub_id: HubId, wish: Wish) -> ModelError:
-    revision = f" --revision {wish.revision}" if wish.revision else ""
-    quant = f" --quant {wish.quant}" if wish.quant else ""
-    what = f"{hub_id.text} at revision {wish.revision}" if wish.revision else hub_id.text
+def _not_here(hub_id: HubId, spec: ModelSpec) -> ModelError:
+    revision = f" --revision {spec.revision}" if spec.revision else ""
+    quant = f" --quant {spec.quant}" if spec.quant else ""
+    what = f"{hub_id.text} at revision {spec.revision}" if spec.revision else hub_id.text
     return ModelError(
         f"{what} is not on this machine", f"Fetch it: dvl2 pull {hub_id.short}{revision}{quant}"
     )

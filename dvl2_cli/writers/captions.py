@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from dvl2_cli.captioning.tables import COLUMNS, cells
 from dvl2_cli.results import CaptionResult
+from dvl2_cli.tasks.captioning.tables import COLUMNS, cells
 
 
 def caption_line(result: CaptionResult, several: bool) -> str:

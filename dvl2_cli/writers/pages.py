@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from typing import Protocol
 
-from dvl2_cli.reading.markdown import to_html
 from dvl2_cli.results.lines import json_line
 from dvl2_cli.results.ocr import OcrResult
+from dvl2_cli.tasks.reading.markdown import to_html
 from dvl2_cli.writers.alto import AltoWriter
 from dvl2_cli.writers.hocr import HocrWriter
 from dvl2_cli.writers.plugins import PluginPages, find_writer

@@ -20,9 +20,9 @@ from deepseek_vl_v2.configuration import (
     DeepseekVLV2VisionConfig,
 )
 from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM, DeepseekVLV2TextModel
+from deepseek_vl_v2.format.template import PromptError
 from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.processing import DeepseekVLV2Processor, ProcessedSample
-from deepseek_vl_v2.template import PromptError
 
 AutoConfig.register(DeepseekVLV2Config.model_type, DeepseekVLV2Config, exist_ok=True)
 for auto_class in (AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText):

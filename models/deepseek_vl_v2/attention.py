@@ -27,7 +27,7 @@ LatentForm = Literal["auto", "absorbed", "expanded"]
 # The latent norms ignore rms_norm_eps, upstream as well.
 LATENT_NORM_EPS = 1e-6
 # Scores that training on a CPU may hold of a layer: 128 MB of bfloat16.
-MOST_SCORES = 1 << 26
+MAX_SCORES = 1 << 26
 
 Tables = tuple[Tensor, Tensor]
 
@@ -230,7 +230,7 @@ def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> tuple[Block, ...
         return None
     blocks = blocks_of(mask, query.shape[2])
     scores = query.shape[:2].numel() * scores_of(blocks)
-    return blocks if scores <= MOST_SCORES else None
+    return blocks if scores <= MAX_SCORES else None
 
 
 def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -20,8 +20,8 @@ from transformers.utils.hub import cached_file
 from deepseek_vl_v2.attention import LatentForm, MultiHeadLatentAttention
 from deepseek_vl_v2.configuration import HUB_ARGUMENTS, DeepseekVLV2Config
 from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM
+from deepseek_vl_v2.format.template import IMAGE_TAG
 from deepseek_vl_v2.projector import Projector, assemble_image
-from deepseek_vl_v2.template import IMAGE_TAG
 from deepseek_vl_v2.vision import AttentionPool, VisionTower
 
 # Tiles per call of the tower: enough to fill the matrix units, bounded in memory.

@@ -19,7 +19,7 @@ from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 # Rows of an expert's input come in multiples of this while training.
 SHAPE_STEP = 64
 # Up to this width of all experts together an accelerator trains them as one layer.
-MOST_JOINED = 4096
+MAX_JOINED = 4096
 
 
 class GatedMlp(nn.Module):
@@ -160,7 +160,7 @@ class MixtureOfExperts(nn.Module):
         layers = [x for e in experts for x in (e.gate_proj, e.up_proj, e.down_proj)]
         # An adapter's or a quantiser's layer is more than its weight.
         plain = all(type(layer) is nn.Linear for layer in layers)
-        return plain and sum(e.gate_proj.out_features for e in experts) <= MOST_JOINED
+        return plain and sum(e.gate_proj.out_features for e in experts) <= MAX_JOINED
 
     def _joined(self, flat: Tensor, routing: Routing) -> Tensor:
         """Every expert over every token, weighted by zero where a token was not routed to it.

@@ -82,9 +82,9 @@ class NativeDecoder:
         Raises:
             ValueError: the cache is full, or the id is outside the vocabulary.
         """
-        return self.step_many([token_id])[0]
+        return self.verify([token_id])[0]
 
-    def step_many(self, token_ids: Sequence[int]) -> Tensor:
+    def verify(self, token_ids: Sequence[int]) -> Tensor:
         """Read 1 to 16 tokens; float32 logits [T, V] after each.
 
         Raises:

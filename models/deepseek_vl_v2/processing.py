@@ -19,8 +19,8 @@ from transformers import BatchFeature, PreTrainedTokenizerFast
 from transformers.processing_utils import ProcessorMixin
 from transformers.utils.hub import cached_file
 
-from deepseek_vl_v2 import template, tiling
 from deepseek_vl_v2.configuration import HUB_ARGUMENTS, IGNORED_INDEX, TILE_SIZE
+from deepseek_vl_v2.format import template, tiling
 
 Conversation = Sequence[Mapping[str, object]]
 

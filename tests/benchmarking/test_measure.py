@@ -61,7 +61,7 @@ class _Counting:
         self.length = 0
         self.clock = 0.0
 
-    def step_many(self, token_ids: list[int]) -> torch.Tensor:
+    def verify(self, token_ids: list[int]) -> torch.Tensor:
         self.clock += 1.0
         self.length += len(token_ids)
         return torch.zeros(len(token_ids), 4)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dvl2_cli.conversations.boxes import box_from_pixels
 from dvl2_cli.conversations.rows import Problem, Row, read_rows
-from dvl2_cli.grounding.coordinates import to_pixels
+from dvl2_cli.tasks.grounding.coordinates import to_pixels
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pictures" / "data.jsonl"
 

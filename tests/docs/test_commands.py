@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dvl2_cli.app import COMMANDS, load_command
-from dvl2_cli.captioning.sidecar import EXISTING
 from dvl2_cli.chatting.question import preset_names
 from dvl2_cli.completing import _FORMATS
 from dvl2_cli.settings import RULES
+from dvl2_cli.tasks.captioning.sidecar import EXISTING
 from dvl2_cli.topics import NAMES
 from tests.docs.shell import code_of, dvl2_calls, jq_programs
 
@@ -25,7 +25,7 @@ PAGES = (
     "models/dvl2_nano/README.md",
 )
 # Fewer would mean that the blocks are no longer found.
-LEAST_CALLS = {"README.md": 8, "docs/tour.md": 20, "docs/recipes.md": 40, "docs/training.md": 8}
+MIN_CALLS = {"README.md": 8, "docs/tour.md": 20, "docs/recipes.md": 40, "docs/training.md": 8}
 # Values that a command checks itself, after its options were parsed.
 VALUES = {
     "preset": preset_names(),
@@ -70,7 +70,7 @@ def test_calls_in_code_are_complete_and_right(page: str) -> None:
     for call in calls:
         if call and not call[0].startswith("-"):
             check(call, complete=True)
-    assert len(calls) >= LEAST_CALLS.get(page, 0)
+    assert len(calls) >= MIN_CALLS.get(page, 0)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dvl2_cli.engine.local.lookup import MOST_DRAFTED, LookupReader
+from dvl2_cli.engine.local.lookup import MAX_DRAFTED, PromptLookupDecoder
 
 VOCABULARY = 12
 
@@ -28,7 +28,7 @@ class HashDecoder:
     def prefill(self, inputs_embeds: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def step_many(self, token_ids: Sequence[int]) -> Tensor:
+    def verify(self, token_ids: Sequence[int]) -> Tensor:
         self.forwards += 1
         rows = []
         for token in token_ids:
@@ -50,9 +50,9 @@ def test_logits_are_those_of_single_steps(
 ) -> None:
     answer = block + block + block + tail
     plain, drafted = HashDecoder(prompt), HashDecoder(prompt)
-    reader = LookupReader(drafted, prompt, 4096)
+    reader = PromptLookupDecoder(drafted, prompt, 4096)
     for token in answer:
-        assert torch.equal(reader.step(token), plain.step_many([token])[0])
+        assert torch.equal(reader.step(token), plain.verify([token])[0])
     reader.close()
     assert drafted.cache == plain.cache
     assert drafted.forwards <= plain.forwards
@@ -61,16 +61,16 @@ def test_logits_are_those_of_single_steps(
 def test_repetition_takes_fewer_forwards() -> None:
     block = list(range(VOCABULARY))
     decoder = HashDecoder(block)
-    reader = LookupReader(decoder, block, 4096)
+    reader = PromptLookupDecoder(decoder, block, 4096)
     for token in block * 10:
         reader.step(token)
-    assert decoder.forwards < 120 / MOST_DRAFTED + 10
+    assert decoder.forwards < 120 / MAX_DRAFTED + 10
 
 
 def test_no_draft_reaches_past_the_context() -> None:
     block = list(range(VOCABULARY))
     decoder, context_length = HashDecoder(block), 50
-    reader = LookupReader(decoder, block, context_length)
+    reader = PromptLookupDecoder(decoder, block, context_length)
     for token in (block * 4)[: context_length - VOCABULARY]:
         reader.step(token)
         assert decoder.length <= context_length

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dvl2_cli.engine.events import Confidence
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics, save_statistics
 from dvl2_cli.errors import ModelError
-from dvl2_cli.evaluation.calibration import calibrate, threshold
 from dvl2_cli.results.doubts import doubts
+from nano_lab.evaluation.calibration import calibrate, threshold
 
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 

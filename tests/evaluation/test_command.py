@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from dvl2_cli.commands.eval import app
 from dvl2_cli.engine import opening
 from dvl2_cli.errors import InputError, UsageError
-from dvl2_cli.evaluation import nano_suite
 from dvl2_cli.evaluation.report import HEADINGS
+from nano_lab.evaluation import nano_suite
 from tests.fakes import FakeEngine
-from tests.rendering.fonts_here import need_all
+from tests.nano_lab.rendering.fonts_here import need_all
 
 DATA = Path(__file__).parents[2] / "examples" / "pictures" / "data.jsonl"
 

@@ -12,12 +12,12 @@ from PIL import Image
 from dvl2_cli.engine.request import Request
 from dvl2_cli.evaluation.gallery import pick, write_gallery
 from dvl2_cli.evaluation.item import Item, Outcome
-from dvl2_cli.evaluation.nano_suite import PARTS, Part, part_items
 from dvl2_cli.evaluation.plots import write_plots
 from dvl2_cli.evaluation.runner import request_for, run
 from dvl2_cli.evaluation.summary import summarise_part
+from nano_lab.evaluation.nano_suite import PARTS, Part, part_items
 from tests.fakes import FakeEngine
-from tests.rendering.fonts_here import need_all
+from tests.nano_lab.rendering.fonts_here import need_all
 
 FEW = 12
 

@@ -15,7 +15,7 @@ from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.names import HubId
 from dvl2_cli.store.pulling import check_space, plan_pull, pull, pull_offline
 from dvl2_cli.store.records import Record, all_records, find_record
-from dvl2_cli.store.resolve import Wish, resolve
+from dvl2_cli.store.resolve import ModelSpec, resolve
 from tests.hub.conftest import MODEL
 from tests.hub.server import Hub
 
@@ -76,10 +76,10 @@ def test_pulls_the_needed_files_and_no_more(hub: Hub, models: Path) -> None:
 
 def test_the_pulled_model_is_the_default_and_is_found_by_name(hub: Hub) -> None:
     record = run()
-    chosen = resolve(Wish())
+    chosen = resolve(ModelSpec())
     assert (chosen.folder, chosen.reason) == (record.original, "last pulled")
-    assert resolve(Wish(model=MODEL, source="flag --model")).revision == record.revision
-    assert resolve(Wish(model=MODEL, revision=record.revision[:8])).folder == record.original
+    assert resolve(ModelSpec(model=MODEL, source="flag --model")).revision == record.revision
+    assert resolve(ModelSpec(model=MODEL, revision=record.revision[:8])).folder == record.original
 
 
 def test_pulling_again_fetches_nothing(hub: Hub) -> None:
@@ -357,7 +357,7 @@ def test_a_damaged_record_is_no_model(hub: Hub) -> None:
     (record.folder / "record.json").write_text('{"format": 1, "id"')
     assert find_record(ID) is None
     with pytest.raises(ModelError, match="is not on this machine"):
-        resolve(Wish(model=MODEL))
+        resolve(ModelSpec(model=MODEL))
 
 
 def test_what_another_tool_has_fetched_is_not_fetched_again(hub: Hub, models: Path) -> None:

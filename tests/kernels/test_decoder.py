@@ -61,7 +61,7 @@ def read_in_every_way(model: DeepseekVLV2ForCausalLM) -> list[tuple[int, Tensor]
     ids = TOKENS[0].tolist()
     read = [(19, decoder.prefill(embeds[:, :20]))]
     read += [(i, decoder.step(ids[i])) for i in range(20, 26)]
-    read += list(zip(range(26, 33), decoder.step_many(ids[26:33]), strict=True))
+    read += list(zip(range(26, 33), decoder.verify(ids[26:33]), strict=True))
     assert decoder.length == 33
     decoder.crop(10)
     assert decoder.length == 10
@@ -145,8 +145,8 @@ def test_impossible_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="outside the vocabulary"):
         decoder.step(10**6)
     with pytest.raises(ValueError, match="not 1 to"):
-        decoder.step_many([])
-    decoder.step_many([5, 6, 7, 8])
+        decoder.verify([])
+    decoder.verify([5, 6, 7, 8])
     with pytest.raises(ValueError, match="exceed the cache"):
         decoder.step(9)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from deepseek_vl_v2 import tiling
+from deepseek_vl_v2.format import tiling
 
 CANDIDATES = [
     (384 * columns, 384 * rows)

@@ -180,5 +180,5 @@ def test_adapted_experts_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None
     expert = cast(GatedMlp, layer.experts[0])
     expert.up_proj = cast(nn.Linear, nn.Sequential(expert.up_proj))
     assert not layer._is_joined(hidden)
-    monkeypatch.setattr("deepseek_vl_v2.moe.MOST_JOINED", 1)
+    monkeypatch.setattr("deepseek_vl_v2.moe.MAX_JOINED", 1)
     assert not layer._is_joined(hidden)

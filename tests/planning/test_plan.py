@@ -11,7 +11,7 @@ from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
 from dvl2_cli.planning.choose import outlook, outlook_of_copy
 from dvl2_cli.planning.hardware import Fact, Hardware
-from dvl2_cli.planning.plan import Need, Tier, make_plan
+from dvl2_cli.planning.plan import Tier, Workload, make_plan
 from dvl2_cli.planning.released import NAMES, released_architecture
 from dvl2_cli.planning.weights import (
     Part,
@@ -26,7 +26,7 @@ from dvl2_cli.store.checkpoint import check_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoints"
 GB = 10**9
-PAGE = Need(10, 2100, 500)
+PAGE = Workload(10, 2100, 500)
 ARCHITECTURES = {name: released_architecture(name) for name in NAMES}
 WEIGHTS = {
     (name, quant): predicted_weights(ARCHITECTURES[name], quant)
@@ -143,12 +143,12 @@ def test_a_cap_that_cannot_work_names_one_that_does() -> None:
 def test_the_cap_that_is_advised_does_not_depend_on_the_request(name: str) -> None:
     parts, weights = ARCHITECTURES[name], WEIGHTS[name, "int4"]
 
-    def advice(need: Need) -> tuple[str, str]:
+    def advice(need: Workload) -> tuple[str, str]:
         with pytest.raises(OutOfMemoryError) as caught:
             make_plan(parts, weights, machine(), need, max_memory=GB // 2)
         return caught.value.message, str(caught.value.hint)
 
-    alone, full = advice(Need()), advice(Need(10, 3000, 1096))
+    alone, full = advice(Workload()), advice(Workload(10, 3000, 1096))
     assert alone[0] != full[0]  # at least so much is needed
     assert alone[1] == full[1]
 

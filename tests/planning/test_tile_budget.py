@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from dvl2_cli.planning.tile_budget import MOST_TILES, choose_tiles, fitted_size, keeps
+from dvl2_cli.planning.tile_budget import MAX_TILES, choose_tiles, fitted_size, keeps
 
 SIDES = st.integers(1, 3000)
 
@@ -17,18 +17,18 @@ def page(font_size: int, side: int = 1152) -> Image.Image:
     return picture
 
 
-@given(SIDES, SIDES, st.integers(1, MOST_TILES))
+@given(SIDES, SIDES, st.integers(1, MAX_TILES))
 def test_a_picture_is_never_enlarged_and_more_tiles_never_show_less(
     width: int, height: int, tiles: int
 ) -> None:
-    small, large = fitted_size((width, height), tiles), fitted_size((width, height), MOST_TILES)
+    small, large = fitted_size((width, height), tiles), fitted_size((width, height), MAX_TILES)
     assert small[0] <= width
     assert small[1] <= height
     assert small[0] * small[1] <= large[0] * large[1]
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, MOST_TILES), st.integers(0, 99))
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, MAX_TILES), st.integers(0, 99))
 def test_the_choice_stays_within_the_limit(width: int, height: int, limit: int, seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     chosen = choose_tiles(Image.fromarray(noise), limit)
@@ -51,7 +51,7 @@ def test_small_print_keeps_every_tile() -> None:
 
 
 def test_large_print_needs_fewer_tiles_than_small_print() -> None:
-    counts = [choose_tiles(page(size)) or MOST_TILES for size in (14, 28, 96)]
+    counts = [choose_tiles(page(size)) or MAX_TILES for size in (14, 28, 96)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[2]
 
@@ -60,7 +60,7 @@ def test_blurring_never_asks_for_more() -> None:
     sharp = page(20)
     blurred = sharp.filter(ImageFilter.GaussianBlur(9))
     assert choose_tiles(blurred) == 1
-    assert (choose_tiles(sharp) or MOST_TILES) > 1
+    assert (choose_tiles(sharp) or MAX_TILES) > 1
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.9, 0.5])

@@ -23,16 +23,16 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dvl2_cli.captioning.wording import Wording
 from dvl2_cli.commands.ground_task import as_text
 from dvl2_cli.engine.events import Confidence, Finished, Usage
-from dvl2_cli.grounding.locating import Located, ground_result
-from dvl2_cli.reading.evidence import unsupported, value_of
-from dvl2_cli.reading.line_boxes import line_blocks, located_by_model
-from dvl2_cli.reading.loops import cut_loop
-from dvl2_cli.reading.markdown import blocks_of, tables_of, to_html, to_text
-from dvl2_cli.reading.merge import merge_bands
 from dvl2_cli.results import GroundResult, OcrResult, Source, json_line
+from dvl2_cli.tasks.captioning.wording import Wording
+from dvl2_cli.tasks.grounding.locating import Located, ground_result
+from dvl2_cli.tasks.reading.evidence import unsupported, value_of
+from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model
+from dvl2_cli.tasks.reading.loops import cut_loop
+from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_html, to_text
+from dvl2_cli.tasks.reading.merge import merge_bands
 from dvl2_cli.ui.boxes import LabelledBox, crop, draw_boxes
 from dvl2_cli.ui.control import printable
 from dvl2_cli.writers.captions import caption_line

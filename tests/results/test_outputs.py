@@ -18,7 +18,7 @@ from dvl2_cli.results.schemas import all_schemas
 from tests import golden_data
 from tests.commands.conftest import Cli, Done, cli, picture
 from tests.fakes import FakeEngine
-from tests.rendering.fonts_here import need_all
+from tests.nano_lab.rendering.fonts_here import need_all
 from tests.store.tiny_checkpoint import write_checkpoint
 
 __all__ = ["cli"]
@@ -140,7 +140,7 @@ def test_models(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.fixture
 def warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from dvl2_cli.engine.remote.places import ModelKey
-    from dvl2_cli.serving.daemon import Daemon
+    from dvl2_cli.server.daemon import Daemon
 
     path = tmp_path / "d.sock"
     monkeypatch.setenv("DVL2_SOCKET", str(path))

@@ -14,7 +14,7 @@ from dvl2_cli.store.copies import copy_folder, is_current
 from dvl2_cli.store.names import RELEASED, HubId, parse_name
 from dvl2_cli.store.places import models_folder, nano_folder
 from dvl2_cli.store.records import Record, all_records, find_record, write_record
-from dvl2_cli.store.resolve import Resolved, Wish, announce, resolve, wish_from
+from dvl2_cli.store.resolve import ModelSpec, Resolved, announce, resolve, spec_from
 from tests.store.tiny_checkpoint import write_checkpoint, write_json
 
 TINY = RELEASED["tiny"]
@@ -48,9 +48,9 @@ def pulled(
     return record
 
 
-def refusal(wish: Wish) -> str:
+def refusal(spec: ModelSpec) -> str:
     with pytest.raises(ModelError) as caught:
-        resolve(wish)
+        resolve(spec)
     return f"{caught.value.message} | {caught.value.hint}"
 
 
@@ -61,7 +61,7 @@ def test_order(
         settings = load_settings()
         if flag:
             settings = replace(settings, model=flag, sources={"model": "flag --model"})
-        return resolve(wish_from(settings))
+        return resolve(spec_from(settings))
 
     assert chosen().folder == nano
     assert chosen().is_nano
@@ -124,12 +124,12 @@ def test_short_names_come_back() -> None:
 
 
 def test_missing_models_say_how_to_get_them(tmp_path: Path) -> None:
-    assert f"{TINY} is not on this machine | Fetch it: dvl2 pull tiny" in refusal(Wish("tiny"))
-    said = refusal(Wish("owner/x", revision="v2", quant="int4"))
+    assert f"{TINY} is not on this machine | Fetch it: dvl2 pull tiny" in refusal(ModelSpec("tiny"))
+    said = refusal(ModelSpec("owner/x", revision="v2", quant="int4"))
     assert said.endswith("dvl2 pull owner/x --revision v2 --quant int4")
-    assert "does not exist" in refusal(Wish(str(tmp_path / "absent")))
+    assert "does not exist" in refusal(ModelSpec(str(tmp_path / "absent")))
     (tmp_path / "empty").mkdir()
-    assert "holds no config.json" in refusal(Wish(str(tmp_path / "empty")))
+    assert "holds no config.json" in refusal(ModelSpec(str(tmp_path / "empty")))
 
 
 @pytest.mark.parametrize(
@@ -147,19 +147,19 @@ def test_missing_models_say_how_to_get_them(tmp_path: Path) -> None:
 )
 def test_copies(copies: tuple[str, ...], quant: str | None, cuda: bool, chosen: str) -> None:
     record = pulled(copies=copies)
-    resolved = resolve(Wish("tiny", quant=quant, cuda=cuda))
+    resolved = resolve(ModelSpec("tiny", quant=quant, cuda=cuda))
     assert resolved.quant == chosen
     assert resolved.folder == (record.original if chosen == "none" else record.folder / chosen)
 
 
 def test_a_copy_that_is_not_there() -> None:
     record = pulled(copies=("int4",))
-    said = refusal(Wish("tiny", quant="int8"))
+    said = refusal(ModelSpec("tiny", quant="int8"))
     assert said.startswith(f"there is no int8 copy of {TINY} here, only none, int4")
     assert said.endswith("dvl2 quantize tiny --to int8")
     shutil.rmtree(record.original)
-    assert resolve(Wish("tiny")).quant == "int4"
-    assert refusal(Wish("tiny", quant="none")).endswith("dvl2 pull tiny")
+    assert resolve(ModelSpec("tiny")).quant == "int4"
+    assert refusal(ModelSpec("tiny", quant="none")).endswith("dvl2 pull tiny")
 
 
 def test_unfinished_copies_do_not_count() -> None:
@@ -167,14 +167,14 @@ def test_unfinished_copies_do_not_count() -> None:
     (record.folder / "int4").mkdir()
     write_checkpoint(record.folder / "int8.partial")
     assert record.copies() == {"none": record.original}
-    assert resolve(Wish("tiny")).quant == "none"
+    assert resolve(ModelSpec("tiny")).quant == "none"
 
 
 def test_a_folder_without_its_record_does_not_count(models: Path) -> None:
     record = pulled()
     (record.folder / "record.json").unlink()
     assert not list(all_records())
-    assert "is not on this machine" in refusal(Wish("tiny"))
+    assert "is not on this machine" in refusal(ModelSpec("tiny"))
 
 
 def test_revisions() -> None:
@@ -184,35 +184,37 @@ def test_revisions() -> None:
     found = find_record(hub_id)
     assert found is not None
     assert found.revision == COMMIT
-    assert resolve(Wish("tiny", revision="b" * 40)).revision == "b" * 40
-    assert resolve(Wish("tiny", revision="bbbbbbb")).revision == "b" * 40
+    assert resolve(ModelSpec("tiny", revision="b" * 40)).revision == "b" * 40
+    assert resolve(ModelSpec("tiny", revision="bbbbbbb")).revision == "b" * 40
     assert find_record(hub_id, "bbb") is None
     assert find_record(hub_id, "main") == found
-    assert "at revision v9 is not on this machine" in refusal(Wish("tiny", revision="v9"))
+    assert "at revision v9 is not on this machine" in refusal(ModelSpec("tiny", revision="v9"))
 
 
 def test_use_is_remembered() -> None:
     record = pulled()
     os.utime(record.folder / "record.json", (5.0, 5.0))
     assert record.used_at == 5.0
-    resolve(Wish("tiny"))
+    resolve(ModelSpec("tiny"))
     assert time.time() - record.used_at < 60
     assert find_record(HubId(TINY)) == record
 
 
 def test_copies_of_a_folder(tmp_path: Path, models: Path) -> None:
     source = write_checkpoint(tmp_path / "mine")
-    assert "does not exist | Make it: dvl2 quantize" in refusal(Wish(str(source), quant="int4"))
+    assert "does not exist | Make it: dvl2 quantize" in refusal(
+        ModelSpec(str(source), quant="int4")
+    )
     copy = copy_folder(source, "int4")
     assert copy.is_relative_to(models_folder())
     assert copy_folder(tmp_path / "other", "int4") != copy
     write_checkpoint(copy)
-    assert resolve(Wish(str(source), quant="int4")).folder == copy
-    assert resolve(Wish(str(source), quant="auto")).folder == source
+    assert resolve(ModelSpec(str(source), quant="int4")).folder == copy
+    assert resolve(ModelSpec(str(source), quant="auto")).folder == source
     later = time.time() + 60
     os.utime(source / "model.safetensors", (later, later))
     assert not is_current(copy, source)
-    assert "is older than the model" in refusal(Wish(str(source), quant="int4"))
+    assert "is older than the model" in refusal(ModelSpec(str(source), quant="int4"))
 
 
 def test_copies_of_a_pulled_model_lie_beside_it() -> None:
@@ -231,7 +233,7 @@ def test_what_a_folder_says_of_itself(tmp_path: Path) -> None:
         ({"quant_method": "gptq"}, "gptq"),
     ]:
         write_json(folder / "config.json", {"quantization_config": table})
-        assert resolve(Wish(str(folder))).quant == quant
+        assert resolve(ModelSpec(str(folder))).quant == quant
 
 
 def test_the_bundled_model_is_looked_for_beside_the_packages(
@@ -244,4 +246,4 @@ def test_the_bundled_model_is_looked_for_beside_the_packages(
 
 def test_no_bundled_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dvl2_cli.store.resolve.nano_folder", lambda: None)
-    assert "the bundled model is not in this installation" in refusal(Wish())
+    assert "the bundled model is not in this installation" in refusal(ModelSpec())

@@ -25,7 +25,7 @@ class Decoder(Protocol):
     def prefill(self, inputs_embeds: Tensor) -> Tensor:
         """Read [1, T, H] embeddings after what is cached; float32 logits [V] of the last."""
 
-    def step_many(self, token_ids: Sequence[int]) -> Tensor:
+    def verify(self, token_ids: Sequence[int]) -> Tensor:
         """Read 1 to 16 tokens; float32 logits [T, V] of what may follow each."""
 
     def crop(self, length: int) -> None:
@@ -53,7 +53,7 @@ class TorchDecoder:
         return logits[-1]
 
     @torch.inference_mode()
-    def step_many(self, token_ids: Sequence[int]) -> Tensor:
+    def verify(self, token_ids: Sequence[int]) -> Tensor:
         """Read tokens; logits [T, V] after each."""
         ids = torch.tensor([list(token_ids)], device=self._model.device)
         return self._forward(len(token_ids), input_ids=ids)

@@ -33,16 +33,16 @@ from dvl2_cli.engine.local.answer import Answer
 from dvl2_cli.engine.local.constraint import GrammarMask, GrammarTokens
 from dvl2_cli.engine.local.features import ImageFeatures
 from dvl2_cli.engine.local.loading import LoadedModel
-from dvl2_cli.engine.local.lookup import LookupReader
+from dvl2_cli.engine.local.lookup import PromptLookupDecoder
 from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix, context_overflow
 from dvl2_cli.engine.local.sampling import Sampler
 from dvl2_cli.engine.request import Request
-from dvl2_cli.grounding.tags import DET_OPEN
+from dvl2_cli.tasks.grounding.tags import DET_OPEN
 
 # Fewer tokens than these are read anew: it costs nothing, and then the answer about a picture
 # does not depend, not even in its rounding, on which other picture came before.
-_LEAST_REUSED = 16
+_MIN_REUSED = 16
 
 
 class LocalEngine:
@@ -89,7 +89,7 @@ class LocalEngine:
 
     def _run(self, request: Request, prompt: Prompt, cancel: threading.Event) -> Iterator[Event]:
         reused = min(common_prefix(self._cached, prompt.keys), len(prompt.keys) - 1)
-        if reused < _LEAST_REUSED:
+        if reused < _MIN_REUSED:
             reused = 0
         yield Started(prompt.cost, reused)
         started = time.perf_counter()
@@ -141,7 +141,7 @@ class LocalEngine:
         cancel: threading.Event,
     ) -> Iterator[Token | FinishReason]:
         """Tokens one by one, then why the answer ended."""
-        reader = LookupReader(self._loaded.decoder, prompt.ids, self.info.context_length)
+        reader = PromptLookupDecoder(self._loaded.decoder, prompt.ids, self.info.context_length)
         try:
             yield from self._write_with(reader, request, prompt, logits, answer, cancel)
         finally:
@@ -149,7 +149,7 @@ class LocalEngine:
 
     def _write_with(
         self,
-        reader: LookupReader,
+        reader: PromptLookupDecoder,
         request: Request,
         prompt: Prompt,
         logits: Tensor,

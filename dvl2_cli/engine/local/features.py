@@ -10,7 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
-from deepseek_vl_v2.tiling import TileGrid
+from deepseek_vl_v2.format.tiling import TileGrid
 from dvl2_cli.engine.local.statistics import pooled
 
 FeatureKey = tuple[bytes, int, int]

@@ -15,13 +15,13 @@ from torch import Tensor
 from dvl2_cli.engine.local.decoder import Decoder
 
 NGRAM = 4
-MOST_DRAFTED = 7
+MAX_DRAFTED = 7
 # A draft token costs reading its experts. Drafts go on while this share of them is right.
-LEAST_ACCEPTED = 0.5
+MIN_ACCEPTED = 0.5
 _SMOOTHING = 0.8
 
 
-class LookupReader:
+class PromptLookupDecoder:
     """Steps a decoder through an answer, several tokens at a time where it repeats.
 
     Args:
@@ -54,7 +54,7 @@ class LookupReader:
                 return logits
             self._drop_ahead(self._length - 1)
         draft = self._draft()
-        rows = self._decoder.step_many([token_id, *draft])
+        rows = self._decoder.verify([token_id, *draft])
         self._ahead.extend(zip(draft, rows[1:], strict=True))
         return rows[0]
 
@@ -67,12 +67,12 @@ class LookupReader:
         self._decoder.crop(length)
 
     def _draft(self) -> list[int]:
-        if self._accepted < LEAST_ACCEPTED:
+        if self._accepted < MIN_ACCEPTED:
             # Forgiven slowly, so that a table after prose is tried again.
             self._accepted += 0.01
             return []
         start = self._after.get(tuple(self._tokens[-NGRAM:]))
-        most = min(MOST_DRAFTED, self._context_length - self._length)
+        most = min(MAX_DRAFTED, self._context_length - self._length)
         return [] if start is None else self._tokens[start : start + most]
 
     def _remember(self, token_id: int) -> None:

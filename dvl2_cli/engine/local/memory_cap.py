@@ -10,7 +10,7 @@ from torch import Tensor
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.experts_cache import expert_tensors
 from dvl2_cli.planning.hardware import probe
-from dvl2_cli.planning.plan import PAGE, Need, Plan, make_plan
+from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
 from dvl2_cli.planning.resident_cap import ResidentCap, Span
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import weights_held
@@ -29,8 +29,8 @@ def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> Pla
     """
     cap = None if max_memory is None else parse_size(max_memory)
     weights = weights_held(info, device)
-    need = Need() if device == "cpu" else PAGE
-    return make_plan(info.architecture, weights, probe(), need, device=device, max_memory=cap)
+    workload = Workload() if device == "cpu" else PAGE
+    return make_plan(info.architecture, weights, probe(), workload, device=device, max_memory=cap)
 
 
 def hold_cap(

@@ -18,7 +18,7 @@ class Device:
     instead_of: str | None = None
 
 
-def choose_device(wish: str, *, packed: bool = False) -> Device:
+def choose_device(requested: str, *, packed: bool = False) -> Device:
     """The device for "auto", "cpu", "cuda", "cuda:N" or "mps".
 
     ``packed`` says that the weights are in dvl2's own format, which only the CPU multiplies.
@@ -26,7 +26,7 @@ def choose_device(wish: str, *, packed: bool = False) -> Device:
     Raises:
         UsageError: the device that was asked for is not there.
     """
-    if wish == "auto":
+    if requested == "auto":
         found = _accelerator()
         if found is not None and packed:
             return Device("cpu", "the copy is packed for the CPU", instead_of=found.name)
@@ -36,12 +36,12 @@ def choose_device(wish: str, *, packed: bool = False) -> Device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not available[wish.split(":")[0]]:
+    if not available[requested.split(":")[0]]:
         raise UsageError(
-            f"--device is {wish}, but torch finds no such device",
+            f"--device is {requested}, but torch finds no such device",
             "Use --device cpu, or install a torch build for the device.",
         )
-    return Device(wish, "as asked")
+    return Device(requested, "as asked")
 
 
 def _accelerator() -> Device | None:

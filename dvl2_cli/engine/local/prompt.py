@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, PromptError
-from deepseek_vl_v2.template import encode_conversation
-from deepseek_vl_v2.tiling import TileGrid
+from deepseek_vl_v2.format.template import encode_conversation
+from deepseek_vl_v2.format.tiling import TileGrid
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.local.features import FeatureKey, picture_digest
 from dvl2_cli.engine.request import Request

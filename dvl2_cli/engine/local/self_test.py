@@ -89,7 +89,7 @@ def _greedy(decoder: Decoder, embeds: Tensor) -> tuple[list[int], Tensor]:
     logits = [decoder.prefill(embeds)]
     tokens = [int(logits[0].argmax())]
     while len(tokens) < TOKENS:
-        logits.append(decoder.step_many(tokens[-1:])[0])
+        logits.append(decoder.verify(tokens[-1:])[0])
         tokens.append(int(logits[-1].argmax()))
     return tokens, torch.stack(logits)
 
@@ -97,7 +97,7 @@ def _greedy(decoder: Decoder, embeds: Tensor) -> tuple[list[int], Tensor]:
 def _along(decoder: Decoder, embeds: Tensor, tokens: Sequence[int]) -> Tensor:
     """The logits [TOKENS, V] while reading ``tokens``."""
     logits = [decoder.prefill(embeds)]
-    logits += [decoder.step_many([token])[0] for token in tokens[:-1]]
+    logits += [decoder.verify([token])[0] for token in tokens[:-1]]
     return torch.stack(logits)
 
 

@@ -20,8 +20,8 @@ from dvl2_cli.engine.events import (
 )
 from dvl2_cli.engine.remote.wire import WireError
 from dvl2_cli.engine.request import (
-    LEAST_ZOOM,
-    MOST_ZOOM,
+    MAX_ZOOM,
+    MIN_ZOOM,
     Constraint,
     Message,
     Request,
@@ -30,8 +30,8 @@ from dvl2_cli.engine.request import (
 )
 from dvl2_cli.errors import Dvl2Error
 
-MOST_MESSAGES = 4096
-MOST_PIXELS = 178_956_970  # as inputs.picture.Limits: where Pillow sees a decompression bomb
+MAX_MESSAGES = 4096
+MAX_PIXELS = 178_956_970  # as inputs.picture.Limits: where Pillow sees a decompression bomb
 _EVENTS: dict[str, type] = {"started": Started, "token": Token, "finished": Finished}
 _Item = TypeVar("_Item")
 
@@ -73,8 +73,8 @@ class RequestDecoder:
         """One request."""
         value = _object(value, "request")
         messages = _array(value.get("messages"), "messages", self._message)
-        if not messages or len(messages) > MOST_MESSAGES:
-            raise WireError(f"a request has 1 to {MOST_MESSAGES} messages, not {len(messages)}")
+        if not messages or len(messages) > MAX_MESSAGES:
+            raise WireError(f"a request has 1 to {MAX_MESSAGES} messages, not {len(messages)}")
         tiles = value.get("tiles")
         if not (tiles is None or tiles == "auto" or (type(tiles) is int and tiles >= 0)):
             raise WireError(f"tiles is a count, auto or null, not {tiles!r}")
@@ -108,7 +108,7 @@ class RequestDecoder:
         from PIL import Image
 
         width, height = _array(size, "a picture's size", lambda item: _typed(item, int, "size"))
-        if width < 1 or height < 1 or width * height > MOST_PIXELS:
+        if width < 1 or height < 1 or width * height > MAX_PIXELS:
             raise WireError(f"a picture of {width} x {height} is empty or over the limit")
         end = self._used + 3 * width * height
         if end > len(self._pixels):
@@ -236,7 +236,7 @@ def _array(value: Any, what: str, read: Callable[[Any], _Item]) -> tuple[_Item, 
 
 
 def _is_zoom(value: Any) -> bool:
-    return type(value) in (int, float) and LEAST_ZOOM <= value <= MOST_ZOOM
+    return type(value) in (int, float) and MIN_ZOOM <= value <= MAX_ZOOM
 
 
 def _typed(value: Any, kind: type[_Item], what: str) -> _Item:

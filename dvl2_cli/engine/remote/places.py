@@ -65,9 +65,9 @@ def wanted_key(settings: Settings, revision: str | None) -> ModelKey:
     Raises:
         ModelError: it is not on this machine.
     """
-    from dvl2_cli.store.resolve import resolve, wish_from
+    from dvl2_cli.store.resolve import resolve, spec_from
 
-    return ModelKey.of(resolve(wish_from(settings, revision)).folder, settings)
+    return ModelKey.of(resolve(spec_from(settings, revision)).folder, settings)
 
 
 def runtime_folder() -> Path:

@@ -17,8 +17,8 @@ from typing import Any
 from dvl2_cli.errors import ModelError
 
 VERSION = 1
-MOST_JSON = 8 * 2**20
-MOST_PIXEL_BYTES = 2**30
+MAX_JSON = 8 * 2**20
+MAX_PIXEL_BYTES = 2**30
 _MAGIC = b"DVL2"
 _HEADER = struct.Struct(">4sHHIQ")
 _CHUNK = 2**20
@@ -43,7 +43,7 @@ def send_frame(sock: socket.socket, message: dict[str, Any], pixels: Sequence[by
     """
     body = json.dumps(message, separators=(",", ":")).encode()
     size = sum(len(part) for part in pixels)
-    if len(body) > MOST_JSON or size > MOST_PIXEL_BYTES:
+    if len(body) > MAX_JSON or size > MAX_PIXEL_BYTES:
         raise WireError(
             f"the request is too large for the model server ({(len(body) + size) / 2**20:.0f} MiB)",
             "Send fewer or smaller pictures.",
@@ -75,7 +75,7 @@ def receive_frame(
             f"the other end speaks version {version} of the protocol, this dvl2 version {VERSION}",
             "Restart the model server: dvl2 ps --stop, then dvl2 serve --socket",
         )
-    if json_size > MOST_JSON or pixel_size > MOST_PIXEL_BYTES:
+    if json_size > MAX_JSON or pixel_size > MAX_PIXEL_BYTES:
         raise WireError(f"a frame of {json_size + pixel_size} bytes is over the limit")
     try:
         message = json.loads(_receive(sock, json_size, deadline))

@@ -1,0 +1,1 @@
+"""The checkpoint format of DeepSeek-VL2, in pure Python."""

@@ -1,0 +1,1 @@
+"""How nano, the bundled checkpoint, is made: data, pretraining and its evaluation."""

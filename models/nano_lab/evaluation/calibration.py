@@ -1,0 +1,98 @@
+"""Under which probability the answers of nano are more often wrong than right.
+
+``python -m nano_lab.evaluation.calibration FOLDER`` asks the model in FOLDER about pictures of the
+training split, which no suite is measured on, and writes what it finds into the folder: its
+doubtful answers then carry a warning (see ``results.doubts``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from dvl2_cli.engine.engine import Engine
+from dvl2_cli.engine.opening import open_local_engine
+from dvl2_cli.errors import ModelError
+from dvl2_cli.evaluation.item import Outcome
+from dvl2_cli.evaluation.runner import answer_of, request_for
+from dvl2_cli.evaluation.scoring import score
+from dvl2_cli.settings import Settings
+from nano_lab.evaluation.nano_suite import PARTS, part_items
+
+# Of captions and boxes the probability does not tell the right from the wrong.
+CALIBRATED = ("text-tile", "invoice-fields", "vqa")
+ITEMS = 60
+MAX_ERRORS, MIN_SCORE = 0.1, 0.9
+
+
+def is_right(outcome: Outcome) -> bool:
+    """Whether a user would call it right: a tenth of the characters may be wrong."""
+    if outcome.item.metric == "cer":
+        return outcome.score <= MAX_ERRORS
+    return outcome.score >= MIN_SCORE
+
+
+def threshold(right: Sequence[float], wrong: Sequence[float]) -> float:
+    """Where most wrong probabilities are below and few right ones (Youden's J, 1950).
+
+    Args:
+        right: of right answers.
+        wrong: of wrong answers.
+
+    Returns:
+        The middle between two of them; 0 where none tells wrong from right.
+    """
+    values = sorted({*right, *wrong})
+    if not right or not wrong or len(values) < 2:
+        return 0.0
+
+    def gain(value: float) -> float:
+        return _share_below(value, wrong) - _share_below(value, right)
+
+    best = max(((low + high) / 2 for low, high in pairwise(values)), key=gain)
+    return best if gain(best) > 0 else 0.0
+
+
+def _share_below(value: float, probabilities: Sequence[float]) -> float:
+    return sum(p < value for p in probabilities) / len(probabilities)
+
+
+def answers(engine: Engine) -> Iterator[tuple[float, bool]]:
+    """The probability of every answer, and whether it was right."""
+    for part in PARTS:
+        if part.name in CALIBRATED:
+            for item in part_items(part, ITEMS, "train"):
+                finished = answer_of(engine, request_for(item))
+                probability = finished.confidence.mean_probability
+                if probability is not None:
+                    yield probability, is_right(score(item, finished, 0.0))
+
+
+def calibrate(folder: Path) -> float:
+    """Measure, write, and return the threshold.
+
+    Raises:
+        ModelError: there is no model in ``folder``, or it has no statistics of its pictures.
+    """
+    from dvl2_cli.engine.local.statistics import load_statistics, save_statistics
+
+    statistics = load_statistics(folder)
+    if statistics is None:
+        raise ModelError(f"{folder} has no statistics of its pictures")
+    engine = open_local_engine(Settings(model=str(folder), device="cpu"), quiet=True)
+    found = list(answers(engine))
+    engine.close()
+    right, wrong = ([p for p, good in found if good is wanted] for wanted in (True, False))
+    low = threshold(right, wrong)
+    save_statistics(folder, replace(statistics, probability=low))
+    flagged = f"{_share_below(low, wrong):.0%} of {len(wrong)} wrong answers"
+    spared = f"{_share_below(low, right):.0%} of {len(right)} right ones"
+    print(f"{low:.3f}: below it are {flagged}, and {spared}")
+    return low
+
+
+if __name__ == "__main__":
+    calibrate(Path(sys.argv[1]))
