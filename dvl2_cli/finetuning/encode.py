@@ -11,7 +11,8 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from deepseek_vl_v2 import DeepseekVLV2Processor, template, tiling
+from deepseek_vl_v2 import DeepseekVLV2Processor
+from deepseek_vl_v2.format import template, tiling
 from dvl2_cli.finetuning.batch import MicroBatch, PlacedImage
 from dvl2_cli.finetuning.layout import lay_out
 from dvl2_cli.finetuning.objects import SeenObject, join_objects

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepseek_vl_v2 import PromptError, tiling
+from deepseek_vl_v2 import PromptError
+from deepseek_vl_v2.format import tiling
 from tests import golden_data as golden
 
 CASES = [
