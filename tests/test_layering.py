@@ -156,7 +156,7 @@ def test_every_import_is_a_declared_dependency() -> None:
     for path in sources(CLI) + sources(NETWORK):
         for module, _ in imports(path):
             top = module.split(".")[0]
-            if top in sys.stdlib_module_names or top in ("dvl2_cli", "deepseek_vl_v2"):
+            if top in sys.stdlib_module_names or top in ("dvl2_cli", "deepseek_vl_v2", "nano_lab"):
                 continue
             names = {name.lower().replace("_", "-") for name in distributions.get(top, [top])}
             if not names & declared:
