@@ -40,7 +40,7 @@ _STEP = 1_009
 # Standard deviation of a stored value before its scale.
 _SPREAD = {PackedKind.INT4: 66.0, PackedKind.INT8: 73.0}
 _COMPANIONS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-               "processor_config.json")  # fmt: skip
+               "processor_config.json", "dvl2_policy.json")  # fmt: skip
 
 Progress = Callable[[int, int], None]
 

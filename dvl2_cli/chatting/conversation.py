@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dvl2_cli.inputs.picture import Picture
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.settings import Settings
+    from dvl2_cli.store.policy import Policy
     from dvl2_cli.ui.output import Output
 
 MAX_TOKENS = 1024
@@ -134,9 +135,9 @@ class Conversation:
         return self._stream(self._apart(question, images, constraint), None)
 
     @property
-    def enlarges(self) -> bool:
-        """Whether small print is to be shown larger; the model says so where no setting does."""
-        return self.engine.info.enlarges_at(self.zoom)
+    def policy(self) -> Policy:
+        """What the model wants done around its answers."""
+        return self.engine.info.policy.at_zoom(self.zoom)
 
     def show_apart(self, question: str, pictures: list[Picture]) -> None:
         """Ask about ``pictures`` alone and show the answer, which the session does not keep."""
@@ -177,7 +178,7 @@ class Conversation:
 
     def _show(self, request: Request) -> Finished:
         _ = self.engine  # opened before the spinner: loading writes to stderr
-        if asks_how_many(request) and self.enlarges:
+        if asks_how_many(request) and self.policy.count_by_boxes:
             answer = count(request, lambda asked: self._stream(asked, None))
             show_whole(self._view(), answer.text)
         else:

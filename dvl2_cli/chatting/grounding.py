@@ -36,7 +36,7 @@ def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
         return chat.ask_apart(prompts.locate(about), [image], constraint)
 
     told = Located(phrase, ask(picture.image, phrase))
-    told = look_again(told, picture.image, ask) if chat.enlarges else told
+    told = look_again(told, picture.image, ask) if chat.policy.refine_boxes else told
     result = ground_result([told], (picture.width, picture.height))
     for warning in (*result.warnings, *doubts(told.answer.confidence)):
         chat.console.warn(warning)

@@ -115,7 +115,7 @@ class _Once:
     def _ask(self, request: Request) -> Finished:
         silent = self.common.json or self.schema is not None or self.options.extract
         _ = self.run.engine  # opened before the spinner: loading writes to stderr
-        if asks_how_many(request) and self.run.engine.info.enlarges_at(request.zoom):
+        if asks_how_many(request) and self.run.policy.count_by_boxes:
             answer = count(request, self.run.ask)
             if not silent:
                 show_whole(self._view(), answer.text)

@@ -206,7 +206,7 @@ class GroundTask:
 
     def _closer(self, run: Run, picture: Picture, told: Located) -> Located:
         """``told`` after a second look, with a model that wants what is small shown larger."""
-        if self.wanted.example is not None or not run.enlarges:
+        if self.wanted.example is not None or not run.policy.refine_boxes:
             return told
 
         def ask(image: Image, about: str) -> Finished:

@@ -170,7 +170,7 @@ class OcrTask:
             request = request if zoom is None else dataclasses.replace(request, zoom=zoom)
             return self._answers.ask(request, on_text)
 
-        views = Enlarged(run.tiles, lambda: run.enlarges)
+        views = Enlarged(run.tiles, lambda: run.policy.reads == "lines")
         return PageReader(ask, run.sampling, run.console.note, views)
 
     def _complete(self, run: Run, picture: Picture, read: PageText) -> OcrResult:

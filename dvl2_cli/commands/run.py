@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dvl2_cli.engine.engine import Engine
     from dvl2_cli.engine.plan_report import Planner
     from dvl2_cli.options import CommonOptions
+    from dvl2_cli.store.policy import Policy
 
 
 def is_fatal(error: Dvl2Error) -> bool:
@@ -92,13 +93,10 @@ class Run:
         return Model.of(self._engine.info) if self._engine is not None else None
 
     @property
-    def enlarges(self) -> bool:
-        """Whether small print is to be shown larger; the model is asked where no option says so."""
-        if self.zoom is not None:
-            return self.zoom == "auto"
-        if self.common.plan:
-            return self._plans().enlarges
-        return self.engine.info.enlarges
+    def policy(self) -> Policy:
+        """What the model wants done around its answers."""
+        policy = self._plans().policy if self.common.plan else self.engine.info.policy
+        return policy.at_zoom(self.zoom)
 
     def request(
         self,

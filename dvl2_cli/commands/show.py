@@ -79,6 +79,7 @@ def _as_json(
         "parameters": info.parameters if info else None,
         "active_parameters": info.active_parameters if info else None,
         "context_length": info.architecture.decoder.context_length if info else None,
+        "policy": plain(info.policy) if info else None,
         "parts": plain(parts_of(info)) if info else [],
         "files": [{"name": name, "size": size} for name, size in _files(resolved.folder)],
         "problems": plain(problems),
@@ -99,7 +100,13 @@ def _facts(resolved: Resolved, info: CheckpointInfo | None) -> list[tuple[str, s
         ("licence", licence_of(resolved) or "not stated"),
         ("folder", str(resolved.folder)),
     ]
-    return facts + (describe(info) if info else [])
+    return facts + (describe(info) if info else []) + _policy(info)
+
+
+def _policy(info: CheckpointInfo | None) -> list[tuple[str, str]]:
+    if info is None:
+        return []
+    return [(f"policy: {name}", value) for name, value in info.policy.rows()]
 
 
 def _print(resolved: Resolved, info: CheckpointInfo | None, no_color: bool) -> None:

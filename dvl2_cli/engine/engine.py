@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dvl2_cli.engine.events import Event, Finished, PromptCost
-from dvl2_cli.engine.request import Request, Zoom
+from dvl2_cli.engine.request import Request
+from dvl2_cli.store.policy import PLAIN_POLICY, Policy
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model answers.
 
-    ``reason`` says how it was chosen (flag, setting, bundled...); ``enlarges``: whether it wants
-    small print to be shown larger.
+    ``reason`` says how it was chosen (flag, setting, bundled...); ``policy`` what it wants done
+    around its answers.
     """
 
     id: str
@@ -26,11 +27,7 @@ class ModelInfo:
     context_length: int
     is_nano: bool
     reason: str
-    enlarges: bool = False
-
-    def enlarges_at(self, zoom: Zoom) -> bool:
-        """Whether small print is shown larger where a request has ``zoom``."""
-        return self.enlarges if zoom is None else zoom == "auto"
+    policy: Policy = PLAIN_POLICY
 
 
 class Engine(Protocol):

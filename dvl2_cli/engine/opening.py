@@ -115,7 +115,7 @@ def open_local_engine(
             context_length=loaded.context_length,
             is_nano=resolved.is_nano,
             reason=f"{resolved.reason}; {device.reason}",
-            enlarges=loaded.processor.zoom == "auto",
+            policy=loaded.policy,
         ),
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deepseek_vl_v2.processing import DeepseekVLV2Processor
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.settings import Settings
+    from dvl2_cli.store.policy import Policy
     from dvl2_cli.store.resolve import Resolved
 
 
@@ -169,9 +170,9 @@ class Planner:
             raise report.refusal
 
     @property
-    def enlarges(self) -> bool:
-        """Whether the model wants small print to be shown larger."""
-        return self._processor.zoom == "auto"
+    def policy(self) -> Policy:
+        """What the model wants done around its answers."""
+        return self._info.policy
 
     @functools.cached_property
     def _processor(self) -> DeepseekVLV2Processor:
@@ -184,7 +185,8 @@ class Planner:
         from dvl2_cli.engine.local.prompt import build_prompt
 
         context = self._info.architecture.decoder.context_length
-        return build_prompt(request, self._processor, context, hashed=False).cost
+        prompt = build_prompt(request, self._processor, context, policy=self.policy, hashed=False)
+        return prompt.cost
 
     def _fit(self, weights: Weights) -> tuple[Plan | None, OutOfMemoryError | None]:
         parts, device = self._info.architecture, self._device.chosen

@@ -67,6 +67,7 @@ def run(
         ContextOverflowError: an item does not fit the model's context.
         CancelledError: ``cancel`` was set.
     """
+    policy = engine.info.policy.at_zoom(view.zoom)
     for item in items:
         start = time.perf_counter()
         request = request_for(item, view)
@@ -76,7 +77,7 @@ def run(
             answer = _read(engine, request, cancel)
         elif item.metric in _BOXED and alone:
             answer = _locate(engine, request, cancel)
-        elif asks_how_many(request) and engine.info.enlarges_at(request.zoom):
+        elif asks_how_many(request) and policy.count_by_boxes:
             answer = count(request, lambda asked: answer_of(engine, asked, cancel))
         else:
             answer = answer_of(engine, request, cancel)
@@ -87,6 +88,7 @@ def run(
 
 def _read(engine: Engine, request: Request, cancel: threading.Event | None) -> PageText:
     (question,) = request.messages
+    policy = engine.info.policy.at_zoom(request.zoom)
 
     def ask(
         image: Image,
@@ -102,7 +104,7 @@ def _read(engine: Engine, request: Request, cancel: threading.Event | None) -> P
         )
         return answer_of(engine, asked, cancel)
 
-    views = Enlarged(request.tiles, lambda: engine.info.enlarges_at(request.zoom))
+    views = Enlarged(request.tiles, lambda: policy.reads == "lines")
     reader = PageReader(ask, request.sampling, lambda _: None, views)
     return reader.read(question.images[0])
 
@@ -111,8 +113,9 @@ def _locate(engine: Engine, request: Request, cancel: threading.Event | None) ->
     """The answer with the boxes that a second look settles on."""
     (question,) = request.messages
     answer = answer_of(engine, request, cancel)
+    policy = engine.info.policy.at_zoom(request.zoom)
     asked = _ASKED.search(question.content)
-    if asked is None or not engine.info.enlarges_at(request.zoom):
+    if asked is None or not policy.refine_boxes:
         return answer
 
     def ask(image: Image, about: str) -> Finished:

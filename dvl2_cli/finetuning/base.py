@@ -11,6 +11,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.fresh import fresh_nano
 from dvl2_cli.finetuning.recipe import Recipe
 from dvl2_cli.store.checkpoint import check_checkpoint
+from dvl2_cli.store.policy import PLAIN_POLICY
 from dvl2_cli.store.resolve import PLAIN, ModelSpec, resolve
 
 FRESH_NANO = "fresh-nano"
@@ -25,6 +26,7 @@ class Base:
         dtype: of the checkpoint's weights, in which results are written.
         context: the most tokens of a conversation.
         processor: tokenizer and tiling rules.
+        policy: of the checkpoint, which results keep.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -35,6 +37,7 @@ class Base:
             UsageError: it is a quantised copy, or an adapter is to be laid over a fresh nano.
         """
         self.folder: Path | None = None
+        self.policy = PLAIN_POLICY
         self.dtype = torch.float32
         self._fresh: DeepseekVLV2ForCausalLM | None = None
         if recipe.base == FRESH_NANO:
@@ -53,6 +56,9 @@ class Base:
             )
         self.dtype = _DTYPES.get(next(iter(info.tensors.values())).dtype, torch.float32)
         self.processor = DeepseekVLV2Processor.from_pretrained(self.folder, local_files_only=True)
+        self.policy = info.policy
+        # Small print is trained at the size that it will be shown at.
+        self.processor.zoom = None if info.policy.print_height is None else "auto"
         self.context = info.architecture.decoder.context_length
 
     def load(self, dtype: torch.dtype) -> DeepseekVLV2ForCausalLM:

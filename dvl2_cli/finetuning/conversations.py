@@ -19,7 +19,7 @@ from dvl2_cli.finetuning.encode import EncodedSample, collate, encode_sample, en
 from dvl2_cli.finetuning.plan import Extent, Plan
 from dvl2_cli.finetuning.recipe import Stage
 from dvl2_cli.inputs.load import load_pictures
-from dvl2_cli.planning.print_size import shown_zoom
+from dvl2_cli.planning.print_size import print_zoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class ConversationBatches(Dataset[MicroBatch]):
 
 
 def _zooms(processor: DeepseekVLV2Processor, images: Sequence[Image]) -> list[float]:
-    return [shown_zoom(None, processor, image) for image in images]
+    return [print_zoom(image) if processor.zoom else 1.0 for image in images]
 
 
 def _open(path: Path) -> Image:

@@ -16,6 +16,7 @@ from dvl2_cli.errors import ModelError
 from dvl2_cli.finetuning.state import NETWORK
 from dvl2_cli.finetuning.whole_folder import write_folder
 from dvl2_cli.store.fields import read_json
+from dvl2_cli.store.policy import PLAIN_POLICY, Policy, read_policy, write_policy
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -36,6 +37,7 @@ def write_model(
     processor: DeepseekVLV2Processor,
     weights: dict[str, Tensor],
     dtype: torch.dtype,
+    policy: Policy = PLAIN_POLICY,
 ) -> None:
     """Write a checkpoint in the released format with weights of ``dtype``.
 
@@ -51,6 +53,7 @@ def write_model(
     def write(part: Path) -> None:
         skeleton.save_pretrained(part, state_dict=cast)
         processor.save_pretrained(part)
+        write_policy(part, policy)
 
     write_folder(folder, write)
 
@@ -103,5 +106,6 @@ def write_merged(folder: Path, base: Path, adapter: Path) -> None:
     def write(part: Path) -> None:
         model.save_pretrained(part)
         processor.save_pretrained(part)
+        write_policy(part, read_policy(base))
 
     write_folder(folder, write)

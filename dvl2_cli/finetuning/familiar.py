@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.engine.local.statistics import FeatureStatistics, pooled
-from dvl2_cli.planning.print_size import shown_zoom
+from dvl2_cli.planning.print_size import print_zoom
 from nano_lab.rendering.render import render
 
 PICTURES = 600
@@ -56,6 +56,7 @@ def feature_statistics(
 def _pooled_tokens(
     model: DeepseekVLV2ForCausalLM, processor: DeepseekVLV2Processor, picture: Image
 ) -> Tensor:
-    grid = processor.grid(picture.size, zoom=shown_zoom(None, processor, picture))
+    zoom = print_zoom(picture) if processor.zoom else 1.0
+    grid = processor.grid(picture.size, zoom=zoom)
     pixels = processor.pixels(picture, grid)
     return pooled(model.encode_tiles(pixels.to(model.device, model.dtype))).cpu()

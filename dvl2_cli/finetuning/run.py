@@ -114,7 +114,9 @@ def train(recipe: Recipe, options: RunOptions) -> Path:
             return
         weights = trained_weights(states(options.out)[-1])
         if adapted is None:
-            write_model(result, network.model.config, base.processor, weights, base.dtype)
+            write_model(
+                result, network.model.config, base.processor, weights, base.dtype, base.policy
+            )
             save_heads(result, states(options.out)[-1])
             mix = recipe.stages[place.stage].mix
             if mix and not sharded:

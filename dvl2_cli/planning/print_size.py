@@ -15,7 +15,6 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from deepseek_vl_v2 import DeepseekVLV2Processor
     from dvl2_cli.engine.request import Zoom
 
 # Pixels across a strip: some letters of any size, so few that slanted lines stay apart.
@@ -35,30 +34,36 @@ _ALIKE = 0.7
 SMALL, LARGE, MOST = 17.5, 26.0, 2.0
 
 
-def shown_zoom(zoom: Zoom, processor: DeepseekVLV2Processor, image: Image) -> float:
-    """How many times as large ``image`` is shown where ``zoom`` is asked for; None is as the
-    checkpoint's processor has it.
+def shown_zoom(zoom: Zoom, wanted_height: float | None, image: Image) -> float:
+    """How many times as large ``image`` is shown.
+
+    Args:
+        zoom: as in ``Request``; None leaves it to the checkpoint's policy.
+        wanted_height: the policy's ``print_height``.
+        image: upright RGB picture of any size.
     """
-    wanted = processor.zoom if zoom is None else zoom
-    if wanted == "auto":
-        return print_zoom(image)
-    return 1.0 if wanted is None else wanted
+    if zoom is None and wanted_height is not None:
+        return print_zoom(image, wanted_height)
+    if zoom == "auto":
+        return print_zoom(image, wanted_height or LARGE)
+    return 1.0 if zoom is None else zoom
 
 
-def print_zoom(image: Image) -> float:
+def print_zoom(image: Image, wanted_height: float = LARGE) -> float:
     """How many times as large ``image`` should be shown, 1..MOST; 1 where there is no small print.
 
     Args:
         image: upright RGB picture of any size.
+        wanted_height: pixels that small print should be shown high.
     """
-    return zoom_for(print_height(image))
+    return zoom_for(print_height(image), wanted_height)
 
 
-def zoom_for(height: float | None) -> float:
+def zoom_for(height: float | None, wanted_height: float = LARGE) -> float:
     """The same for print of ``height`` pixels, None for none."""
-    if height is None or height >= SMALL:
+    if height is None or height >= SMALL * wanted_height / LARGE:
         return 1.0
-    return min(MOST, LARGE / height)
+    return min(MOST, wanted_height / height)
 
 
 def print_height(image: Image) -> float | None:

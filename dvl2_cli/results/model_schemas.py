@@ -59,6 +59,7 @@ def _show() -> Schema:
         parameters=COUNT_OR_NULL,
         active_parameters=COUNT_OR_NULL,
         context_length=COUNT_OR_NULL,
+        policy=or_null(_policy()),
         parts=list_of(part),
         files=list_of(object_of(name=STRING, size=BYTES)),
         problems=list_of(object_of(message=STRING, hint=STRING)),
@@ -117,6 +118,16 @@ def _quantize() -> Schema:
     )
 
 
+def _policy() -> Schema:
+    return object_of(
+        reads=choice("pages", "lines"),
+        print_height=or_null(NUMBER),
+        refine_boxes=BOOLEAN,
+        count_by_boxes=BOOLEAN,
+        doubt_threshold=or_null(NUMBER),
+    )
+
+
 def _ps() -> Schema:
     info = object_of(
         id=STRING,
@@ -126,7 +137,7 @@ def _ps() -> Schema:
         context_length=COUNT,
         is_nano=BOOLEAN,
         reason=STRING,
-        enlarges=BOOLEAN,
+        policy=_policy(),
     )
     server = object_of(
         socket=STRING,

@@ -17,6 +17,8 @@ from dvl2_cli.store.expected import UNUSED_PREFIX, Shape, expected_tensors
 from dvl2_cli.store.fields import read_json
 from dvl2_cli.store.headers import TensorHeader
 from dvl2_cli.store.keys import check_plain, check_quantised
+from dvl2_cli.store.policy import FILE_NAME as POLICY
+from dvl2_cli.store.policy import PLAIN_POLICY, Policy, check_policy
 from dvl2_cli.store.problems import Problem, as_error
 from dvl2_cli.store.shards import read_tensors
 from dvl2_cli.store.vocabulary import check_processor, check_tokenizer
@@ -32,6 +34,7 @@ class CheckpointInfo:
         architecture: its dimensions.
         tensors: every stored tensor by key.
         quant_method: ``quantization_config.quant_method``, or None for plain weights.
+        policy: what it wants done around its answers.
     """
 
     folder: Path
@@ -39,6 +42,7 @@ class CheckpointInfo:
     architecture: Architecture
     tensors: dict[str, TensorHeader]
     quant_method: str | None
+    policy: Policy = PLAIN_POLICY
 
     @property
     def nbytes(self) -> int:
@@ -99,6 +103,7 @@ def examine(folder: Path) -> tuple[CheckpointInfo | None, list[Problem]]:
     quant_method = _quant_method(config_path, config, problems)
     check_tokenizer(folder / "tokenizer.json", parts.decoder.vocab_size, problems)
     check_processor(folder / "processor_config.json", parts, problems)
+    policy = check_policy(folder / POLICY, problems)
     tensors = read_tensors(folder, problems)
     if tensors is None:
         return None, problems
@@ -106,7 +111,7 @@ def examine(folder: Path) -> tuple[CheckpointInfo | None, list[Problem]]:
         check_plain(folder, tensors, parts, problems)
     else:
         check_quantised(folder, quant_method, tensors, parts, problems)
-    return CheckpointInfo(folder, config, parts, tensors, quant_method), problems
+    return CheckpointInfo(folder, config, parts, tensors, quant_method, policy), problems
 
 
 def _is_ours(path: Path, config: dict[str, Any], problems: list[Problem]) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from dvl2_cli.store.places import ORIGINAL, RECORD, models_folder
+from dvl2_cli.store.policy import FILE_NAME as POLICY
 
 _CONVERTED = "converted"
 
@@ -24,10 +25,11 @@ def copy_folder(source: Path, quant: str) -> Path:
 
 
 def is_current(copy: Path, source: Path) -> bool:
-    """Whether ``copy`` is whole and not older than any weight of ``source``."""
+    """Whether ``copy`` is whole and not older than any weight of ``source``, or its policy."""
     try:
         made = (copy / "config.json").stat().st_mtime
-        weights = [path.stat().st_mtime for path in source.glob("*.safetensors")]
+        kept = [*source.glob("*.safetensors"), *source.glob(POLICY)]
+        changes = [path.stat().st_mtime for path in kept]
     except OSError:
         return False
-    return all(changed <= made for changed in weights)
+    return all(changed <= made for changed in changes)

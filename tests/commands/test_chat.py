@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dvl2_cli.engine.request import Request
+from dvl2_cli.store.policy import Policy
 from tests.commands.conftest import Cli, picture
 from tests.fakes import FakeEngine
 
@@ -48,14 +49,14 @@ def test_how_many_is_checked_by_pointing(cli: Cli, photo: Path) -> None:
         boxes = "[[0, 0, 200, 200], [700, 700, 900, 900]]"
         return "1" if "How many" in question else f"<|ref|>cars<|/ref|><|det|>{boxes}<|/det|>"
 
-    for enlarges, told in ((True, "2"), (False, "1")):
+    for counts, told in ((True, "2"), (False, "1")):
         engine = FakeEngine(answer)
-        engine.info = dataclasses.replace(engine.info, enlarges=enlarges)
+        engine.info = dataclasses.replace(engine.info, policy=Policy(count_by_boxes=counts))
         ask = ("chat", photo, "-p", "How many cars are there?")
         assert cli(*ask, engine=engine).out == f"{told}\n"
         (row,) = cli(*ask, "--json", engine=engine).rows
         assert row["answer"] == told
-        assert row["usage"]["completion_tokens"] > (50 if enlarges else 0)
+        assert row["usage"]["completion_tokens"] > (50 if counts else 0)
     done = cli("chat", photo, "-p", "How many cars are there?", "--zoom", "1", engine=engine)
     assert done.out == "1\n"
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dvl2_cli.engine.request import Request
+from dvl2_cli.store.policy import Policy
 from tests.commands.conftest import Cli, picture
 from tests.fakes import FakeEngine
 
@@ -154,7 +155,7 @@ def test_a_model_that_wants_small_print_enlarged_looks_at_its_boxes_again(
         return CAR.replace("220, 270, 422, 720", "350, 350, 650, 650") if near else CAR
 
     engine = FakeEngine(answer)
-    engine.info = dataclasses.replace(engine.info, enlarges=True)
+    engine.info = dataclasses.replace(engine.info, policy=Policy(refine_boxes=True))
     (row,) = cli("ground", scene, "red car", "--all", engine=engine).rows
     asked = [item.messages[0].content for item in engine.requests]
     assert asked[1] == "<image>\n<|ref|>red car<|/ref|>."

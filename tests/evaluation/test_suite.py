@@ -15,6 +15,7 @@ from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.plots import write_plots
 from dvl2_cli.evaluation.runner import request_for, run
 from dvl2_cli.evaluation.summary import summarise_part
+from dvl2_cli.store.policy import Policy
 from nano_lab.evaluation.nano_suite import PARTS, Part, part_items
 from tests.fakes import FakeEngine
 from tests.nano_lab.rendering.fonts_here import need_all
@@ -64,7 +65,7 @@ def test_boxes_are_looked_at_again_as_ground_does() -> None:
         return item.reference if whole else f"<|ref|>it<|/ref|>{boxed}"
 
     engine = FakeEngine(answer)
-    engine.info = dataclasses.replace(engine.info, enlarges=True)
+    engine.info = dataclasses.replace(engine.info, policy=Policy(refine_boxes=True))
     (outcome,) = run(engine, [item])
     assert len(engine.requests) == 2
     assert outcome.score == 1

@@ -1,4 +1,3 @@
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -80,11 +79,10 @@ def test_a_few_lines_are_not_enough_to_tell() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "own", "shown"),
-    [(None, None, 1.0), (None, "auto", SMALL), ("auto", None, SMALL), (1.5, "auto", 1.5)],
+    [(None, None, 1.0), (None, LARGE, SMALL), ("auto", None, SMALL), (1.5, LARGE, 1.5)],
 )
 def test_what_is_asked_for_goes_before_what_the_checkpoint_says(
     asked: Any, own: Any, shown: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dvl2_cli.planning.print_size.print_zoom", lambda image: SMALL)
-    processor: Any = SimpleNamespace(zoom=own)
-    assert shown_zoom(asked, processor, page(12, side=100)) == shown
+    monkeypatch.setattr("dvl2_cli.planning.print_size.print_zoom", lambda image, height: SMALL)
+    assert shown_zoom(asked, own, page(12, side=100)) == shown

@@ -84,7 +84,11 @@ class LocalEngine:
 
     def _prompt(self, request: Request, *, hashed: bool = True) -> Prompt:
         return build_prompt(
-            request, self._loaded.processor, self.info.context_length, hashed=hashed
+            request,
+            self._loaded.processor,
+            self.info.context_length,
+            policy=self._loaded.policy,
+            hashed=hashed,
         )
 
     def _run(self, request: Request, prompt: Prompt, cancel: threading.Event) -> Iterator[Event]:

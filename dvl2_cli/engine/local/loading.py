@@ -25,6 +25,7 @@ from dvl2_cli.errors import ModelError, UsageError
 from dvl2_cli.planning.choose import check_packed
 from dvl2_cli.planning.weights import widened
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
+from dvl2_cli.store.policy import PLAIN_POLICY, Policy
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class LoadedModel:
     processor: DeepseekVLV2Processor
     decoder: Decoder
     statistics: FeatureStatistics | None
+    policy: Policy = PLAIN_POLICY
 
     @property
     def context_length(self) -> int:
@@ -84,7 +86,7 @@ def load_model(
     if max_memory is not None and device == "cpu":
         hold_cap(model, max_memory)
     decoder = _decoder_for(model, device)
-    return LoadedModel(model, processor, decoder, load_statistics(folder))
+    return LoadedModel(model, processor, decoder, load_statistics(folder), info.policy)
 
 
 def _load_weights(

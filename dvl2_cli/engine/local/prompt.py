@@ -16,6 +16,7 @@ from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import ContextOverflowError, UsageError
 from dvl2_cli.planning.print_size import shown_zoom
 from dvl2_cli.planning.tile_budget import choose_tiles
+from dvl2_cli.store.policy import PLAIN_POLICY, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,15 @@ class Prompt:
 
 
 def grid_of(
-    request: Request, processor: DeepseekVLV2Processor, picture: Image, *, images: int
+    request: Request,
+    processor: DeepseekVLV2Processor,
+    picture: Image,
+    *,
+    images: int,
+    policy: Policy = PLAIN_POLICY,
 ) -> TileGrid:
     """The tiles that a picture among ``images`` is shown on."""
-    zoom = shown_zoom(request.zoom, processor, picture)
+    zoom = shown_zoom(request.zoom, policy.print_height, picture)
     most = request.tiles
     if most == "auto":
         # What is to be enlarged cannot do with fewer.
@@ -48,7 +54,12 @@ def grid_of(
 
 
 def build_prompt(
-    request: Request, processor: DeepseekVLV2Processor, context_length: int, *, hashed: bool = True
+    request: Request,
+    processor: DeepseekVLV2Processor,
+    context_length: int,
+    *,
+    policy: Policy = PLAIN_POLICY,
+    hashed: bool = True,
 ) -> Prompt:
     """Encode a request.
 
@@ -56,6 +67,7 @@ def build_prompt(
         request: its messages; an empty assistant turn is added for the answer.
         processor: of the checkpoint.
         context_length: most positions of the model.
+        policy: of the checkpoint; says whether small print is enlarged.
         hashed: whether pictures are hashed for ``keys``; counting does not need them.
 
     Raises:
@@ -63,7 +75,10 @@ def build_prompt(
     """
     pictures = [picture for message in request.messages for picture in message.images]
     _check_not_empty(request)
-    grids = [grid_of(request, processor, picture, images=len(pictures)) for picture in pictures]
+    grids = [
+        grid_of(request, processor, picture, images=len(pictures), policy=policy)
+        for picture in pictures
+    ]
     counts = [grid.tokens(processor.tile_tokens) for grid in grids]
     turns: list[Mapping[str, object]] = [
         {"role": message.role, "content": message.content} for message in request.messages

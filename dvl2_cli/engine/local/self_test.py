@@ -78,7 +78,7 @@ def _prompt(loaded: LoadedModel) -> Tensor:
     picture = drawn_picture()
     content = with_images(PRESETS["describe"], 1)
     request = Request((Message("user", content, (picture,)),))
-    prompt = build_prompt(request, loaded.processor, loaded.context_length)
+    prompt = build_prompt(request, loaded.processor, loaded.context_length, policy=loaded.policy)
     features = ImageFeatures(loaded.model, loaded.processor).get(picture, prompt.feature_keys[0])
     mask = torch.tensor([prompt.image_mask])
     return loaded.model.embed(torch.tensor([prompt.ids]), [features[0]], mask)

@@ -29,6 +29,7 @@ from dvl2_cli.engine.request import (
     Sampling,
 )
 from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.store.policy import policy_from
 
 MAX_MESSAGES = 4096
 MAX_PIXELS = 178_956_970  # as inputs.picture.Limits: where Pillow sees a decompression bomb
@@ -168,7 +169,12 @@ def decode_cost(value: Any) -> PromptCost:
 
 def decode_info(value: Any) -> ModelInfo:
     """The description of a model."""
-    return _fill(ModelInfo, value)
+    value = _object(value, "info")
+    try:
+        policy = policy_from(_object(value.get("policy"), "policy"))
+    except ValueError as error:
+        raise WireError(f"the model's policy {error}") from error
+    return _fill(ModelInfo, {**value, "policy": policy})
 
 
 def encode_error(error: Dvl2Error) -> dict[str, Any]:
