@@ -8,11 +8,11 @@ import torch
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.errors import UsageError
-from dvl2_cli.finetuning.fresh import fresh_nano
 from dvl2_cli.finetuning.recipe import Recipe
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.policy import PLAIN_POLICY
 from dvl2_cli.store.resolve import PLAIN, ModelSpec, resolve
+from nano_lab.pretraining.fresh_nano import fresh_nano
 
 FRESH_NANO = "fresh-nano"
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

@@ -15,8 +15,8 @@ from deepseek_vl_v2 import DeepseekVLV2Processor
 from deepseek_vl_v2.format import template, tiling
 from dvl2_cli.finetuning.batch import MicroBatch, PlacedImage
 from dvl2_cli.finetuning.layout import lay_out
-from dvl2_cli.finetuning.objects import SeenObject, join_objects
-from dvl2_cli.finetuning.tallies import Tally, join_tallies
+from nano_lab.pretraining.counting_targets import Tally, join_tallies
+from nano_lab.pretraining.objects import SeenObject, join_objects
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
 LENGTH_STEP = 128

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dvl2_cli.finetuning.batch import PlacedImage
-from dvl2_cli.finetuning.glyphs import CELLS, THUMBNAIL_TOKENS
+from nano_lab.pretraining.glyph_labels import CELLS, THUMBNAIL_TOKENS
 
 NEWLINE, SEPARATOR = -1, -2
 TILE_CELLS = CELLS * CELLS

@@ -22,7 +22,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.finetuning.averaging import average_with, began_folder, check_kept, keep_weights
 from dvl2_cli.finetuning.batch import MicroBatch
 from dvl2_cli.finetuning.held_out import HeldOut
 from dvl2_cli.finetuning.network import KINDS, Losses, TrainingNetwork, label_counts
@@ -32,6 +31,12 @@ from dvl2_cli.finetuning.recipe import Recipe, Stage
 from dvl2_cli.finetuning.sharding import update_bias
 from dvl2_cli.finetuning.state import Place, load_moments, save_state, states
 from dvl2_cli.finetuning.sums import Sums
+from nano_lab.pretraining.weight_averaging import (
+    average_with,
+    began_folder,
+    check_kept,
+    keep_weights,
+)
 
 Batches = Callable[[Stage], Dataset[MicroBatch]]
 

@@ -15,13 +15,13 @@ from torch.nn import functional
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.batch import MicroBatch
-from dvl2_cli.finetuning.cells import FIRST_LAYERS, CellHeads, cell_count
-from dvl2_cli.finetuning.dense_head import DenseHead, label_weight
-from dvl2_cli.finetuning.finger import ReadingHeads, check_finger, finger_loss, watch
-from dvl2_cli.finetuning.heads import NEVER, PlaceHead, ThingHead, known_cells
 from dvl2_cli.finetuning.layout import TILE_CELLS
 from dvl2_cli.finetuning.recipe import Recipe, Stage
-from dvl2_cli.finetuning.windows import encode_windows, run_blocks, window_labels
+from nano_lab.pretraining.cell_heads import FIRST_LAYERS, CellHeads, cell_count
+from nano_lab.pretraining.dense_head import DenseHead, label_weight
+from nano_lab.pretraining.guided_attention import ReadingHeads, check_finger, finger_loss, watch
+from nano_lab.pretraining.heads import NEVER, PlaceHead, ThingHead, known_cells
+from nano_lab.pretraining.window_attention import encode_windows, run_blocks, window_labels
 
 # The losses, in the order in which a step's counts are kept.
 KINDS = ("language", "dense", "thing", "place", "pointer", "cell", "tally")

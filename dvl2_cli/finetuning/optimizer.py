@@ -13,8 +13,8 @@ import math
 import torch
 from torch import nn
 
-from dvl2_cli.finetuning.muon import BatchedMuon
 from dvl2_cli.finetuning.recipe import Stage
+from nano_lab.pretraining.muon import BatchedMuon
 
 BETAS = (0.9, 0.95)
 

@@ -23,19 +23,19 @@ from dvl2_cli.finetuning.base import Base
 from dvl2_cli.finetuning.batch import MicroBatch
 from dvl2_cli.finetuning.conversations import CheckedData, ConversationBatches, check_data
 from dvl2_cli.finetuning.export import ADAPTER, MODEL, trained_weights, write_adapter, write_model
-from dvl2_cli.finetuning.familiar import feature_statistics
 from dvl2_cli.finetuning.held_out import HeldOut
 from dvl2_cli.finetuning.identity import check_identity, identity_of
-from dvl2_cli.finetuning.kept_heads import load_heads, save_heads
 from dvl2_cli.finetuning.loop import Setting, Trainer
 from dvl2_cli.finetuning.network import TrainingNetwork
 from dvl2_cli.finetuning.optimizer import freeze
 from dvl2_cli.finetuning.plan import Plan
 from dvl2_cli.finetuning.progress import Progress
 from dvl2_cli.finetuning.recipe import Recipe, Stage
-from dvl2_cli.finetuning.rendered import RenderedBatches
 from dvl2_cli.finetuning.sharding import ShardedNetwork
 from dvl2_cli.finetuning.state import Place, load_network, read_place, states
+from nano_lab.pretraining.ood_statistics import feature_statistics
+from nano_lab.pretraining.rendered_batches import RenderedBatches
+from nano_lab.pretraining.training_heads import load_heads, save_heads
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -7,8 +7,8 @@ import torch
 
 from deepseek_vl_v2.projector import assemble_image
 from dvl2_cli.finetuning.batch import PlacedImage
-from dvl2_cli.finetuning.glyphs import THUMBNAIL_TOKENS
 from dvl2_cli.finetuning.layout import FRAMES, in_sequence, lay_out, spread, twins
+from nano_lab.pretraining.glyph_labels import THUMBNAIL_TOKENS
 
 ONE, TWO = PlacedImage((0, 0), 1, 1), PlacedImage((1, 2, 3), 2, 1)
 

@@ -10,7 +10,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.recipe import Lora, Recipe
 from dvl2_cli.finetuning.recipe_file import load_recipe
 
-NANO = Path(__file__).parents[2] / "dvl2_cli" / "finetuning" / "recipes" / "nano.toml"
+NANO = Path(__file__).parents[2] / "models" / "nano_lab" / "recipes" / "nano.toml"
 STAGE = '[[stage]]\nname = "a"\nlearning_rate = 1\n'
 
 

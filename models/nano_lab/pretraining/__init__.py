@@ -1,0 +1,1 @@
+"""Nano's pretraining: rendered batches, auxiliary heads and losses, on fine-tuning's loop."""
