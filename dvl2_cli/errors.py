@@ -18,6 +18,8 @@ class Dvl2Error(Exception):
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "failed"
+    # Whether the error would meet every other input too, so that going on is pointless.
+    fatal: ClassVar[bool] = False
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -41,12 +43,14 @@ class UsageError(Dvl2Error):
 
     exit_code = 2
     code = "usage"
+    fatal = True
 
 
 class ContextOverflowError(UsageError):
     """A prompt that does not fit the model's context."""
 
     code = "context"
+    fatal = False
 
 
 class ModelError(Dvl2Error):
@@ -54,6 +58,7 @@ class ModelError(Dvl2Error):
 
     exit_code = 3
     code = "model"
+    fatal = True
 
 
 class OutOfMemoryError(Dvl2Error):

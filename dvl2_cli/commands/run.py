@@ -11,7 +11,7 @@ import typer
 
 from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
-from dvl2_cli.errors import CancelledError, ContextOverflowError, Dvl2Error, ModelError, UsageError
+from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.prompts import with_images
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.results.envelope import Envelope, Model
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 def is_fatal(error: Dvl2Error) -> bool:
     """Whether an error would meet every other input too, so that going on is pointless."""
-    if isinstance(error, ContextOverflowError):
-        return False
-    return isinstance(error, UsageError | ModelError)
+    return error.fatal
 
 
 class Run:

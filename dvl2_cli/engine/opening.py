@@ -41,12 +41,15 @@ def open_engine(common: CommonOptions) -> Engine:
         ModelError: the model is missing or not what it should be.
         OutOfMemoryError: the model does not fit.
     """
+    from dvl2_cli.engine.remote.http import shown_url
     from dvl2_cli.ui.console import Console
 
     settings = effective_settings(common)
     console = Console(common)
     for name in sorted(settings.sources):
-        console.detail(f"{name} is {getattr(settings, name)} (from {settings.source(name)})")
+        value = getattr(settings, name)
+        shown = shown_url(value) if name == "server" else value
+        console.detail(f"{name} is {shown} (from {settings.source(name)})")
     engine = _open_elsewhere(settings, common.revision, console)
     if engine is not None:
         console.note(f"model {engine.info.id} ({engine.info.reason})")

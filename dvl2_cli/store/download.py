@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self, cast
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.files import output_error
@@ -95,7 +95,7 @@ def _transfer(listing: Listing, file: HubFile, partial: Path, progress: Progress
             with _size_checked_later():
                 http_get(
                     url,
-                    stream,
+                    cast(BinaryIO, _Bounded(stream, file.size)),
                     resume_size=present,
                     headers=dict(headers),
                     expected_size=file.size,
@@ -105,8 +105,12 @@ def _transfer(listing: Listing, file: HubFile, partial: Path, progress: Progress
         if present == file.size:  # there was nothing to ask for, so nothing was reported
             progress.advance(file.size)
 
-    with hub_errors(listing.hub_id, listing.commit), _library_silent():
-        retry(attempt)
+    try:
+        with hub_errors(listing.hub_id, listing.commit), _library_silent():
+            retry(attempt)
+    except _TooLongError as error:
+        partial.unlink()
+        raise _not_as_published(listing, file, "size") from error
 
 
 def _verified(listing: Listing, file: HubFile, partial: Path) -> str:
@@ -115,13 +119,17 @@ def _verified(listing: Listing, file: HubFile, partial: Path) -> str:
     what = _difference(file, partial, digest)
     if what is not None:
         partial.unlink()
-        raise ModelError(
-            f"{file.name} of {listing.hub_id.text} from {endpoint()} does not have the {what} "
-            "that the hub publishes; it was deleted",
-            f"Fetch it again: dvl2 pull {listing.hub_id.short} (with HF_ENDPOINT unset if it "
-            "names a mirror)",
-        )
+        raise _not_as_published(listing, file, what)
     return digest
+
+
+def _not_as_published(listing: Listing, file: HubFile, what: str) -> ModelError:
+    return ModelError(
+        f"{file.name} of {listing.hub_id.text} from {endpoint()} does not have the {what} "
+        "that the hub publishes; it was deleted",
+        f"Fetch it again: dvl2 pull {listing.hub_id.short} (with HF_ENDPOINT unset if it "
+        "names a mirror)",
+    )
 
 
 def _difference(file: HubFile, path: Path, digest: str) -> str | None:
@@ -151,6 +159,41 @@ def _take_from_hub_cache(listing: Listing, file: HubFile, partial: Path) -> None
         partial.hardlink_to(source)
     except OSError:
         shutil.copyfile(source, partial)
+
+
+class _TooLongError(Exception):
+    """A body goes on beyond the size that the hub publishes."""
+
+
+class _Bounded:
+    """A file that takes at most one byte more than ``limit``; what http_get asks of a file."""
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self._stream, self._limit = stream, limit
+
+    def write(self, piece: bytes) -> int:
+        """Write ``piece``.
+
+        Raises:
+            _TooLongError: the file is longer now than it may be.
+        """
+        room = self._limit + 1 - self._stream.tell()
+        written = self._stream.write(piece[: max(room, 0)])
+        if len(piece) >= room:
+            raise _TooLongError
+        return written
+
+    def tell(self) -> int:
+        """The position, in bytes."""
+        return self._stream.tell()
+
+    def seek(self, position: int) -> int:
+        """Go to ``position``."""
+        return self._stream.seek(position)
+
+    def truncate(self) -> int:
+        """Cut the file at the position."""
+        return self._stream.truncate()
 
 
 class _Reporter:

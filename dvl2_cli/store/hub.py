@@ -11,15 +11,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from dvl2_cli.errors import ModelError
-from dvl2_cli.store.names import HubId
+from dvl2_cli.store.names import HubId, is_commit
 from dvl2_cli.store.shards import INDEX
 
 _Value = TypeVar("_Value")
 
-# Seconds before each new attempt after a failure that may pass: 5xx, cut or refused connections.
+# Seconds before each new attempt after a failure that may pass: 429, 5xx, cut or refused
+# connections. The hub's own Retry-After counts where it is longer, up to five minutes.
 RETRY_WAITS = (1.0, 2.0, 4.0)
+_MAX_WAIT_SECONDS = 300.0
+_PASSING_STATUS = (408, 429)
+# Names are file names here: what no file system takes, or another reads as a device or a path.
+_MAX_NAME_BYTES = 200
+_FORBIDDEN_IN_NAMES = frozenset('\\/:*?"<>|')
+# No released shard is near it; a listing beyond it is a mistake or an attack.
+_MAX_FILE_BYTES = 2**43
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENSE-MODEL")
 
 
@@ -60,10 +69,14 @@ def list_model(hub_id: HubId, revision: str | None) -> Listing:
     """
     from huggingface_hub import HfApi
 
+    from dvl2_cli.store.hub_client import use_bounded_client
+
     def ask() -> Listing:
         info = HfApi().model_info(hub_id.text, revision=revision, files_metadata=True)
         if not info.sha or info.siblings is None:
             raise ValueError("no commit in the answer")
+        if not is_commit(info.sha):
+            raise ValueError("its commit is not 40 hexadecimal digits")
         files = tuple(
             HubFile(
                 sibling.rfilename,
@@ -79,16 +92,19 @@ def list_model(hub_id: HubId, revision: str | None) -> Listing:
         return Listing(hub_id, info.sha, str(licence) if licence else None, files)
 
     with hub_errors(hub_id, revision):
+        use_bounded_client()
         listing = retry(ask)
+    _check_names(listing)
     _check_listing(listing)
     return listing
 
 
 def endpoint() -> str:
-    """The address of the hub, as ``HF_ENDPOINT`` sets it."""
+    """The address of the hub, as ``HF_ENDPOINT`` sets it, without user and password."""
     from huggingface_hub import constants
 
-    return str(constants.ENDPOINT)
+    parts = urlsplit(str(constants.ENDPOINT))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def retry(action: Callable[[], _Value]) -> _Value:
@@ -99,7 +115,8 @@ def retry(action: Callable[[], _Value]) -> _Value:
         except Exception as error:
             if not _may_pass(error):
                 raise
-        time.sleep(wait)
+            asked = _retry_after(error)
+        time.sleep(max(wait, min(asked, _MAX_WAIT_SECONDS)))
     return action()
 
 
@@ -119,6 +136,11 @@ def hub_errors(hub_id: HubId, revision: str | None) -> Iterator[None]:
         ) from error
     except HfHubHTTPError as error:
         raise _answered(error, name, revision) from error
+    except ImportError as error:  # httpx2 speaks SOCKS through a package of its own
+        raise ModelError(
+            f"a proxy of the environment needs a package that is missing: {_one_line(error)}",
+            "Install it: pip install socksio",
+        ) from error
     except HTTPError as error:
         raise ModelError(
             f"cannot reach {endpoint()}: {_one_line(error)}",
@@ -164,8 +186,16 @@ def _may_pass(error: Exception) -> bool:
     from huggingface_hub.errors import HfHubHTTPError
 
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code >= 500
+        status = error.response.status_code
+        return status >= 500 or status in _PASSING_STATUS
     return isinstance(error, TransportError)
+
+
+def _retry_after(error: Exception) -> float:
+    """The seconds that the hub asks to wait; 0 where it names none."""
+    response = getattr(error, "response", None)
+    text = response.headers.get("Retry-After", "") if response is not None else ""
+    return float(text) if text.isdecimal() and len(text) < 10 else 0.0
 
 
 def _is_needed(name: str) -> bool:
@@ -174,6 +204,31 @@ def _is_needed(name: str) -> bool:
     if len(path.parts) != 1 or name.startswith(".") or "\\" in name:
         return False
     return path.suffix in (".safetensors", ".json") or name in _LICENCES
+
+
+def _check_names(listing: Listing) -> None:
+    """Refuse what would be written where it must not, or twice.
+
+    Raises:
+        ModelError: a name that is no plain file name, a name given twice, an impossible size.
+    """
+    seen: set[str] = set()
+    for file in listing.files:
+        what = None
+        if not _is_plain(file.name):
+            what = f"names a file {file.name[:60]!r}, which is no plain file name"
+        elif file.name.casefold() in seen:
+            what = f"names {file.name} twice"
+        elif not 0 <= file.size <= _MAX_FILE_BYTES:
+            what = f"gives {file.name} a size of {file.size} bytes"
+        if what is not None:
+            raise ModelError(f"{endpoint()} {what}; nothing was fetched", "Check HF_ENDPOINT.")
+        seen.add(file.name.casefold())
+
+
+def _is_plain(name: str) -> bool:
+    printable = name.isprintable() and not _FORBIDDEN_IN_NAMES & set(name)
+    return printable and len(name.encode("utf-8", "replace")) <= _MAX_NAME_BYTES
 
 
 def _check_listing(listing: Listing) -> None:

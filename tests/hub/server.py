@@ -38,6 +38,11 @@ class Faults:
     cut_after: dict[str, list[int]] = field(default_factory=dict)
     content: dict[str, bytes] = field(default_factory=dict)
     seconds_per_chunk: float = 0.0
+    listing: dict[str, Any] = field(default_factory=dict)  # members laid over the listing
+    siblings: list[dict[str, Any]] = field(default_factory=list)  # added to the files
+    listing_headers: dict[str, str] = field(default_factory=dict)
+    padding: int = 0  # bytes of blanks after the listing
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,18 +117,22 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if rest[:1] == ["tree"]:
             return self._send_json([self._tree_entry(path) for path in self._files(model_id)])
-        return self._send_json(
-            {
-                "_id": "1",
-                "id": model_id,
-                "sha": self.hub.commit(model_id),
-                "private": False,
-                "gated": False,
-                "tags": [],
-                "cardData": {"license": "other", "license_name": "deepseek"},
-                "siblings": [self._sibling(path) for path in self._files(model_id)],
-            }
-        )
+        listing = {
+            "_id": "1",
+            "id": model_id,
+            "sha": self.hub.commit(model_id),
+            "private": False,
+            "gated": False,
+            "tags": [],
+            "cardData": {"license": "other", "license_name": "deepseek"},
+            "siblings": [
+                *(self._sibling(path) for path in self._files(model_id)),
+                *faults.siblings,
+            ],
+        } | faults.listing
+        body = json.dumps(listing).encode() + b" " * faults.padding
+        headers = {"Content-Type": "application/json"} | faults.listing_headers
+        return self._send(200, body, headers)
 
     def _resolve(self, parts: list[str]) -> None:
         model_id, revision, name = "/".join(parts[:2]), parts[3], parts[4]
@@ -204,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, status: int, code: str) -> None:
         headers = {"X-Error-Code": code, "X-Error-Message": "no"} if code else {}
+        if self.hub.faults.retry_after is not None:
+            headers["Retry-After"] = self.hub.faults.retry_after
         self._send(status, json.dumps({"error": self.hub.faults.message}).encode(), headers)
 
     def _send_json(self, value: Any) -> None:

@@ -24,6 +24,10 @@ class Script:
     location: str | None = None
     silent_seconds: float = 0.0
     break_off: bool = False
+    refusals: list[int] = field(default_factory=list)  # statuses of the next POSTs, used up
+    refusal: bytes = b'{"error": {"message": "busy"}}'
+    retry_after: str | None = "0"
+    endless: str = ""  # sent again and again in the answer's place
 
 
 class OpenAIServer:
@@ -74,7 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server_state
         script = state.script
         length = int(self.headers["Content-Length"])
+        state.headers.append(dict(self.headers))
         state.bodies.append(json.loads(self.rfile.read(length)))
+        if script.refusals:
+            self._refuse(script, script.refusals.pop(0))
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -83,7 +91,17 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             state.left.set()
 
+    def _refuse(self, script: Script, status: int) -> None:
+        self.send_response(status)
+        if script.retry_after is not None:
+            self.send_header("Retry-After", script.retry_after)
+        self.send_header("Content-Length", str(len(script.refusal)))
+        self.end_headers()
+        self.wfile.write(script.refusal)
+
     def _answer(self, script: Script) -> None:
+        while script.endless:
+            self._send(script.endless)
         deadline = time.monotonic() + script.silent_seconds
         while time.monotonic() < deadline:
             self._send(": still there\n\n")

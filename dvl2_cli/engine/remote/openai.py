@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 IMAGE_TAG = "<image>"
 _OWNER = "dvl2"
 _DEFAULT_CONTEXT = 4096
+# No token of the vocabulary is longer, and no server splits one into more pieces.
+_MAX_CHARACTERS_PER_TOKEN = 128
+_MAX_PIECES_PER_TOKEN = 4
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "loop": "loop"}
 
 
@@ -49,6 +52,13 @@ class _Answer:
     pieces: int = 0
     prompt_tokens: int = 0
     completion_tokens: int | None = None
+
+    def exceeds(self, max_tokens: int) -> bool:
+        """Whether more came than ``max_tokens`` tokens can be: the server ignores the limit."""
+        return (
+            self.pieces > _MAX_PIECES_PER_TOKEN * max_tokens
+            or len(self.text) > _MAX_CHARACTERS_PER_TOKEN * max_tokens
+        )
 
     def finish(self) -> Finished:
         now = time.monotonic()
@@ -96,6 +106,11 @@ class ServerEngine:
         answer = _Answer(time.monotonic())
         body = self.body(request)
         for chunk in self._http.events("/v1/chat/completions", body, cancel):
+            if "error" in chunk:
+                error = chunk["error"]
+                raise self._http.reported(
+                    error.get("message") if isinstance(error, dict) else error
+                )
             piece = _read_chunk(chunk, answer)
             if piece:
                 answer.pieces += 1
@@ -103,6 +118,9 @@ class ServerEngine:
                 answer.text += piece
                 # Servers send no token ids; -1 is none, and no probability is known.
                 yield Token(piece, -1, 0.0)
+            if answer.exceeds(request.sampling.max_new_tokens):
+                answer.reason = "length"
+                break
         if cancel is not None and cancel.is_set():
             answer.reason = "cancelled"
         yield answer.finish()
@@ -156,7 +174,9 @@ def open_server(settings: Settings) -> ServerEngine:
     http = Http(settings.server or "", os.environ.get("DVL2_API_KEY"))
     listing = http.get("/v1/models")
     entries = listing.get("data")
-    models = [entry for entry in entries if isinstance(entry, dict)] if entries else []
+    models = (
+        [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
     names = [str(entry.get("id")) for entry in models]
     if not models:
         raise ServerError(f"the server {http.url} lists no model")
@@ -219,10 +239,6 @@ def _extras(request: Request) -> dict[str, Any]:
 
 def _read_chunk(chunk: dict[str, Any], answer: _Answer) -> str:
     """The text of one event; counts and the finish reason go into ``answer``."""
-    if "error" in chunk:
-        error = chunk["error"]
-        text = error.get("message") if isinstance(error, dict) else error
-        raise ServerError(f"the server reports: {text}")
     usage = chunk.get("usage")
     if isinstance(usage, dict):
         answer.prompt_tokens = _count(usage.get("prompt_tokens"))
