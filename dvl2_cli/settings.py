@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.errors import UsageError
+from dvl2_cli.user_folders import NoHomeError, config_folder
 
 if TYPE_CHECKING:
     from dvl2_cli.options import CommonOptions
@@ -86,13 +88,15 @@ RULES: dict[str, Rule] = {
 
 
 def settings_path() -> Path:
-    """The settings file: DVL2_CONFIG, or dvl2/settings.toml in the user's config folder."""
+    """The settings file: DVL2_CONFIG, or dvl2/settings.toml in the user's config folder.
+
+    Raises:
+        NoHomeError: the user has no such folder.
+    """
     chosen = os.environ.get("DVL2_CONFIG")
     if chosen:
         return Path(chosen)
-    from platformdirs import user_config_path
-
-    return user_config_path("dvl2", appauthor=False) / "settings.toml"
+    return config_folder() / "settings.toml"
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -104,8 +108,9 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for name, (value, source) in _from_file(path or settings_path()).items():
-        values[name], sources[name] = value, source
+    with contextlib.suppress(NoHomeError):  # no folder, so no file
+        for name, (value, source) in _from_file(path or settings_path()).items():
+            values[name], sources[name] = value, source
     for name, (value, source) in _from_environment(environ or os.environ).items():
         values[name], sources[name] = value, source
     return Settings(**values, sources=sources)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from dvl2_cli.tasks.captioning.sidecar import Sidecars
 from dvl2_cli.tasks.captioning.tables import CaptionTable, check_table_format
 from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.ui.progress import Progress
+from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
 
 if TYPE_CHECKING:
@@ -138,7 +139,9 @@ class CaptionTask:
         )
         if self.output is None:
             name = (str(Path.cwd()), list(paths), self.sidecars, self.xmp)
-            return entered(state_journal("captions", name, fingerprint), stack, run)
+            with suppress(NoHomeError):
+                return entered(state_journal("captions", name, fingerprint), stack, run)
+            return None
         if is_no_file(self.output):
             return None
         # Beside the table: where the one cannot be written, neither can the other.

@@ -14,6 +14,7 @@ from dvl2_cli.prompts import PRESETS
 from dvl2_cli.ui.dropped import dropped_paths
 from dvl2_cli.ui.output import Output
 from dvl2_cli.ui.type_ahead import type_ahead
+from dvl2_cli.user_folders import NoHomeError, state_folder
 
 if TYPE_CHECKING:
     from dvl2_cli.options import CommonOptions
@@ -117,10 +118,11 @@ def _open_input(chat: Conversation) -> ChatInput:
     )
 
 
-def _typed_lines() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("dvl2", appauthor=False) / "chat_lines"
+def _typed_lines() -> Path | None:
+    try:
+        return state_folder() / "chat_lines"
+    except NoHomeError:
+        return None
 
 
 def _toolbar(chat: Conversation) -> str:

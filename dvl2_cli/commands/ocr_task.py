@@ -36,6 +36,7 @@ from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model, loc
 from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_text
 from dvl2_cli.tasks.reading.page import OnText, PageReader, PageText
 from dvl2_cli.tasks.reading.views import Enlarged
+from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.pages import PageWriter, page_writer
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ class OcrTask:
     def _journal(self, files: list[str], run: Run, stack: contextlib.ExitStack) -> Journal | None:
         """The answers of a killed run; None where they cannot be kept or another run has them."""
         name = (str(Path.cwd()), files)
-        journal = state_journal("ocr", name, fingerprint(model_identity(run.common)))
-        with contextlib.suppress(JournalInUseError):
+        with contextlib.suppress(JournalInUseError, NoHomeError):
+            journal = state_journal("ocr", name, fingerprint(model_identity(run.common)))
             return entered(journal, stack, run)
         return None
 

@@ -17,6 +17,7 @@ from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error, OutputError
 from dvl2_cli.journal import Journal, JournalInUseError
 from dvl2_cli.results import Model
+from dvl2_cli.user_folders import state_folder
 
 if TYPE_CHECKING:
     from dvl2_cli.options import CommonOptions
@@ -43,11 +44,13 @@ def model_identity(common: CommonOptions) -> list[object]:
 
 
 def state_journal(kind: str, what: object, fingerprint: str) -> Journal:
-    """A journal in the user's state folder for the runs of ``kind`` about ``what``."""
-    from platformdirs import user_state_path
+    """A journal in the user's state folder for the runs of ``kind`` about ``what``.
 
+    Raises:
+        NoHomeError: the user has no such folder.
+    """
     digest = hashlib.sha256(repr(what).encode("utf-8", "replace")).hexdigest()[:24]
-    folder = user_state_path("dvl2", appauthor=False) / kind
+    folder = state_folder() / kind
     _drop_old(folder)
     return Journal(folder / f"{digest}.journal", fingerprint)
 

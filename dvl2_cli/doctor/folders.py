@@ -10,6 +10,7 @@ from pathlib import Path
 from dvl2_cli.doctor.check import Check, Status, from_error, ok
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.planning.size import format_size
+from dvl2_cli.user_folders import NoHomeError, data_folder, state_folder
 
 GROUP = "folders"
 # The copy of Tiny that runs: less than this and no model can be pulled at all.
@@ -18,6 +19,11 @@ _MIN_DISK = 2_000_000_000
 
 def folder_checks() -> Iterator[Check]:
     """The settings file, and every folder that dvl2 reads or writes."""
+    try:
+        data_folder()
+    except NoHomeError as error:
+        yield Check(GROUP, "home", Status.WARNING, error.message, remedy=error.hint)
+        return
     yield _settings()
     yield _models()
     yield _history()
@@ -83,9 +89,7 @@ def _history() -> Check:
 
 
 def _state() -> Check:
-    from platformdirs import user_state_path
-
-    folder = user_state_path("dvl2", appauthor=False)
+    folder = state_folder()
     reason = "where a stopped run goes on, and what was typed in chat"
     return _kept("state", folder, reason, inside=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dvl2_cli.doctor.check import Check, Status, guarded
@@ -15,6 +16,7 @@ from dvl2_cli.doctor.models import ModelReport, chosen_check, model_reports
 from dvl2_cli.doctor.nano import self_test_checks
 from dvl2_cli.doctor.software import software_checks
 from dvl2_cli.planning.hardware import Hardware, probe
+from dvl2_cli.user_folders import NoHomeError
 
 
 @dataclass(slots=True)
@@ -62,7 +64,11 @@ def _checks(report: Report) -> Iterator[Check]:
 def _machine(report: Report) -> Iterator[Check]:
     from dvl2_cli.store.places import models_folder
 
-    report.hardware = probe(models_folder())
+    try:
+        folder = models_folder()
+    except NoHomeError:
+        folder = Path.cwd()
+    report.hardware = probe(folder)
     yield from machine_checks(report.hardware)
 
 

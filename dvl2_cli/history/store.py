@@ -13,6 +13,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.history.database import Database
 from dvl2_cli.history.images import add_pictures, drop_unused_images, pictures_of
 from dvl2_cli.history.session import Session, Turn
+from dvl2_cli.user_folders import data_folder
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,9 +45,7 @@ class Hit:
 
 def history_path() -> Path:
     """The history's file in the user's data folder."""
-    from platformdirs import user_data_path
-
-    return user_data_path("dvl2", appauthor=False) / "history.db"
+    return data_folder() / "history.db"
 
 
 class History:

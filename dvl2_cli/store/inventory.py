@@ -10,7 +10,7 @@ from typing import Literal
 
 from dvl2_cli.files import output_error
 from dvl2_cli.store.names import NANO_ID, HubId
-from dvl2_cli.store.places import ORIGINAL, PARTIAL, RECORD, models_folder, nano_folder
+from dvl2_cli.store.places import ORIGINAL, PARTIAL, RECORD, in_models_folder, nano_folder
 from dvl2_cli.store.records import Record, all_records
 from dvl2_cli.store.resolve import folder_quant
 
@@ -68,7 +68,7 @@ def delete(copy: Copy) -> None:
     last = not _others(copy)
     folder = copy.folder.parent if last else copy.folder
     try:
-        for leftover in models_folder().glob(f"*/*{_GOING}"):  # of runs that were killed
+        for leftover in in_models_folder(f"*/*{_GOING}"):  # of runs that were killed
             shutil.rmtree(leftover)
         if last:
             (folder / RECORD).unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def _copies_of(record: Record) -> list[Copy]:
 
 def _unfinished() -> list[Copy]:
     copies = []
-    for folder in sorted(models_folder().glob(f"*/*/{PARTIAL}")):
+    for folder in in_models_folder(f"*/*/{PARTIAL}"):
         commit = folder.parent
         if commit.name.endswith(_GOING):
             continue

@@ -16,6 +16,7 @@ import os
 from pathlib import Path
 
 from dvl2_cli.store.names import HubId
+from dvl2_cli.user_folders import NoHomeError, data_folder
 
 ORIGINAL = "original"
 PARTIAL = "original.partial"
@@ -24,13 +25,23 @@ _NANO_FOLDER = "dvl2_nano"
 
 
 def models_folder() -> Path:
-    """Where pulled models lie: ``DVL2_MODELS``, or the user's data folder."""
+    """Where pulled models lie: ``DVL2_MODELS``, or the user's data folder.
+
+    Raises:
+        NoHomeError: neither is there.
+    """
     chosen = os.environ.get("DVL2_MODELS")
     if chosen:
         return Path(chosen).expanduser().absolute()
-    import platformdirs
+    return data_folder() / "models"
 
-    return platformdirs.user_data_path("dvl2", appauthor=False) / "models"
+
+def in_models_folder(pattern: str) -> list[Path]:
+    """What lies in the models folder by a glob pattern; nothing where there is no such folder."""
+    try:
+        return sorted(models_folder().glob(pattern))
+    except NoHomeError:
+        return []
 
 
 def commit_folder(hub_id: HubId, commit: str) -> Path:

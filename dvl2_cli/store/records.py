@@ -13,7 +13,7 @@ from typing import Any
 
 from dvl2_cli.files import atomic_write
 from dvl2_cli.store.names import HubId
-from dvl2_cli.store.places import ORIGINAL, RECORD, commit_folder, models_folder
+from dvl2_cli.store.places import ORIGINAL, RECORD, commit_folder, in_models_folder
 
 _FORMAT = 1
 
@@ -86,7 +86,7 @@ def read_record(folder: Path) -> Record | None:
 
 def all_records() -> Iterator[Record]:
     """Every pulled model, last pulled first."""
-    records = [read_record(path.parent) for path in models_folder().glob(f"*/*/{RECORD}")]
+    records = [read_record(path.parent) for path in in_models_folder(f"*/*/{RECORD}")]
     found = [record for record in records if record is not None and record.copies()]
     yield from sorted(found, key=lambda record: record.pulled_at, reverse=True)
 

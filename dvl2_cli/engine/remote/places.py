@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli import __version__
+from dvl2_cli import __version__, user_folders
 from dvl2_cli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def runtime_folder() -> Path:
     Raises:
         ModelError: it cannot be made, or belongs to somebody else.
     """
-    folder = _runtime_path()
+    folder = user_folders.runtime_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
@@ -119,18 +119,10 @@ def explicit_socket() -> Path | None:
 
 def any_socket() -> bool:
     """Whether any warm model may be running; makes no folder and raises nothing."""
-    return any(_runtime_path().glob("*.sock"))
-
-
-def _runtime_path() -> Path:
-    import warnings
-
-    from platformdirs import user_runtime_path
-
-    with warnings.catch_warnings():
-        # Without XDG_RUNTIME_DIR it warns that it takes a folder under /tmp, which is fine.
-        warnings.simplefilter("ignore")
-        return user_runtime_path("dvl2", appauthor=False)
+    try:
+        return any(user_folders.runtime_folder().glob("*.sock"))
+    except user_folders.NoHomeError:
+        return False
 
 
 def all_sockets() -> list[Path]:
