@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dvl2_cli.errors import ModelError
-from dvl2_cli.store import hub as hub_module
 from dvl2_cli.store import hub_client
 from tests.hub.server import Hub
 from tests.hub.test_pull import failure, partial, run
@@ -87,7 +86,7 @@ def test_a_compressed_listing_is_refused(hub: Hub) -> None:
 
 def test_retry_after_is_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(hub_module.time, "sleep", waits.append)
+    monkeypatch.setattr("dvl2_cli.store.hub.time.sleep", waits.append)
     hub.faults.listing_status, hub.faults.retry_after = [429], "7"
     run()
     assert waits[0] == 7.0
