@@ -9,7 +9,7 @@ from __future__ import annotations
 GROUNDING = "<|grounding|>"
 REF_OPEN, REF_CLOSE = "<|ref|>", "<|/ref|>"
 
-# name -> question, without the image tags that come before it
+# name -> question, asked after the images
 PRESETS: dict[str, str] = {
     "describe": "Describe this image.",
     "describe-short": "Describe this image in one sentence.",
@@ -46,8 +46,3 @@ def locate_like(phrase: str) -> str:
 def extract_field(name: str) -> str:
     """The question that asks for one field of a document."""
     return f"What is the {name}?"
-
-
-def with_images(question: str, count: int) -> str:
-    """The user turn: one ``<image>`` tag per image, each on its own line, then the question."""
-    return "<image>\n" * count + question

@@ -14,12 +14,11 @@ from dvl2_cli.engine.events import Finished, Started
 from dvl2_cli.engine.opening import open_engine
 from dvl2_cli.engine.request import Message, Request, Sampling
 from dvl2_cli.options import CommonOptions
-from dvl2_cli.prompts import with_images
 
 
 def ask(engine: Engine, picture: Image.Image, question: str) -> tuple[str, int]:
     """An answer, and how many tokens of the prompt did not have to be read again."""
-    message = Message("user", with_images(question, 1), (picture,))
+    message = Message("user", question, (picture,))
     reused, text = 0, ""
     for event in engine.stream(Request((message,), Sampling(max_new_tokens=64))):
         if isinstance(event, Started):

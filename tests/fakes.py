@@ -42,7 +42,7 @@ class FakeEngine:
 
     def cost(self, request: Request) -> PromptCost:
         images = [image for message in request.messages for image in message.images]
-        words = sum(len(message.content.split()) for message in request.messages)
+        words = sum(len(message.shown.split()) for message in request.messages)
         return PromptCost(
             words + 421 * len(images),
             421 * len(images),

@@ -63,7 +63,7 @@ class Answering:
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randint(0, 256, (384, 384, 3), generator=generator, dtype=torch.uint8)
         picture = Image.fromarray(noise.numpy())
-        request = _request("<image>\nWhat is in this picture?", 1, picture)
+        request = _request("What is in this picture?", 1, picture)
         start = time.perf_counter()
         for event in self._engine.stream(request):
             if isinstance(event, Token):

@@ -11,7 +11,6 @@ from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.history.session import Session
-from dvl2_cli.prompts import with_images
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.tasks.grounding.counting import asks_how_many, count
 from dvl2_cli.ui.console import NANO_NOTICE, Console
@@ -118,7 +117,7 @@ class Conversation:
         """
         messages = self.session.messages(question)
         if self.show_prompt:
-            self.console.note(f"prompt: {messages[-1].content}")
+            self.console.note(f"prompt: {messages[-1].shown}")
         answer = self._show(
             Request(messages, sampling or self.sampling, tiles=self.tiles, zoom=self.zoom)
         )
@@ -171,9 +170,9 @@ class Conversation:
     def _apart(
         self, question: str, images: Sequence[Image], constraint: Constraint | None
     ) -> Request:
-        message = Message("user", with_images(question, len(images)), tuple(images))
+        message = Message("user", question, tuple(images))
         if self.show_prompt:
-            self.console.note(f"prompt: {message.content}")
+            self.console.note(f"prompt: {message.shown}")
         return Request((message,), self.sampling, constraint, self.tiles, self.zoom)
 
     def _show(self, request: Request) -> Finished:

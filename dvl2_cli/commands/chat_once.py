@@ -101,7 +101,7 @@ class _Once:
         messages = session.messages(question)
         if self.options.show_prompt:
             for message in messages:
-                self.run.console.note(f"prompt, {message.role}: {message.content}")
+                self.run.console.note(f"prompt, {message.role}: {message.shown}")
         return Request(messages, self.run.sampling, constraint, self.run.tiles, self.run.zoom)
 
     def _show_pictures(self, session: Session) -> None:

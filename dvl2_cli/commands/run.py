@@ -12,7 +12,6 @@ import typer
 from dvl2_cli.engine.events import Finished, Started, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import CancelledError, Dvl2Error
-from dvl2_cli.prompts import with_images
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.results.envelope import Envelope, Model
 from dvl2_cli.ui.console import NANO_NOTICE, Console
@@ -105,11 +104,11 @@ class Run:
         sampling: Sampling | None = None,
     ) -> Request:
         """One user turn about ``images``."""
-        content = with_images(question, len(images))
+        message = Message("user", question, tuple(images))
         if self._show_prompt:
-            self.console.note_once(f"prompt: {content}")
+            self.console.note_once(f"prompt: {message.shown}")
         return Request(
-            (Message("user", content, tuple(images)),),
+            (message,),
             sampling=sampling or self.sampling,
             constraint=constraint,
             tiles=self.tiles,

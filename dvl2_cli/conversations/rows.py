@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from dvl2_cli.conversations.boxes import Size, check_tags, convert_lists, written_objects
-from dvl2_cli.engine.request import Role
-from dvl2_cli.errors import InputError
+from dvl2_cli.conversations.markers import IMAGE_TAG
+from dvl2_cli.engine.request import Role, check_text
+from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.inputs.load import load_pictures
 
-IMAGE_TAG = "<image>"
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 _UNITS = ("999", "pixels")
 
@@ -151,6 +151,10 @@ def _turn(value: Any) -> tuple[Role, str]:
     content = value.get("content", "" if "objects" in value else None)
     if not isinstance(content, str):
         raise ValueError(f"the content of a {role} message is not text")
+    try:
+        check_text(content, f"the content of a {role} message")
+    except UsageError as error:
+        raise ValueError(error.message) from error
     if role == "assistant" and not (content.strip() or "objects" in value):
         raise ValueError("an answer is empty")
     return role, content

@@ -1,9 +1,15 @@
-"""What a command asks of an engine; plain data, no torch."""
+"""What a command asks of an engine; plain data, no torch.
+
+Text is text: nothing that it spells stands for a picture or for a control token. It has to be
+Unicode that can be written as UTF-8, or the request is refused where it is made.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from dvl2_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -11,20 +17,71 @@ if TYPE_CHECKING:
 Role = Literal["system", "user", "assistant"]
 Tiles = int | Literal["auto"] | None
 Zoom = float | Literal["auto"] | None
+_WHAT: dict[Role, str] = {
+    "system": "the system prompt",
+    "user": "the question",
+    "assistant": "an earlier answer",
+}
 # Smaller shows nothing, larger nothing more.
 MIN_ZOOM, MAX_ZOOM = 0.1, 10.0
 
 
+def check_text(text: str, what: str) -> None:
+    """Refuse text that is not Unicode: bytes of another encoding, halves of surrogate pairs.
+
+    Raises:
+        UsageError: ``text`` cannot be written as UTF-8.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{what} is not UTF-8 text: character {error.start + 1} is {text[error.start]!a}",
+            "Convert it to UTF-8, for example with iconv.",
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``content`` holds one ``<image>`` tag for every image of the turn.
+    """One turn: text, and pictures beside it.
 
-    Images are upright RGB pictures of any size; the engine tiles them.
+    Images are upright RGB pictures of any size; the engine tiles them. They come first, each on
+    a line of its own; or ``places`` says before which character of ``content`` each belongs.
+
+    Raises:
+        UsageError: ``content`` is not UTF-8 text.
+        ValueError: ``places`` is not one ascending place in ``content`` for each image.
     """
 
     role: Role
     content: str
     images: tuple[Image, ...] = ()
+    places: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_text(self.content, _WHAT[self.role])
+        if self.places is None:
+            return
+        within = (0, *self.places, len(self.content))
+        if len(self.places) != len(self.images) or list(within) != sorted(within):
+            raise ValueError(f"places {self.places} for {len(self.images)} images")
+
+    def parts(self) -> tuple[str | Image, ...]:
+        """Text and images in the order in which the model reads them; no text is empty."""
+        if self.places is None:
+            leading = [part for image in self.images for part in (image, "\n")]
+            return (*leading, self.content) if self.content else tuple(leading)
+        parts: list[str | Image] = []
+        start = 0
+        for place, image in zip(self.places, self.images, strict=True):
+            parts += [self.content[start:place], image]
+            start = place
+        return tuple(part for part in (*parts, self.content[start:]) if part != "")
+
+    @property
+    def shown(self) -> str:
+        """The turn for people, with ``<image>`` where an image stands."""
+        return "".join(part if isinstance(part, str) else "<image>" for part in self.parts())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +107,9 @@ class Constraint:
     kind: Literal["json_schema", "lark", "regex"]
     text: str
 
+    def __post_init__(self) -> None:
+        check_text(self.text, "the schema" if self.kind == "json_schema" else "the grammar")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -70,3 +130,7 @@ class Request:
     zoom: Zoom = None
     stop: tuple[str, ...] = ()
     loop_guard: bool = True
+
+    def __post_init__(self) -> None:
+        for text in self.stop:
+            check_text(text, "a stop string")

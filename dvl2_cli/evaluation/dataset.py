@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli.conversations.rows import IMAGE_TAG, Row, read_rows
-from dvl2_cli.engine.request import Message
+from dvl2_cli.conversations.markers import without_markers
+from dvl2_cli.conversations.rows import Row, read_rows
+from dvl2_cli.engine.request import Message, Role
 from dvl2_cli.errors import InputError
 from dvl2_cli.evaluation.item import Item, Metric
 from dvl2_cli.evaluation.scoring import boxes_of
@@ -47,9 +49,15 @@ def _items(row: Row) -> Iterator[Item]:
     for index, (role, content) in enumerate(row.messages):
         if role == "assistant" and history and history[-1].role == "user":
             yield _item(f"line {row.line}, turn {index}", history, content)
-        images = tuple(next(pictures) for _ in range(content.count(IMAGE_TAG)))
         # The right answers, not the model's, are what later turns follow on.
-        history.append(Message(role, content, images if role == "user" else ()))
+        history.append(_message(role, content, pictures))
+
+
+def _message(role: Role, content: str, pictures: Iterator[Image]) -> Message:
+    if role != "user":
+        return Message(role, content)
+    text, count, places = without_markers(content)
+    return Message(role, text, tuple(islice(pictures, count)), places)
 
 
 def _open(path: Path) -> Image:
@@ -60,7 +68,8 @@ def _open(path: Path) -> Image:
 
 def _item(name: str, history: list[Message], answer: str) -> Item:
     boxes = tuple(boxes_of(answer))
-    question = history[-1].content.replace(IMAGE_TAG, "").strip()
+    asked = history[-1]
+    question = asked.content.strip()
     metric: Metric = "anls"
     if boxes:
         metric = "boxes"
@@ -68,6 +77,6 @@ def _item(name: str, history: list[Message], answer: str) -> Item:
         metric = "cer"
     group = {"anls": "data/answers", "boxes": "data/boxes", "cer": "data/text"}[metric]
     return Item(
-        name, group, metric, question, answer, history[-1].images, boxes,
-        history=tuple(history[:-1]),
+        name, group, metric, asked.content, answer, asked.images, boxes,
+        history=tuple(history[:-1]), places=asked.places,
     )  # fmt: skip

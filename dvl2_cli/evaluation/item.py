@@ -16,7 +16,7 @@ Box999 = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question about ``images``.
+    """A question about ``images``, which stand where ``places`` says, as in `Message`.
 
     ``reference`` is the right answer as text; for the metrics "iou" and "boxes" the right
     boxes are in ``boxes`` (xyxy, 0..999), for "objects" the right names in ``names``.
@@ -32,6 +32,7 @@ class Item:
     boxes: tuple[Box999, ...] = ()
     names: tuple[str, ...] = ()
     history: tuple[Message, ...] = ()
+    places: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

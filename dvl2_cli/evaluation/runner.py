@@ -15,7 +15,7 @@ from dvl2_cli.engine.request import Message, Request, Sampling, Tiles, Zoom
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, Outcome
 from dvl2_cli.evaluation.scoring import Answered, score
-from dvl2_cli.prompts import locate, with_images
+from dvl2_cli.prompts import locate
 from dvl2_cli.tasks.grounding.counting import asks_how_many, count
 from dvl2_cli.tasks.grounding.locating import Located
 from dvl2_cli.tasks.grounding.second_look import look_again
@@ -47,7 +47,7 @@ _AS_IT_IS = View()
 
 def request_for(item: Item, view: View = _AS_IT_IS) -> Request:
     """The greedy request that asks ``item``."""
-    question = Message("user", with_images(item.question, len(item.images)), item.images)
+    question = Message("user", item.question, item.images, item.places)
     most = _MAX_TOKENS.get(item.metric, _FEW_TOKENS)
     messages = (*item.history, question)
     return Request(messages, Sampling(max_new_tokens=most), tiles=view.tiles, zoom=view.zoom)
@@ -119,7 +119,7 @@ def _locate(engine: Engine, request: Request, cancel: threading.Event | None) ->
         return answer
 
     def ask(image: Image, about: str) -> Finished:
-        message = replace(question, content=with_images(locate(about), 1), images=(image,))
+        message = Message("user", locate(about), (image,))
         return answer_of(engine, replace(request, messages=(message,)), cancel)
 
     told = look_again(Located(asked[1], answer), question.images[0], ask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,14 +134,18 @@ def encode_text(
     """
     shown = zip(sizes, zooms or [1.0] * len(sizes), strict=True)
     grids = [processor.grid(size, images=len(sizes), zoom=zoom) for size, zoom in shown]
-    encoded = template.encode_conversation(
-        messages,
-        [grid.tokens(processor.tile_tokens) for grid in grids],
-        processor.tokens,
-        mask_prompt=True,
-        for_generation=False,
-    )
+    counts = iter([grid.tokens(processor.tile_tokens) for grid in grids])
+    turns = [_turn(message, counts) for message in messages]
+    encoded = template.encode_turns(turns, processor.tokens, mask_prompt=True, for_generation=False)
     return grids, encoded
+
+
+def _turn(message: Message, counts: Iterator[int]) -> template.Turn:
+    """A turn of a data file, with what its pictures take in place of their markers."""
+    role, content = template.role_of(str(message["role"])), str(message["content"])
+    if role != "user":
+        return role, [content]
+    return role, template.with_image_positions(content, counts)
 
 
 def rounded_up(length: int) -> int:

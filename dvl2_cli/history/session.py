@@ -6,19 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from dvl2_cli.engine.request import Message
-from dvl2_cli.errors import UsageError
-from dvl2_cli.prompts import with_images
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.picture import Picture
 
-IMAGE_TAG = "<image>"
 Speaker = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question or answer. ``text`` has no image tags; ``pictures`` belong to a question."""
+    """One question or answer. ``pictures`` belong to a question."""
 
     role: Speaker
     text: str
@@ -26,24 +23,8 @@ class Turn:
     finish_reason: str | None = None
 
     def message(self) -> Message:
-        """The turn as the engine takes it; tags that the user wrote place the pictures.
-
-        Raises:
-            UsageError: the user wrote another number of tags than there are pictures.
-        """
-        images = tuple(picture.image for picture in self.pictures)
-        if self.role == "assistant":
-            # What a model says stands for no picture.
-            return Message(self.role, self.text.replace(IMAGE_TAG, "< image >"))
-        written = self.text.count(IMAGE_TAG)
-        if written and written != len(images):
-            raise UsageError(
-                f"the question has {written} {IMAGE_TAG} tags for {len(images)} pictures",
-                "Leave the tags out: they are added.",
-            )
-        return Message(
-            self.role, self.text if written else with_images(self.text, len(images)), images
-        )
+        """The turn as the engine takes it: the pictures come before the question."""
+        return Message(self.role, self.text, tuple(picture.image for picture in self.pictures))
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from transformers.utils.hub import cached_file
 
 from deepseek_vl_v2.configuration import HUB_ARGUMENTS, IGNORED_INDEX, TILE_SIZE
 from deepseek_vl_v2.format import template, tiling
+from deepseek_vl_v2.literal_text import LiteralEncoder
 
 Conversation = Sequence[Mapping[str, object]]
 
@@ -104,9 +105,12 @@ class DeepseekVLV2Processor(ProcessorMixin):
         super().__init__(tokenizer, chat_template=chat_template)
         self.tokens = template.TemplateTokens(
             encode=self._encode,
+            encode_literal=LiteralEncoder(tokenizer, template.GROUNDING_TOKENS),
             bos=_token_id(tokenizer, template.BOS),
             eos=_token_id(tokenizer, template.EOS),
             image=_token_id(tokenizer, image_token),
+            user=_token_id(tokenizer, template.USER),
+            assistant=_token_id(tokenizer, template.ASSISTANT),
         )
         self.pad_id = _token_id(tokenizer, pad_token)
 

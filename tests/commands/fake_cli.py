@@ -45,7 +45,7 @@ def engine_from(script: dict[str, Any]) -> FakeEngine:
     def answer(request: Request) -> str:
         if "log" in script:
             with Path(script["log"]).open("a", encoding="utf-8") as log:
-                log.write(request.messages[-1].content.replace("\n", " ") + "\n")
+                log.write(request.messages[-1].shown.replace("\n", " ") + "\n")
         time.sleep(script.get("delay", 0))
         answers = script["answer"]
         if isinstance(answers, str):

@@ -29,7 +29,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 
 def asked(engine: FakeEngine) -> str:
-    return engine.requests[-1].messages[-1].content
+    return engine.requests[-1].messages[-1].shown
 
 
 def test_the_answer_alone_is_on_stdout(cli: Cli, photo: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_answer_alone_is_on_stdout(cli: Cli, photo: Path) -> None:
 
 def test_how_many_is_checked_by_pointing(cli: Cli, photo: Path) -> None:
     def answer(request: Request) -> str:
-        question = request.messages[-1].content
+        question = request.messages[-1].shown
         boxes = "[[0, 0, 200, 200], [700, 700, 900, 900]]"
         return "1" if "How many" in question else f"<|ref|>cars<|/ref|><|det|>{boxes}<|/det|>"
 
@@ -140,7 +140,8 @@ def test_presets_ask_in_their_own_words(cli: Cli, photo: Path, preset: str, word
         (["-p", "x", "--schema", "a flot"], "'flot' is no type"),
         (["-p", "x", "--schema", '{"type": 3}'], "not a JSON Schema"),
         (["-p", "x", "--schema", "nowhere.json"], "cannot read the schema"),
-        (["-p", "two <image> tags"], "1 <image> tags for 0 pictures"),
+        (["-p", "How many st\udce4rs?"], "the question is not UTF-8 text"),
+        (["-p", "x", "--system", "K\udcfcrze"], "the system prompt is not UTF-8 text"),
     ],
 )
 def test_what_cannot_be_asked(cli: Cli, photo: Path, arguments: list[str], words: str) -> None:
@@ -149,6 +150,15 @@ def test_what_cannot_be_asked(cli: Cli, photo: Path, arguments: list[str], words
     assert done.code == 2
     assert words in done.err
     assert engine.requests == []
+
+
+def test_a_question_may_speak_of_the_image_tag(cli: Cli, photo: Path) -> None:
+    engine = FakeEngine()
+    for images in ([], [photo]):
+        assert cli("chat", *images, "-p", "Why <image> twice: <image>?", engine=engine).code == 0
+        (message,) = engine.requests[-1].messages
+        assert message.content == "Why <image> twice: <image>?"
+        assert len(message.images) == len(images)
 
 
 def test_data_that_follows_a_schema(cli: Cli, photo: Path, tmp_path: Path) -> None:
@@ -207,7 +217,7 @@ def test_sessions_go_on_are_searched_and_deleted(cli: Cli, photo: Path) -> None:
     engine = FakeEngine("blue")
     assert cli("chat", "-c", "-p", "its colour?", engine=engine).out == "blue\n"
     messages = engine.requests[0].messages
-    assert [message.content for message in messages] == [
+    assert [message.shown for message in messages] == [
         "<image>\nwhat is it?", "a red car", "its colour?",
     ]  # fmt: skip
     assert [len(message.images) for message in messages] == [1, 0, 0]

@@ -29,7 +29,7 @@ def test_every_phrase_is_asked_and_boxes_are_in_pixels(cli: Cli, scene: Path) ->
     done = cli("ground", scene, "red car", "dog", engine=engine)
     (row,) = done.rows
     assert done.code == 0
-    assert [item.messages[0].content for item in engine.requests] == [
+    assert [item.messages[0].shown for item in engine.requests] == [
         "<image>\n<|ref|>red car<|/ref|>.",
         "<image>\n<|ref|>dog<|/ref|>.",
     ]
@@ -68,7 +68,7 @@ def test_an_example_comes_before_the_picture(cli: Cli, scene: Path, tmp_path: Pa
     cli("ground", scene, "the marked thing", "--example", reference, engine=engine)
     images = engine.requests[0].messages[0].images
     assert [image.size for image in images] == [(64, 64), (1920, 1080)]
-    assert engine.requests[0].messages[0].content.startswith("<image>\n<image>\n<|grounding|>")
+    assert engine.requests[0].messages[0].shown.startswith("<image>\n<image>\n<|grounding|>")
 
 
 def test_a_grounded_caption(cli: Cli, scene: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_model_that_wants_small_print_enlarged_looks_at_its_boxes_again(
     engine = FakeEngine(answer)
     engine.info = dataclasses.replace(engine.info, policy=Policy(refine_boxes=True))
     (row,) = cli("ground", scene, "red car", "--all", engine=engine).rows
-    asked = [item.messages[0].content for item in engine.requests]
+    asked = [item.messages[0].shown for item in engine.requests]
     assert asked[1] == "<image>\n<|ref|>red car<|/ref|>."
     assert row["objects"][0]["box_999"] != [220, 270, 422, 720]
     assert row["usage"]["image_tokens"] == 2 * 421

@@ -142,6 +142,7 @@ _PIXELS = {"boxes": "pixels"}
         ),
         (_chat("Q", " "), "empty"),
         (_chat("Q", "<image>"), "stands in an answer"),
+        (_chat("Q \ud83d", "A"), "user message is not UTF-8 text"),
         ({"messages": [{"role": "user", "content": "Q"}] * 2}, "no assistant"),
         ({"messages": [*_chat("Q", "A")["messages"], {"role": "user", "content": "Q"}]}, "last"),
         ({"messages": [{"role": "assistant", "content": "A"}]}, "should be by user"),

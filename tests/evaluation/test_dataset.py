@@ -51,7 +51,7 @@ def test_later_turns_follow_the_right_answers(folder: Path) -> None:
     _, second = read_items(_write(folder, _chat("<image>\nFirst?", "one", "Second?", "two")))
     request = request_for(second)
     assert [m.role for m in request.messages] == ["user", "assistant", "user"]
-    assert [m.content for m in request.messages] == ["<image>\nFirst?", "one", "Second?"]
+    assert [m.shown for m in request.messages] == ["<image>\nFirst?", "one", "Second?"]
     assert len(request.messages[0].images) == 1
     assert request.messages[2].images == ()
     assert request.sampling.temperature == 0

@@ -20,7 +20,7 @@ from tests.engine.test_local_engine import engine_of
 
 # Of one tile, of two side by side, of two on top of each other, and of several.
 SIZES = ((300, 300), (800, 380), (380, 800), (900, 700))
-QUESTION = "<image>\nDescribe this picture."
+QUESTION = "Describe this picture."
 
 
 def noise(size: tuple[int, int], seed: int) -> Image.Image:

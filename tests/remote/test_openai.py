@@ -49,7 +49,7 @@ def test_an_answer_comes_piece_by_piece() -> None:
 def test_the_request_is_openais() -> None:
     pictures = (Image.new("RGB", (3, 2), "red"), Image.new("RGB", (5, 4), "blue"))
     request = Request(
-        (Message("system", "be brief"), Message("user", "<image>\n<image>\ncompare", pictures)),
+        (Message("system", "be brief"), Message("user", "compare", pictures)),
         Sampling(0.5, 0.9, seed=7, max_new_tokens=99),
         Constraint("json_schema", '{"type": "object"}'),
         stop=("END",),

@@ -74,7 +74,7 @@ def test_answers_travel_whole(tmp_path: Path) -> None:
     request = Request(
         (
             Message("system", "be brief"),
-            Message("user", "<image>\n<image>\nhi", (picture, picture.rotate(90))),
+            Message("user", "hi", (picture, picture.rotate(90))),
         ),
         Sampling(0.5, 0.9, 3, 1.1, 7, 99),
         Constraint("regex", "a+"),
@@ -309,9 +309,7 @@ def test_too_many_clients_are_told_so(tmp_path: Path) -> None:
 
 def test_random_bytes_and_mutated_requests_do_no_harm(tmp_path: Path) -> None:
     rng = random.Random(4)
-    message, pixels = encode_request(
-        Request((Message("user", "<image>\nhi", (Image.new("RGB", (3, 2)),)),))
-    )
+    message, pixels = encode_request(Request((Message("user", "hi", (Image.new("RGB", (3, 2)),)),)))
     import json
 
     good = _frame(json.dumps({"op": "stream", "request": message}).encode(), b"".join(pixels))

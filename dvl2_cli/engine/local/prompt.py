@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PIL.Image import Image
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, PromptError
-from deepseek_vl_v2.format.template import encode_conversation
+from deepseek_vl_v2.format.template import Turn, encode_turns
 from deepseek_vl_v2.format.tiling import TileGrid
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.local.features import FeatureKey, picture_digest
@@ -80,13 +79,9 @@ def build_prompt(
         for picture in pictures
     ]
     counts = [grid.tokens(processor.tile_tokens) for grid in grids]
-    turns: list[Mapping[str, object]] = [
-        {"role": message.role, "content": message.content} for message in request.messages
-    ]
     try:
-        encoded = encode_conversation(
-            [*turns, {"role": "assistant", "content": ""}],
-            counts,
+        encoded = encode_turns(
+            [*_turns(request, counts), ("assistant", ())],
             processor.tokens,
             mask_prompt=True,
             for_generation=True,
@@ -111,6 +106,18 @@ def build_prompt(
             tiles=tuple((grid.columns, grid.rows) for grid in grids),
         ),
     )
+
+
+def _turns(request: Request, counts: list[int]) -> list[Turn]:
+    """The messages, with the positions that its images take in place of each image."""
+    takes = iter(counts)
+    return [
+        (
+            message.role,
+            [part if isinstance(part, str) else next(takes) for part in message.parts()],
+        )
+        for message in request.messages
+    ]
 
 
 def common_prefix(old: list[object], new: list[object]) -> int:

@@ -20,7 +20,7 @@ from dvl2_cli.engine.local.features import ImageFeatures
 from dvl2_cli.engine.local.loading import LoadedModel, load_model
 from dvl2_cli.engine.local.prompt import build_prompt
 from dvl2_cli.engine.request import Message, Request
-from dvl2_cli.prompts import PRESETS, with_images
+from dvl2_cli.prompts import PRESETS
 
 TOKENS = 12
 
@@ -76,8 +76,7 @@ def drawn_picture() -> Image.Image:
 def _prompt(loaded: LoadedModel) -> Tensor:
     """[1, T, H] embeddings of the question about the picture."""
     picture = drawn_picture()
-    content = with_images(PRESETS["describe"], 1)
-    request = Request((Message("user", content, (picture,)),))
+    request = Request((Message("user", PRESETS["describe"], (picture,)),))
     prompt = build_prompt(request, loaded.processor, loaded.context_length, policy=loaded.policy)
     features = ImageFeatures(loaded.model, loaded.processor).get(picture, prompt.feature_keys[0])
     mask = torch.tensor([prompt.image_mask])

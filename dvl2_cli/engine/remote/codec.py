@@ -47,7 +47,14 @@ def encode_request(request: Request) -> tuple[dict[str, Any], list[bytes]]:
             rgb = image if image.mode == "RGB" else image.convert("RGB")
             sizes.append(list(rgb.size))
             pixels.append(rgb.tobytes())
-        messages.append({"role": message.role, "content": message.content, "images": sizes})
+        messages.append(
+            {
+                "role": message.role,
+                "content": message.content,
+                "images": sizes,
+                "places": None if message.places is None else list(message.places),
+            }
+        )
     return {
         "messages": messages,
         "sampling": asdict(request.sampling),
@@ -103,7 +110,14 @@ class RequestDecoder:
         if role not in get_args(Role):
             raise WireError(f"role is system, user or assistant, not {role!r}")
         content = _typed(value.get("content"), str, "content")
-        return Message(role, content, _array(value.get("images"), "images", self._image))
+        images = _array(value.get("images"), "images", self._image)
+        places = value.get("places")
+        if places is not None:
+            places = _array(places, "places", lambda item: _typed(item, int, "a place"))
+        try:
+            return Message(role, content, images, places)
+        except ValueError as error:
+            raise WireError(str(error)) from error
 
     def _image(self, size: Any) -> Any:
         from PIL import Image

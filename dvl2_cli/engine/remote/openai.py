@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from dvl2_cli.settings import Settings
 
-IMAGE_TAG = "<image>"
 _OWNER = "dvl2"
 _DEFAULT_CONTEXT = 4096
 # No token of the vocabulary is longer, and no server splits one into more pieces.
@@ -207,13 +206,12 @@ def open_server(settings: Settings) -> ServerEngine:
 def _message(message: Message) -> dict[str, Any]:
     if not message.images:
         return {"role": message.role, "content": message.content}
-    pieces = message.content.split(IMAGE_TAG)
     parts: list[dict[str, Any]] = []
-    for index, piece in enumerate(pieces):
-        if index and index <= len(message.images):
-            parts.append(_image_part(message.images[index - 1]))
-        text = piece.removeprefix("\n") if index else piece
-        if text:
+    for index, part in enumerate(message.parts()):
+        if not isinstance(part, str):
+            parts.append(_image_part(part))
+        elif text := part.removeprefix("\n") if index else part:
+            # The server gives each image a line of its own.
             parts.append({"type": "text", "text": text})
     return {"role": message.role, "content": parts}
 

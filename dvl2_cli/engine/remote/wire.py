@@ -16,7 +16,7 @@ from typing import Any
 
 from dvl2_cli.errors import ModelError
 
-VERSION = 1
+VERSION = 2
 MAX_JSON = 8 * 2**20
 MAX_PIXEL_BYTES = 2**30
 _MAGIC = b"DVL2"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.events import Finished, Usage
 from dvl2_cli.engine.request import Message, Request
-from dvl2_cli.prompts import locate, locate_all, with_images
+from dvl2_cli.prompts import locate, locate_all
 from dvl2_cli.tasks.grounding.locating import Located
 from dvl2_cli.tasks.grounding.second_look import look_again
 
@@ -36,7 +36,7 @@ Ask = Callable[[Request], Finished]
 
 def counted_phrase(question: str) -> str | None:
     """What "How many red cars are there?" counts: "red cars"; None of any other question."""
-    asked = _HOW_MANY.fullmatch(question.replace("<image>", "").strip())
+    asked = _HOW_MANY.fullmatch(question.strip())
     if asked is None or asked["what"].lower() in _ANYTHING:
         return None
     return asked["what"]
@@ -62,7 +62,7 @@ def count(request: Request, ask: Ask) -> Finished:
     phrase, picture = asked
 
     def about(image: Image, question: str) -> Finished:
-        message = Message("user", with_images(question, 1), (image,))
+        message = Message("user", question, (image,))
         return ask(replace(request, messages=(message,)))
 
     told = Located(phrase, about(picture, locate_all(phrase)))

@@ -2,11 +2,15 @@
 
 Text is encoded piece by piece: BPE never merges across a message or an image. There is no
 space after ``<|Assistant|>:``; upstream's display string has one, and is not what is encoded.
+
+There are two ways in. ``encode_conversation`` is upstream's: ``<image>`` in the text stands for
+an image, and a control token that the text spells becomes that token. ``encode_turns`` takes
+images beside the text, and text from outside stays text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 USER, ASSISTANT = "<|User|>", "<|Assistant|>"
@@ -25,6 +29,11 @@ _ROLES = {
     "deepseekapi-sys": "system",
 }
 
+# A text, or how many positions an image takes.
+Part = str | int
+# A role and what it says.
+Turn = tuple[str, Sequence[Part]]
+
 
 class PromptError(ValueError):
     """A conversation that cannot be turned into a prompt."""
@@ -32,12 +41,19 @@ class PromptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TemplateTokens:
-    """The tokenizer's part: an encoder without special additions, and the special ids."""
+    """The tokenizer's part: two encoders without special additions, and the special ids.
+
+    ``encode`` reads every special token that a text spells, ``encode_literal`` only
+    ``GROUNDING_TOKENS``.
+    """
 
     encode: Callable[[str], list[int]]
+    encode_literal: Callable[[str], list[int]]
     bos: int
     eos: int
     image: int
+    user: int
+    assistant: int
 
 
 @dataclass(slots=True)
@@ -88,7 +104,7 @@ def encode_conversation(
     mask_prompt: bool,
     for_generation: bool,
 ) -> EncodedPrompt:
-    """Encode messages of ``role`` and ``content``.
+    """Encode messages of ``role`` and ``content`` as upstream does.
 
     Args:
         messages: in order; for generation the last is an assistant message without content.
@@ -101,29 +117,43 @@ def encode_conversation(
         PromptError: an unknown role, a system message that is not first, a missing image, an
             image tag in an answer, or a conversation that does not end with the assistant.
     """
-    prompt = EncodedPrompt()
-    prompt.add([tokens.bos], trained=True)
-    role = ""
-    for index, message in enumerate(messages):
-        role = role_of(str(message["role"]))
-        content = str(message["content"]).strip()
-        if role == "system":
-            if index:
-                raise PromptError(f"message {index + 1}: a system message must be the first one")
-            prompt.add(tokens.encode(content), trained=not mask_prompt)
-        elif role == "user":
-            _add_with_images(
-                prompt, user_text(content), image_tokens, tokens, trained=not mask_prompt
-            )
-        else:
-            if IMAGE_TAG in content:
+    counts = iter(image_tokens)
+
+    def turns() -> Iterator[Turn]:
+        for index, message in enumerate(messages):
+            role = role_of(str(message["role"]))
+            content = str(message["content"])
+            if role == "assistant" and IMAGE_TAG in content:
                 raise PromptError(f"message {index + 1}: {IMAGE_TAG} inside an answer")
-            prompt.add([*tokens.encode(content), tokens.eos], trained=True)
-    if for_generation:
-        if role != "assistant":
-            raise PromptError("the conversation must end with an empty assistant message")
-        prompt.drop_last()
-    return prompt
+            yield role, with_image_positions(content, counts) if role == "user" else [content]
+
+    return _encode(
+        turns(), tokens, tokens.encode, mask_prompt=mask_prompt, for_generation=for_generation
+    )
+
+
+def encode_turns(
+    turns: Iterable[Turn], tokens: TemplateTokens, *, mask_prompt: bool, for_generation: bool
+) -> EncodedPrompt:
+    """Encode turns whose text is only text: of special tokens it may spell ``GROUNDING_TOKENS``.
+
+    Args:
+        turns: in order; for generation the last is an assistant turn without parts.
+        tokens: the tokenizer's part.
+        mask_prompt: whether user and system text is left out of the labels.
+        for_generation: whether the final EOS is removed.
+
+    Raises:
+        PromptError: an unknown role, a system turn that is not first, an image outside of the
+            users' turns, or a conversation that does not end with the assistant.
+    """
+    return _encode(
+        ((role_of(role), parts) for role, parts in turns),
+        tokens,
+        tokens.encode_literal,
+        mask_prompt=mask_prompt,
+        for_generation=for_generation,
+    )
 
 
 def encode_raw(
@@ -140,7 +170,8 @@ def encode_raw(
     """
     prompt = EncodedPrompt()
     prompt.add([tokens.bos], trained=True)
-    _add_with_images(prompt, text, image_tokens, tokens, trained=True)
+    parts = with_image_positions(text, iter(image_tokens))
+    _add_parts(prompt, parts, tokens, tokens.encode, trained=True)
     if not for_generation:
         prompt.add([tokens.eos], trained=True)
     return prompt
@@ -153,6 +184,22 @@ def user_text(content: str) -> str:
     return f"{USER}: {content}\n\n{ASSISTANT}:"
 
 
+def with_image_positions(text: str, counts: Iterator[int]) -> list[Part]:
+    """``text`` with the next of ``counts`` in place of each ``<image>`` tag.
+
+    Raises:
+        PromptError: there are more tags than counts.
+    """
+    first, *rest = text.split(IMAGE_TAG)
+    parts: list[Part] = [first]
+    for piece in rest:
+        count = next(counts, None)
+        if count is None:
+            raise PromptError(f"the conversation has more {IMAGE_TAG} tags than images")
+        parts += [count, piece]
+    return parts
+
+
 def display(messages: Sequence[Mapping[str, object]], system_prompt: str = "") -> str:
     """Upstream's ``sft_format`` string: for people, never encoded."""
     text = f"{system_prompt}\n\n" if system_prompt else ""
@@ -163,22 +210,71 @@ def display(messages: Sequence[Mapping[str, object]], system_prompt: str = "") -
     return text
 
 
-def _add_with_images(
-    prompt: EncodedPrompt,
-    text: str,
-    image_tokens: Sequence[int],
+def _encode(
+    turns: Iterable[Turn],
     tokens: TemplateTokens,
+    encode: Callable[[str], list[int]],
+    *,
+    mask_prompt: bool,
+    for_generation: bool,
+) -> EncodedPrompt:
+    prompt = EncodedPrompt()
+    prompt.add([tokens.bos], trained=True)
+    role = ""
+    for index, (role, parts) in enumerate(turns):
+        if role == "user":
+            trained = not mask_prompt
+            prompt.add([tokens.user], trained=trained)
+            _add_parts(prompt, _framed(_stripped(parts)), tokens, encode, trained=trained)
+            prompt.add([tokens.assistant, *encode(":")], trained=trained)
+            continue
+        if not all(isinstance(part, str) for part in parts):
+            raise PromptError(f"message {index + 1}: only a user's message may hold an image")
+        if role == "system" and index:
+            raise PromptError(f"message {index + 1}: a system message must be the first one")
+        ids = [token for part in _stripped(parts) for token in encode(str(part))]
+        if role == "system":
+            prompt.add(ids, trained=not mask_prompt)
+        else:
+            prompt.add([*ids, tokens.eos], trained=True)
+    if for_generation:
+        if role != "assistant":
+            raise PromptError("the conversation must end with an empty assistant message")
+        prompt.drop_last()
+    return prompt
+
+
+def _stripped(parts: Sequence[Part]) -> list[Part]:
+    """``parts`` without white space around them."""
+    found = list(parts)
+    if found and isinstance(found[0], str):
+        found[0] = found[0].lstrip()
+    if found and isinstance(found[-1], str):
+        found[-1] = found[-1].rstrip()
+    return [part for part in found if part != ""]
+
+
+def _framed(parts: list[Part]) -> list[Part]:
+    """What stands between the user's and the assistant's token, in as few texts as possible."""
+    if not parts:
+        return [":"]
+    first, last = parts[0], parts[-1]
+    start: list[Part] = [f": {first}", *parts[1:]] if isinstance(first, str) else [": ", *parts]
+    last = start[-1]
+    return [*start[:-1], f"{last}\n\n"] if isinstance(last, str) else [*start, "\n\n"]
+
+
+def _add_parts(
+    prompt: EncodedPrompt,
+    parts: Iterable[Part],
+    tokens: TemplateTokens,
+    encode: Callable[[str], list[int]],
     *,
     trained: bool,
 ) -> None:
-    first, *rest = text.split(IMAGE_TAG)
-    prompt.add(tokens.encode(first), trained=trained)
-    for piece in rest:
-        if prompt.images_used >= len(image_tokens):
-            raise PromptError(
-                f"the conversation has more {IMAGE_TAG} tags than images ({len(image_tokens)})"
-            )
-        count = image_tokens[prompt.images_used]
-        prompt.images_used += 1
-        prompt.add([tokens.image] * count, trained=False, image=True)
-        prompt.add(tokens.encode(piece), trained=trained)
+    for part in parts:
+        if isinstance(part, str):
+            prompt.add(encode(part), trained=trained)
+        else:
+            prompt.images_used += 1
+            prompt.add([tokens.image] * part, trained=False, image=True)

@@ -18,11 +18,11 @@ from torch.utils.data import Dataset
 
 from deepseek_vl_v2 import DeepseekVLV2Processor
 from deepseek_vl_v2.format.tiling import TileGrid
+from dvl2_cli.conversations.markers import with_markers
 from dvl2_cli.finetuning.batch import MicroBatch, PlacedImage
 from dvl2_cli.finetuning.encode import EncodedSample, collate, encode_branches, encode_sample
 from dvl2_cli.finetuning.recipe import Stage
 from dvl2_cli.planning.print_size import print_zoom
-from dvl2_cli.prompts import with_images
 from nano_lab.pretraining.attention_targets import NOWHERE, character_spots, repeated, token_place
 from nano_lab.pretraining.counting_targets import Tally, tallies
 from nano_lab.pretraining.glyph_labels import BINS, CELLS, THUMBNAIL_TOKENS, Labels, glyph_labels
@@ -310,7 +310,7 @@ def _images(sample: Sample) -> list[Image]:
 def _messages(sample: Sample) -> list[dict[str, str]]:
     messages: list[dict[str, str]] = []
     for turn in sample.turns:
-        question = with_images(turn.question, 0 if messages else len(_images(sample)))
+        question = with_markers(turn.question, 0 if messages else len(_images(sample)))
         messages += [
             {"role": "<|User|>", "content": question},
             {"role": "<|Assistant|>", "content": turn.answer},

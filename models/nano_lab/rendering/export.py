@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dvl2_cli.conversations.markers import with_markers
 from dvl2_cli.files import atomic_write, output_error
-from dvl2_cli.prompts import with_images
 from dvl2_cli.results.lines import json_line
 from nano_lab.rendering import VERSION
 from nano_lab.rendering.render import render
@@ -24,7 +24,7 @@ def as_row(sample: Sample, images: Sequence[str]) -> dict[str, Any]:
     messages = []
     for index, turn in enumerate(sample.turns):
         count = len(images) if index == 0 else 0
-        messages.append({"role": "user", "content": with_images(turn.question, count)})
+        messages.append({"role": "user", "content": with_markers(turn.question, count)})
         messages.append({"role": "assistant", "content": turn.answer})
     return {
         "images": list(images),

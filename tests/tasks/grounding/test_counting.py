@@ -16,7 +16,7 @@ QUESTION = "How many red cars are there?"
 
 
 def asking(question: str = QUESTION, pictures: int = 1) -> Request:
-    return Request((Message("user", "<image>\n" * pictures + question, (PICTURE,) * pictures),))
+    return Request((Message("user", question, (PICTURE,) * pictures),))
 
 
 class Scripted:
@@ -36,8 +36,8 @@ class Scripted:
 
     def __call__(self, request: Request) -> Finished:
         (message,) = request.messages
-        assert len(message.images) == message.content.count("<image>") == 1
-        question = message.content.removeprefix("<image>\n")
+        assert len(message.images) == message.shown.count("<image>") == 1
+        question = message.content
         self.asked.append(question)
         if question == QUESTION:
             return finished(self.direct, self.reason)
@@ -57,7 +57,7 @@ def finished(raw: str, reason: FinishReason = "stop") -> Finished:
         ("how many T-shirts are in this image", "T-shirts"),
         ("How many dogs are there in the photo?", "dogs"),
         ("How many dogs can you see?", "dogs"),
-        ("<image>\nHow many people are in the picture?", "people"),
+        ("How many people are in the picture?", "people"),
     ],
 )
 def test_what_is_counted(question: str, phrase: str) -> None:
@@ -92,7 +92,7 @@ def test_only_one_picture_is_counted_in() -> None:
     assert not asks_how_many(asking(pictures=0))
     assert not asks_how_many(asking(pictures=2))
     messages = (
-        Message("user", "<image>\nWhat is it?", (PICTURE,)),
+        Message("user", "What is it?", (PICTURE,)),
         Message("assistant", "a car"),
         Message("user", QUESTION),
     )
