@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import logging
@@ -13,10 +14,12 @@ from collections.abc import Iterator
 from PIL import Image, UnidentifiedImageError
 
 from dvl2_cli.errors import InputError
+from dvl2_cli.inputs import jpeg, png
 from dvl2_cli.inputs.libtiff import quiet_libtiff
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
-from dvl2_cli.inputs.sniff import foreign_kind, is_picture_or_pdf, looks_like_text
+from dvl2_cli.inputs.sniff import foreign_kind, is_picture, looks_like_text
+from dvl2_cli.inputs.tiff import is_preview, page_frames
 from dvl2_cli.inputs.upright import upright_rgb
 
 # EPS runs Ghostscript; the others only name the format and cannot decode it.
@@ -39,6 +42,7 @@ _DECODE_ERRORS = (
     RuntimeError,
     ZeroDivisionError,
     AssertionError,
+    MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -53,25 +57,31 @@ def decode_pages(
     Raises:
         InputError: not a picture, an unsupported kind, or damaged before the first page.
     """
+    lean = png.lean_png(data)
     with warnings.catch_warnings():
         # Corrupt metadata makes Pillow warn; the pixels decide whether the file is usable.
         warnings.simplefilter("ignore")
-        image = _open(data, path)
+        image = _open(lean.data, path)
         _check_pixels(image, path, limits)
         count = _frame_count(image)
-    if image.format == "TIFF" and count > 1:
-        yield from _tiff_pages(image, path, sha256, pages, count, limits)
+        frames = page_frames(image, count) if image.format == "TIFF" else []
+    if len(frames) > 1:
+        yield from _tiff_pages(image, path, sha256, pages, frames, limits)
         return
     if pages is not None and 1 not in pages.select(1):
         raise InputError(f"{path} has one page; --pages asks for {pages.ranges[0][0]}")
-    animated = count > 1 and image.format not in _STILL_FORMATS
-    yield _decode(
-        image,
-        path,
-        sha256,
-        frame=0 if animated else None,
-        notes=(f"animated: read the first of {count} frames",) if animated else (),
-    )
+    notes = lean.notes
+    if frames:
+        image.seek(frames[0])
+        _check_pixels(image, path, limits)
+        if is_preview(image):
+            notes += ("only a preview was read: the file holds the picture itself as camera RAW",)
+    animated = not frames and count > 1 and image.format not in _STILL_FORMATS
+    if animated:
+        notes += (f"animated: read the first of {count} frames",)
+    read = _decode(image, path, sha256, profile=lean.profile, data=lean.data)
+    del image, lean, data  # large, and this generator stays while the picture is read by a model
+    yield dataclasses.replace(read, frame=0 if animated else None, notes=notes + read.notes)
 
 
 def _open(data: bytes, path: str) -> Image.Image:
@@ -120,7 +130,7 @@ def _not_a_picture(data: bytes, path: str) -> InputError:
         return InputError(
             f"{path} is {kind}, which dvl2 does not read", "Convert it to PNG, JPEG or PDF."
         )
-    if is_picture_or_pdf(head):
+    if is_picture(head):
         return InputError(f"{path} is cut off or damaged: it starts as a picture and then breaks")
     if looks_like_text(head):
         return InputError(f"{path} is not a picture: it holds text")
@@ -159,16 +169,45 @@ def _decode(
     sha256: str,
     *,
     page: int | None = None,
-    frame: int | None = None,
-    notes: tuple[str, ...] = (),
+    profile: bytes | None = None,
+    data: bytes = b"",
 ) -> Picture:
+    """The frame at which ``image`` stands; ``data`` is the file's, to mend a missing end."""
+    notes: list[str] = []
+    size = image.size
     try:
         with warnings.catch_warnings(), quiet_libtiff(image.format):
             warnings.simplefilter("ignore")
-            rgb, applied, more = upright_rgb(image)
+            try:
+                rgb, applied, more = upright_rgb(image, profile)
+            except OSError:
+                mended = _mended(data, notes)
+                if mended is None:
+                    raise
+                rgb, applied, more = upright_rgb(mended, profile)
+    except MemoryError as error:
+        raise InputError(
+            f"there is not enough memory to decode {path} ({size[0]} x {size[1]} pixels)",
+            "Shrink it first, or allow dvl2 more memory.",
+        ) from error
     except _DECODE_ERRORS as error:
         raise _damaged(path, error, page) from error
-    return Picture(rgb, path, sha256, page, frame, applied, notes + tuple(more))
+    return Picture(rgb, path, sha256, page, None, applied, tuple(notes + more))
+
+
+def _mended(data: bytes, notes: list[str]) -> Image.Image | None:
+    """A JPEG or PNG that ends early, with an end; None where nothing of it is left."""
+    if data.startswith(jpeg.SIGNATURE):
+        completed = jpeg.completed_jpeg(data)
+    elif data.startswith(png.SIGNATURE):
+        completed = png.completed_png(data)
+    else:
+        return None
+    if completed is None:
+        return None
+    whole, missing = completed
+    notes.append(f"the file is cut off: {missing}")
+    return Image.open(io.BytesIO(whole), formats=["JPEG", "PNG"])
 
 
 def _tiff_pages(
@@ -176,15 +215,15 @@ def _tiff_pages(
     path: str,
     sha256: str,
     pages: PageRanges | None,
-    count: int,
+    frames: list[int],
     limits: Limits,
 ) -> Iterator[Picture | Unreadable]:
-    for page in selected_pages(path, pages, count, limits):
+    for page in selected_pages(path, pages, len(frames), limits):
         if isinstance(page, Unreadable):
             yield page
             continue
         try:
-            image.seek(page - 1)
+            image.seek(frames[page - 1])
             _check_pixels(image, f"{path} page {page}", limits)
             yield _decode(image, path, sha256, page=page)
         except InputError as error:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.decode import decode_pages
@@ -24,9 +24,12 @@ from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.pdf import DEFAULT_DPI, render_pages
 from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
 from dvl2_cli.inputs.plugins import read_with_plugin
-from dvl2_cli.inputs.sniff import is_pdf
+from dvl2_cli.inputs.sniff import PDF_MAGIC, is_pdf, looks_like_text
 from dvl2_cli.inputs.sources import STDIN, Source, find_sources
 from dvl2_cli.inputs.upright import upright_rgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,8 @@ def _from_file(path: Path, reading: Reading) -> Iterator[Picture | Unreadable]:
             raise InputError(f"{name} is a device or a socket, not a file")
         with path.open("rb") as stream:
             head = stream.peek(1024)[:1024]
-            if is_pdf(head) and stat.S_ISREG(kind):
+            on_disk = head.startswith(PDF_MAGIC) and stat.S_ISREG(kind)
+            if on_disk:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 data = b""
             else:
@@ -133,11 +137,11 @@ def _from_file(path: Path, reading: Reading) -> Iterator[Picture | Unreadable]:
         raise _cannot_read(name, error) from error
     except ValueError as error:  # a NUL in the name
         raise InputError(f"{name!r} is not a file name") from error
-    if data or not is_pdf(head):
-        yield from _from_bytes(data, name, digest, reading)
-    else:
+    if on_disk:
         # A PDF stays on disk: pdfium reads the parts that each page needs.
         yield from _pdf(path, name, digest, reading)
+    else:
+        yield from _from_bytes(data, name, digest, reading)
 
 
 def _from_bytes(
@@ -145,21 +149,29 @@ def _from_bytes(
 ) -> Iterator[Picture | Unreadable]:
     if not data:
         raise InputError(f"{name} is empty (0 bytes)")
-    if is_pdf(data[:1024]):
+    if data.startswith(PDF_MAGIC):
         yield from _pdf(data, name, digest, reading)
         return
     try:
         yield from decode_pages(data, name, digest, reading.pages, reading.limits)
     except InputError as unknown:
-        images = read_with_plugin(name, data)
-        if images is None:
+        if is_pdf(data[:1024]) and not looks_like_text(data[:1024]):
+            yield from _pdf(data, name, digest, reading)
+        elif (images := read_with_plugin(name, data)) is not None:
+            yield from _plugin_pages(images, name, digest, unknown)
+        else:
             raise
-        try:
-            for page, image in enumerate(images, 1):
-                rgb, turned, notes = upright_rgb(image)
-                yield Picture(rgb, name, digest, page, None, turned, tuple(notes))
-        except InputError as error:
-            raise error from unknown
+
+
+def _plugin_pages(
+    images: Iterator[Image], name: str, digest: str, unknown: InputError
+) -> Iterator[Picture]:
+    try:
+        for page, image in enumerate(images, 1):
+            rgb, turned, notes = upright_rgb(image)
+            yield Picture(rgb, name, digest, page, None, turned, tuple(notes))
+    except InputError as error:
+        raise error from unknown
 
 
 def _pdf(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 PDF_MAGIC = b"%PDF-"
+
+_NETPBM = re.compile(rb"P[1-6]\s+[#\d]|P7\n|P[fF]\n")
 
 # Not pictures that can be read here, but named so that the message helps.
 _FOREIGN: tuple[tuple[bytes, int, str], ...] = (
@@ -54,12 +58,6 @@ _PICTURES: tuple[tuple[bytes, int], ...] = (
     (b"\x00\x00\x01\x00", 0),
     (b"DDS ", 0),
     (b"qoif", 0),
-    (b"P1\n", 0),
-    (b"P2\n", 0),
-    (b"P3\n", 0),
-    (b"P4\n", 0),
-    (b"P5\n", 0),
-    (b"P6\n", 0),
     (b"icns", 0),
 )
 
@@ -80,14 +78,24 @@ def foreign_kind(head: bytes) -> str | None:
 
 def is_picture_or_pdf(head: bytes) -> bool:
     """Whether stdin's first bytes are a picture or a PDF rather than a list of names."""
-    if is_pdf(head):
+    return is_picture(head) or is_pdf(head)
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether ``head`` starts with the signature of a picture."""
+    if _NETPBM.match(head):
         return True
     return any(head[offset : offset + len(magic)] == magic for magic, offset in _PICTURES)
 
 
 def is_pdf(head: bytes) -> bool:
-    """Whether ``head`` starts a PDF; readers allow junk before the mark."""
-    return PDF_MAGIC in head[:1024] and foreign_kind(head) is None
+    """Whether ``head`` starts a PDF; readers allow junk before the mark.
+
+    A signature at the first byte outweighs a mark after it: comments of pictures may hold one.
+    """
+    if head.startswith(PDF_MAGIC):
+        return True
+    return PDF_MAGIC in head[:1024] and foreign_kind(head) is None and not is_picture(head)
 
 
 def looks_like_text(head: bytes) -> bool:
