@@ -1,0 +1,1 @@
+"""How the documents and scenes of the suite are drawn, and what stands in them."""
