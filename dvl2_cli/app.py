@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from dvl2_cli import __version__
-from dvl2_cli.errors import Dvl2Error, OutputError
+from dvl2_cli.errors import Dvl2Error, OutputError, UsageError
 
 _CANCELLED = "dvl2: cancelled"
 _STREAM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -62,7 +63,11 @@ class LazyGroup(TyperGroup):
         module_name, summary, panel = entry
         if ctx.obj is None or ctx.obj.get("listing"):
             return _listing_stand_in(cmd_name, summary, panel)
-        return load_command(cmd_name, module_name)
+        command = load_command(cmd_name, module_name)
+        for parameter in command.get_params(ctx):
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""  # a switch takes no value, so its type says nothing
+        return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """As in typer; what is wrong with the options is fit for a terminal."""
@@ -75,9 +80,29 @@ class LazyGroup(TyperGroup):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The subcommand that the words name; from here on it is really imported."""
+        """The subcommand that the words name; from here on it is really imported.
+
+        Raises:
+            UsageError: there is none; a close one is named.
+        """
         ctx.obj = {"listing": False}
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise _unknown_command(args[0])
         return super().resolve_command(ctx, args)
+
+
+def _unknown_command(word: str) -> UsageError:
+    import difflib
+    from pathlib import Path
+
+    near = difflib.get_close_matches(word.lower(), COMMANDS, n=1)
+    if near:
+        hint = f"Did you mean {near[0]}?"
+    elif Path(word).exists():
+        hint = f"To ask about a picture: dvl2 chat {word}"
+    else:
+        hint = "dvl2 --help lists the commands."
+    return UsageError(f"there is no command {word!r}", hint)
 
 
 @contextlib.contextmanager
@@ -105,7 +130,20 @@ def load_command(name: str, module_name: str) -> Any:
     module = importlib.import_module(module_name)
     command = typer.main.get_command(module.app)
     command.name = name
+    command.help = _flowed(command.help or "")
     return command
+
+
+def _flowed(text: str) -> str:
+    """``text`` with every paragraph in one line, to be wrapped to the terminal's width.
+
+    Paragraphs with indented lines, as examples are, keep their lines.
+    """
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        paragraph if "\n " in paragraph else paragraph.replace("\n", " ")
+        for paragraph in paragraphs
+    )
 
 
 app = typer.Typer(
@@ -113,6 +151,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="DeepSeek-VL2 on this machine: chat about images, read documents, box objects.",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -125,7 +164,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+        False, "--version", "-V", callback=_print_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
     """DeepSeek-VL2 on this machine: chat about images, read documents, box objects."""

@@ -92,22 +92,25 @@ def _list(json: bool) -> None:
         for row in rows:
             Output().line(f"{row['name']}\t{_shown(row['value'])}\t{row['source']}")
         return
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
     from dvl2_cli.ui.control import printable
+    from dvl2_cli.ui.tables import print_table
 
-    table = Table(box=box.SIMPLE)
-    for title in ("setting", "value", "from", "meaning"):
-        table.add_column(title, overflow="fold")  # the end of a path has the line
-    for row in rows:
-        style = "dim" if row["source"] == "default" else "bold"
-        shown = (row["name"], _shown(row["value"]), str(row["source"]), RULES[row["name"]].help)
-        table.add_row(*(Text(printable(cell), style) for cell in shown))
-    Console(CommonOptions()).rich_out().print(table)
+    cells = [
+        tuple(
+            printable(cell)
+            for cell in (row["name"], _shown(row["value"]), str(row["source"]), _meaning(row))
+        )
+        for row in rows
+    ]
+    styles = ["dim" if row["source"] == "default" else "bold" for row in rows]
+    headings = ("setting", "value", "from", "meaning")
+    print_table(Console(CommonOptions()).rich_out(), headings, cells, styles=styles)
+
+
+def _meaning(row: dict[str, Any]) -> str:
+    return RULES[row["name"]].help
 
 
 def _get(name: str, json: bool) -> None:

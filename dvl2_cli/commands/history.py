@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dvl2_cli.errors import UsageError
+from dvl2_cli.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
     from dvl2_cli.history.store import History, Hit, Summary
@@ -41,6 +41,7 @@ def history(
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="list, search: at most so many.")
     ] = 50,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="delete --all: do not ask.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List, show, search and delete the sessions that chat has kept.
@@ -67,11 +68,21 @@ def history(
             for session_id in given:
                 _show(kept, session_id, output, json=json)
         else:
+            if everything and not yes:
+                _ask(len(kept.summaries()))
             gone = _delete(kept, given)
             if json:
                 output.json({"schema": "dvl2.history-delete/1", "deleted": gone})
             elif everything:
                 print(f"dvl2: deleted {len(gone)} sessions", file=sys.stderr)
+
+
+def _ask(count: int) -> None:
+    """Let a person at a terminal confirm; a script has said --all and means it."""
+    if not sys.stdin.isatty():
+        return
+    if not typer.confirm(f"Delete all {_counted(count, 'session')}?", err=True):
+        raise CancelledError("nothing was deleted")
 
 
 def _delete(kept: History, given: list[str]) -> list[str]:

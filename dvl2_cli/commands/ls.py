@@ -97,16 +97,10 @@ def _row(copy: Copy, chosen: Path | None) -> tuple[str, ...]:
 
 
 def _print_table(rows: list[tuple[str, ...]], no_color: bool) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
+    from dvl2_cli.ui.tables import print_table
 
-    table = Table(*_HEADINGS, box=box.SIMPLE)
-    table.columns[2].justify = "right"
-    for row in rows:
-        style = "bold" if row[-1].endswith("default") else ""
-        table.add_row(*(Text(cell, style) for cell in row))
-    Console(CommonOptions(no_color=no_color)).rich_out().print(table)
+    styles = ["bold" if row[-1].endswith("default") else "" for row in rows]
+    console = Console(CommonOptions(no_color=no_color)).rich_out()
+    print_table(console, _HEADINGS, rows, right=(2,), styles=styles)

@@ -88,20 +88,11 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         for row in rows:
             typer.echo("\t".join(row))
         return
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
+    from dvl2_cli.ui.tables import print_table
 
-    table = Table(box=box.SIMPLE)
-    for heading in _HEADINGS:
-        # A name that does not fit goes on in the next line: cut short it says nothing.
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(CommonOptions()).rich_out().print(table)
+    print_table(Console(CommonOptions()).rich_out(), _HEADINGS, rows)
 
 
 def _duration(seconds: float) -> str:

@@ -33,9 +33,14 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Delete pulled models and their quantised copies from this machine.
+    """Delete pulled models and quantised copies from this machine.
 
-    The bundled nano stays; folders that dvl2 did not pull are never touched.
+    The bundled nano stays, its quantised copies go. Your own folders are never touched.
+
+    Examples:
+      dvl2 rm tiny
+      dvl2 rm small --quant int8
+      dvl2 rm nano --quant int4 -y
     """
     from dvl2_cli.store.inventory import delete
 
@@ -50,26 +55,33 @@ def rm(
 
 def _matching(model: str, quant: str | None, revision: str | None) -> list[Copy]:
     from dvl2_cli.errors import ModelError, UsageError
-    from dvl2_cli.store.inventory import all_copies
-    from dvl2_cli.store.names import parse_name
+    from dvl2_cli.store.inventory import all_copies, converted_copies
+    from dvl2_cli.store.names import NANO_ID, parse_name
 
-    meaning = parse_name(model)
-    if meaning is None:
-        raise UsageError(
-            "nano is part of dvl2 and cannot be deleted", "It goes with: pip uninstall"
-        )
-    if isinstance(meaning, Path):
-        raise UsageError(f"{meaning} is your own folder", "dvl2 rm deletes only what dvl2 pulled.")
+    if any(copy.id == model for copy in converted_copies()):  # of a folder, as dvl2 ls names it
+        wanted = model
+    else:
+        meaning = parse_name(model)
+        if isinstance(meaning, Path):
+            raise UsageError(
+                f"{meaning} is your own folder", "dvl2 rm deletes only what dvl2 made or pulled."
+            )
+        wanted = NANO_ID if meaning is None else meaning.text
     found = [
         copy
         for copy in all_copies()
-        if copy.id == meaning.text
+        if copy.id == wanted
+        and copy.state != "bundled"
         and (quant is None or copy.quant == quant)
         and (revision is None or (copy.revision or "").startswith(revision))
     ]
+    if not found and wanted == NANO_ID and quant in (None, "none"):
+        raise UsageError(
+            "nano is part of dvl2 and cannot be deleted", "It goes with: pip uninstall"
+        )
     if not found:
         which = "".join(f" {word}" for word in (quant, revision) if word)
-        raise ModelError(f"there is no{which} {meaning.text} on this machine", "See: dvl2 ls")
+        raise ModelError(f"there is no{which} {wanted} on this machine", "See: dvl2 ls")
     return found
 
 

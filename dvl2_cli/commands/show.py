@@ -130,27 +130,17 @@ def _print(resolved: Resolved, info: CheckpointInfo | None, no_color: bool) -> N
         for row in [*facts, *parts, *files]:
             typer.echo("\t".join(printable(cell) for cell in row))
         return
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
+    from dvl2_cli.ui.tables import print_facts, print_table
 
     console = Console(CommonOptions(no_color=no_color)).rich_out()
-    tables = (
-        (("", ""), facts),
-        (("part", "tensors", "parameters", "size", "stored as"), parts),
-        (("file", "size"), files),
-    )
-    for headings, rows in tables:
-        if rows:
-            table = Table(*headings, box=box.SIMPLE, show_header=bool(headings[0]))
-            for column in table.columns[1:4] if headings[0] else ():
-                column.justify = "right"
-            for row in rows:
-                table.add_row(*(Text(printable(cell)) for cell in row))
-            console.print(table)
+    print_facts(console, [(name, printable(value)) for name, value in facts])
+    headings = ("part", "tensors", "parameters", "size", "stored as")
+    for columns, rows, right in ((headings, parts, (1, 2, 3)), (("file", "size"), files, (1,))):
+        cells = [tuple(printable(cell) for cell in row) for row in rows]
+        if cells:
+            print_table(console, columns, cells, right=right)
 
 
 def _print_problems(problems: list[Problem]) -> None:

@@ -33,7 +33,7 @@ def _ls() -> Schema:
         id=STRING,
         quant=STRING,
         revision=TEXT_OR_NULL,
-        state=choice("bundled", "pulled", "incomplete"),
+        state=choice("bundled", "pulled", "converted", "incomplete"),
         size=BYTES,
         folder=STRING,
         pulled_at=_TIME,

@@ -8,7 +8,7 @@ from pathlib import Path
 from dvl2_cli.store.places import ORIGINAL, RECORD, models_folder
 from dvl2_cli.store.policy import FILE_NAME as POLICY
 
-_CONVERTED = "converted"
+CONVERTED = "converted"
 
 
 def copy_folder(source: Path, quant: str) -> Path:
@@ -21,7 +21,7 @@ def copy_folder(source: Path, quant: str) -> Path:
         return source.parent / quant
     place = source.resolve()
     digest = hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return models_folder() / _CONVERTED / f"{place.name}-{digest}" / quant
+    return models_folder() / CONVERTED / f"{place.name}-{digest}" / quant
 
 
 def is_current(copy: Path, source: Path) -> bool:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from dvl2_cli.files import output_error
+from dvl2_cli.store.copies import CONVERTED, copy_folder
 from dvl2_cli.store.names import NANO_ID, HubId
 from dvl2_cli.store.places import ORIGINAL, PARTIAL, RECORD, in_models_folder, nano_folder
 from dvl2_cli.store.records import Record, all_records
 from dvl2_cli.store.resolve import folder_quant
 
-State = Literal["bundled", "pulled", "incomplete"]
+State = Literal["bundled", "pulled", "converted", "incomplete"]
 _GOING = ".deleting"
 
 
@@ -41,11 +42,32 @@ def all_copies() -> list[Copy]:
     """Every copy, the last pulled model first, the bundled one last."""
     found = [copy for record in all_records() for copy in _copies_of(record)]
     found += _unfinished()
+    found += converted_copies()
     folder = nano_folder()
     if folder is not None:
         quant = folder_quant(folder)
         found.append(Copy(NANO_ID, quant, None, "bundled", folder, disk_size(folder), None, None))
     return found
+
+
+def converted_copies() -> list[Copy]:
+    """The quantised copies of nano and of the user's own folders."""
+    nano = nano_folder()
+    of_nano = copy_folder(nano, "int4").parent.name if nano is not None else None
+    return [
+        Copy(
+            NANO_ID if folder.parent.name == of_nano else folder.parent.name,
+            folder.name,
+            None,
+            "converted",
+            folder,
+            disk_size(folder),
+            (folder / "config.json").stat().st_mtime,
+            None,
+        )
+        for folder in in_models_folder(f"{CONVERTED}/*/*")
+        if "." not in folder.name and (folder / "config.json").is_file()
+    ]
 
 
 def disk_size(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +65,11 @@ def parse_name(name: str) -> HubId | Path | None:
         return folder
     if _HUB_ID.fullmatch(name) and "--" not in name and ".." not in name:
         return HubId(name)
+    near = difflib.get_close_matches(word, [NANO, *RELEASED, *_OTHER_NAMES], n=1)
+    suggestion = f"Did you mean {near[0]}? " if near else ""
     raise ModelError(
         f"no model is called {name!r}",
-        f"Give one of {NANO}, {', '.join(RELEASED)}, a folder, or a hub id such as "
+        f"{suggestion}Give one of {NANO}, {', '.join(RELEASED)}, a folder, or a hub id such as "
         f"{RELEASED['tiny']}.",
     )
 

@@ -27,3 +27,51 @@ def test_ctrl_c_before_a_command_looks_out_for_it_is_one_line(
         app.main()
     assert ended.value.code == 130
     assert capsys.readouterr() == ("", "dvl2: cancelled\n")
+
+
+def said(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
+    monkeypatch.setattr("sys.argv", ["dvl2", *words])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("orc", "Did you mean ocr?"), ("Chat", "Did you mean chat?"), ("xyzzy", "dvl2 --help")],
+)
+def test_an_unknown_command_is_guessed(
+    word: str, hint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(monkeypatch, word) == 2
+    shown = capsys.readouterr().err
+    assert f"there is no command {word!r}" in shown
+    assert hint in shown
+
+
+@pytest.mark.parametrize("words", [("-h",), ("ocr", "-h"), ("rm", "--help")])
+def test_help_has_a_short_name(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(monkeypatch, *words) == 0
+    assert "Usage:" in capsys.readouterr().out
+
+
+def test_the_version_has_a_short_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(monkeypatch, "-V") == 0
+    assert capsys.readouterr().out.startswith("dvl2 ")
+
+
+@pytest.mark.parametrize("name", list(app.COMMANDS))
+def test_help_has_no_type_of_switches_and_no_orphaned_lines(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = app.load_command(name, app.COMMANDS[name][0])
+    for paragraph in (command.help or "").split("\n\n"):
+        lines = paragraph.splitlines()
+        assert len(lines) <= 1 or any(line.startswith(" ") for line in lines)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert said(monkeypatch, name, "--help") == 0
+    assert "<bool>" not in capsys.readouterr().out

@@ -176,6 +176,45 @@ def test_rm_refuses(home: Path) -> None:
     assert (home / "models").exists()
 
 
+def test_quantised_copies_of_nano_and_of_folders_are_listed_and_go(home: Path) -> None:
+    from dvl2_cli.store.copies import copy_folder
+    from dvl2_cli.store.places import nano_folder
+
+    nano, mine = nano_folder(), write_checkpoint(home / "mine")
+    assert nano is not None
+    copies = [copy_folder(nano, "int4"), copy_folder(mine, "int8")]
+    for copy in copies:
+        write_checkpoint(copy)
+    found = {row["folder"]: row for row in lines(run("ls", "--json"), "ls")}
+    rows = [found[str(copy)] for copy in copies]
+    assert [row["quant"] for row in rows] == ["int4", "int8"]
+    assert [row["state"] for row in rows] == ["converted", "converted"]
+    assert rows[0]["name"] == "nano"
+    run("rm", "nano", "--quant", "int4", "-y")
+    run("rm", rows[1]["name"], "-y")
+    assert not any(copy.exists() for copy in copies)
+    assert (mine / "config.json").exists()
+    assert lines(run("ls", "--json"), "ls")[0]["state"] == "bundled"
+
+
+def test_a_mistyped_model_is_guessed() -> None:
+    assert "Did you mean tiny?" in run("pull", "tinny", code=3).stderr
+
+
+@pytest.mark.parametrize("width", [20, 40])
+def test_names_and_folders_are_whole_on_a_narrow_terminal(width: int) -> None:
+    from tests.terminal import Terminal
+
+    record = pulled()
+    for words in (("ls",), ("show", "tiny")):
+        with Terminal("-m", "dvl2_cli", *words, columns=width, rows=60) as terminal:
+            assert terminal.end() == 0
+            joined = terminal.text.replace("\n", "")
+        assert "tiny" in joined
+        if words[0] == "show":
+            assert str(record.original) in joined
+
+
 def test_rm_asks_on_a_terminal() -> None:
     import pexpect
 
