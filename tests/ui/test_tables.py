@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ ROWS = [
 ]
 
 
-def printed(width: int, rows: list[tuple[str, ...]] = ROWS) -> str:
+def printed(width: int, rows: Sequence[tuple[str, ...]] = ROWS) -> str:
     stream = io.StringIO()
     print_table(Console(file=stream, width=width), HEADINGS, rows, right=(1,))
     return stream.getvalue()
