@@ -5,7 +5,15 @@ Each class owns its exit code, so no command maps errors to codes by hand.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypedDict
+
+
+class ErrorJson(TypedDict):
+    """The ``error`` member of a line of ``--json``."""
+
+    code: str
+    message: str
+    hint: str | None
 
 
 class Dvl2Error(Exception):
@@ -26,7 +34,7 @@ class Dvl2Error(Exception):
         self.message = message
         self.hint = hint
 
-    def as_json(self) -> dict[str, str | None]:
+    def as_json(self) -> ErrorJson:
         """The ``error`` member of the JSON envelope."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dvl2_cli.results.row import Row
+from dvl2_cli.units import Bytes, Count, Rate, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,9 +14,9 @@ class Machine:
     """Where it was measured."""
 
     cpu: str
-    cores: int
-    threads: int
-    ram: int
+    cores: Count
+    threads: Count
+    ram: Bytes
     kernels: str
     versions: dict[str, str]
 
@@ -30,18 +33,18 @@ class Speeds:
         lookup_gain: how many times faster a table is written with drafts; None if not measured.
     """
 
-    load_seconds: float
-    first_token_seconds: float
-    warm_first_token_seconds: float
-    decode_tokens: float
-    decode_bytes: float
-    read_bandwidth: float
-    prefill_tokens: float
-    prefill_multiply_adds: float
-    prefill_peak: float
-    tiles: float
-    tower_multiply_adds: float
-    tower_peak: float
+    load_seconds: Seconds
+    first_token_seconds: Seconds
+    warm_first_token_seconds: Seconds
+    decode_tokens: Rate
+    decode_bytes: Rate
+    read_bandwidth: Rate
+    prefill_tokens: Rate
+    prefill_multiply_adds: Rate
+    prefill_peak: Rate
+    tiles: Rate
+    tower_multiply_adds: Rate
+    tower_peak: Rate
     outside_kernels: float | None
     lookup_gain: float | None
 
@@ -73,16 +76,16 @@ class Memory:
         cache_per_token_expanded: what every head's keys and values would take.
     """
 
-    weights: int
-    before_load: int
-    after_load: int
-    own_after_load: int
-    load_peak: int
-    peak: int
-    read_per_token: int
-    cache_per_token: int
-    cache_per_token_expanded: int
-    cap: int | None
+    weights: Bytes
+    before_load: Bytes
+    after_load: Bytes
+    own_after_load: Bytes
+    load_peak: Bytes
+    peak: Bytes
+    read_per_token: Bytes
+    cache_per_token: Bytes
+    cache_per_token_expanded: Bytes
+    cap: Count | None
 
     @property
     def cache_ratio(self) -> float:
@@ -96,26 +99,42 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class BenchResult:
+class Ratios:
+    """Rates and sizes, each to its measure; see ``Speeds`` and ``Memory``."""
+
+    decode_to_read_bandwidth: float
+    prefill_to_dense_peak: float
+    tower_to_dense_peak: float
+    cache_expanded_to_latent: float
+    load_to_file: float
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult(Row):
     """One model measured once."""
+
+    schema = "dvl2.bench/1"
+    heading = "The line of dvl2 bench --json"
+    MEMBERS: ClassVar = (
+        "model", "quant", "machine", "speeds", "memory", "prompt_tokens", "answer_tokens", "ratios",
+    )  # fmt: skip
 
     model: str
     quant: str
     machine: Machine
     speeds: Speeds
     memory: Memory
-    prompt_tokens: int
-    answer_tokens: int
+    prompt_tokens: Count
+    answer_tokens: Count
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data with the ratios beside what they are made of."""
-        plain = asdict(self)
-        speeds = self.speeds
-        plain["ratios"] = {
-            "decode_to_read_bandwidth": speeds.decode_ratio,
-            "prefill_to_dense_peak": speeds.prefill_ratio,
-            "tower_to_dense_peak": speeds.tower_ratio,
-            "cache_expanded_to_latent": self.memory.cache_ratio,
-            "load_to_file": self.memory.load_ratio,
-        }
-        return {"schema": "dvl2.bench/1", **plain}
+    @property
+    def ratios(self) -> Ratios:
+        """What was reached of what the machine can do."""
+        speeds, memory = self.speeds, self.memory
+        return Ratios(
+            speeds.decode_ratio,
+            speeds.prefill_ratio,
+            speeds.tower_ratio,
+            memory.cache_ratio,
+            memory.load_ratio,
+        )

@@ -13,6 +13,7 @@ import typer
 
 from dvl2_cli import completing
 from dvl2_cli.errors import OutputError, UsageError
+from dvl2_cli.results.records import Setting, SettingRow, SettingsPathRow, SettingsRow
 from dvl2_cli.settings import RULES, load_settings, parse_value, rule_of, settings_path
 from dvl2_cli.ui.control import one_line
 from dvl2_cli.ui.output import Output
@@ -81,16 +82,13 @@ def _shown(value: Any) -> str:
 
 def _list(json: bool) -> None:
     settings = load_settings()
-    rows = [
-        {"name": name, "value": getattr(settings, name), "source": settings.source(name)}
-        for name in RULES
-    ]
+    rows = [Setting(name, getattr(settings, name), settings.source(name)) for name in RULES]
     if json:
-        Output().json({"schema": "dvl2.config/1", "settings": rows})
+        Output().json(SettingsRow(rows).as_json())
         return
     if not sys.stdout.isatty():
         for row in rows:
-            Output().line(f"{row['name']}\t{_shown(row['value'])}\t{row['source']}")
+            Output().line(f"{row.name}\t{_shown(row.value)}\t{row.source}")
         return
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
@@ -100,17 +98,13 @@ def _list(json: bool) -> None:
     cells = [
         tuple(
             printable(cell)
-            for cell in (row["name"], _shown(row["value"]), str(row["source"]), _meaning(row))
+            for cell in (row.name, _shown(row.value), row.source, RULES[row.name].help)
         )
         for row in rows
     ]
-    styles = ["dim" if row["source"] == "default" else "bold" for row in rows]
+    styles = ["dim" if row.source == "default" else "bold" for row in rows]
     headings = ("setting", "value", "from", "meaning")
     print_table(Console(CommonOptions()).rich_out(), headings, cells, styles=styles)
-
-
-def _meaning(row: dict[str, Any]) -> str:
-    return RULES[row["name"]].help
 
 
 def _get(name: str, json: bool) -> None:
@@ -118,8 +112,7 @@ def _get(name: str, json: bool) -> None:
     settings = load_settings()
     value = getattr(settings, name)
     if json:
-        row = {"schema": "dvl2.config/1", "name": name, "value": value}
-        Output().json({**row, "source": settings.source(name)})
+        Output().json(SettingRow(name, value, settings.source(name)).as_json())
     elif value is not None:
         Output().line(_shown(value))
 
@@ -127,7 +120,7 @@ def _get(name: str, json: bool) -> None:
 def _path(json: bool) -> None:
     path = settings_path()
     if json:
-        Output().json({"schema": "dvl2.config/1", "path": str(path)})
+        Output().json(SettingsPathRow(path).as_json())
     else:
         Output().line(str(path))
 

@@ -33,7 +33,7 @@ def doctor(
     if json:
         for _ in examine(report):
             pass
-        Output().json(report.as_json())
+        Output().json(report.row().as_json())
     else:
         render_checks(examine(report), console.rich_out())
         counts = [sum(check.status == status for check in report.checks) for status in Status]

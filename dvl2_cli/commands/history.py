@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dvl2_cli.errors import CancelledError, UsageError
+from dvl2_cli.results.records import DeletedRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from dvl2_cli.history.store import History, Hit, Summary
@@ -72,7 +73,7 @@ def history(
                 _ask(len(kept.summaries()))
             gone = _delete(kept, given)
             if json:
-                output.json({"schema": "dvl2.history-delete/1", "deleted": gone})
+                output.json(DeletedRow(gone).as_json())
             elif everything:
                 print(f"dvl2: deleted {len(gone)} sessions", file=sys.stderr)
 
@@ -99,7 +100,7 @@ def _delete(kept: History, given: list[str]) -> list[str]:
 def _list(summaries: list[Summary], output: Output, *, json: bool) -> None:
     for summary in summaries:
         if json:
-            output.json({"schema": "dvl2.history/1", **asdict(summary)})
+            output.json(summary.as_json())
         else:
             questions = summary.turns // 2
             output.line(
@@ -117,8 +118,7 @@ def _hits(hits: list[Hit], output: Output, *, json: bool) -> None:
     for hit in hits:
         plain = hit.excerpt.replace("\x01", "").replace("\x02", "")
         if json:
-            row: dict[str, Any] = {"schema": "dvl2.history-hit/1", **asdict(hit), "excerpt": plain}
-            output.json(row)
+            output.json(replace(hit, excerpt=plain).as_json())
             continue
         head = f"{hit.session}  {_local(hit.updated)}  {hit.role}: "
         if not colour:
@@ -147,16 +147,10 @@ def _show(kept: History, session_id: str, output: Output, *, json: bool) -> None
     session = kept.load(session_id)
     if json:
         turns = [
-            {
-                "role": turn.role,
-                "text": turn.text,
-                "finish_reason": turn.finish_reason,
-                "images": [picture.path for picture in turn.pictures],
-            }
+            TurnRow(turn.role, turn.text, turn.finish_reason, [p.path for p in turn.pictures])
             for turn in session.turns
         ]
-        row = {"schema": "dvl2.session/1", "id": session.id, "system": session.system}
-        output.json({**row, "turns": turns})
+        output.json(SessionRow(session.id or session_id, session.system, turns).as_json())
         return
     output.line(f"session {session.id}")
     if session.system:

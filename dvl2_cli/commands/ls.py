@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from dvl2_cli.results.models import LsRow
     from dvl2_cli.store.inventory import Copy
 
 app = typer.Typer(add_completion=False)
@@ -32,7 +33,7 @@ def ls(
         from dvl2_cli.results.lines import write_json_line
 
         for copy in copies:
-            write_json_line(sys.stdout, _as_json(copy, chosen))
+            write_json_line(sys.stdout, _json_row(copy, chosen).as_json())
         return
     rows = [_row(copy, chosen) for copy in copies]
     if not sys.stdout.isatty():
@@ -56,20 +57,21 @@ def _default_folder() -> Path | None:
         return None
 
 
-def _as_json(copy: Copy, chosen: Path | None) -> dict[str, Any]:
-    return {
-        "schema": "dvl2.ls/1",
-        "name": copy.name,
-        "id": copy.id,
-        "quant": copy.quant,
-        "revision": copy.revision,
-        "state": copy.state,
-        "size": copy.size,
-        "folder": str(copy.folder),
-        "pulled_at": copy.pulled_at,
-        "used_at": copy.used_at,
-        "default": copy.folder == chosen,
-    }
+def _json_row(copy: Copy, chosen: Path | None) -> LsRow:
+    from dvl2_cli.results.models import LsRow
+
+    return LsRow(
+        name=copy.name,
+        id=copy.id,
+        quant=copy.quant,
+        revision=copy.revision,
+        state=copy.state,
+        size=copy.size,
+        folder=copy.folder,
+        pulled_at=copy.pulled_at,
+        used_at=copy.used_at,
+        default=copy.folder == chosen,
+    )
 
 
 def _row(copy: Copy, chosen: Path | None) -> tuple[str, ...]:

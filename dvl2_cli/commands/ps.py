@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from dvl2_cli.ui.output import Output
+
+if TYPE_CHECKING:
+    from dvl2_cli.results.models import Server
 
 app = typer.Typer(add_completion=False)
 
@@ -25,6 +28,7 @@ def ps(
     """Show the warm models: memory, requests, and when they stop."""
     from dvl2_cli.engine.remote.daemon import daemon_status
     from dvl2_cli.engine.remote.places import all_sockets, explicit_socket
+    from dvl2_cli.results.models import PsRow, PsStopRow
 
     named = explicit_socket()
     paths = [*all_sockets(), *([named] if named else [])]
@@ -32,13 +36,13 @@ def ps(
     if stop:
         _stop(list(running))
         if json:
-            Output().json({"schema": "dvl2.ps-stop/1", "stopped": [str(path) for path in running]})
+            Output().json(PsStopRow(list(running)).as_json())
         else:
             _say_stopped(len(running))
         return
     if json:
         rows = [{"socket": str(path), **status} for path, status in running.items()]
-        Output().json({"schema": "dvl2.ps/1", "servers": rows})
+        Output().json(PsRow(cast("list[Server]", rows)).as_json())
     elif not running:
         typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
     else:

@@ -96,21 +96,21 @@ def _introduce(plan: Plan, console: Console) -> None:
 
 
 def _print_plan(plan: Plan) -> None:
+    from dvl2_cli.results.models import PullPlanRow, SizedFile
     from dvl2_cli.ui.output import Output
 
     listing = plan.listing
-    line = {
-        "schema": "dvl2.pull-plan/1",
-        "id": listing.hub_id.text,
-        "revision": listing.commit,
-        "folder": str(plan.folder),
-        "files": [{"name": file.name, "size": file.size} for file in listing.files],
-        "size": listing.size,
-        "present": plan.present,
-        "copy": plan.extra,
-        "free": plan.free,
-    }
-    Output().json(line)
+    row = PullPlanRow(
+        id=listing.hub_id.text,
+        revision=listing.commit,
+        folder=plan.folder,
+        files=[SizedFile(file.name, file.size) for file in listing.files],
+        size=listing.size,
+        present=plan.present,
+        copy=plan.extra,
+        free=plan.free,
+    )
+    Output().json(row.as_json())
 
 
 def _download(plan: Plan, revision: str | None, console: Console) -> Record:
@@ -156,16 +156,15 @@ def _convert(record: Record, target: str, console: Console) -> Path | None:
 
 
 def _print_json(record: Record, made: Path | None) -> None:
-    from dvl2_cli.results.envelope import plain
     from dvl2_cli.results.lines import write_json_line
+    from dvl2_cli.results.models import MadeCopy, PullRow
 
-    line = {
-        "schema": "dvl2.pull/1",
-        "id": record.id,
-        "revision": record.revision,
-        "licence": record.licence,
-        "folder": str(record.original),
-        "files": plain(record.files),
-        "copy": None if made is None else {"quant": made.name, "folder": str(made)},
-    }
-    write_json_line(sys.stdout, line)
+    row = PullRow(
+        id=record.id,
+        revision=record.revision,
+        licence=record.licence,
+        folder=record.original,
+        files=record.files,
+        copy=None if made is None else MadeCopy(made.name, made),
+    )
+    write_json_line(sys.stdout, row.as_json())

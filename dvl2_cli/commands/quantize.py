@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,7 +12,7 @@ from dvl2_cli import completing
 
 if TYPE_CHECKING:
     from dvl2_cli.quantizing.quantize import Outcome
-    from dvl2_cli.quantizing.round_trip import Agreement
+    from dvl2_cli.results.models import Agreement, CopyFormat
     from dvl2_cli.ui.console import Console
 
 app = typer.Typer(add_completion=False)
@@ -106,15 +106,10 @@ def _report(outcome: Outcome, agreement: Agreement | None, console: Console) -> 
 
 
 def _print_json(outcome: Outcome, to: str, agreement: Agreement | None) -> None:
-    from dvl2_cli.results.envelope import plain
     from dvl2_cli.results.lines import write_json_line
+    from dvl2_cli.results.models import QuantizeRow
 
-    line = {
-        "schema": "dvl2.quantize/1",
-        "folder": str(outcome.folder),
-        "quant": to,
-        "made": outcome.made,
-        "errors": plain(outcome.errors),
-        "agreement": None if agreement is None else plain(agreement),
-    }
-    write_json_line(sys.stdout, line)
+    row = QuantizeRow(
+        outcome.folder, cast("CopyFormat", to), outcome.made, outcome.errors, agreement
+    )
+    write_json_line(sys.stdout, row.as_json())

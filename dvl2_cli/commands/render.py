@@ -67,12 +67,12 @@ def render(
     if not json:
         typer.echo(str(data))
         return
+    from dvl2_cli.results.records import RenderRow
     from dvl2_cli.ui.output import Output
     from nano_lab.rendering import VERSION
 
-    line = {"data": str(data), "kinds": chosen, "samples": count * len(chosen), "seed": seed}
-    line |= {"split": split.value, "renderer": VERSION}
-    Output().json({"schema": "dvl2.render/1", **line})
+    row = RenderRow(data, chosen, count * len(chosen), seed, split.value, VERSION)
+    Output().json(row.as_json())
 
 
 def _write(

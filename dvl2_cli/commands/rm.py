@@ -105,9 +105,10 @@ def _report(copy: Copy, json: bool) -> None:
         typer.echo(f"dvl2: deleted {_title(copy)}, {format_size(copy.size)}", err=True)
         return
     from dvl2_cli.results.lines import write_json_line
+    from dvl2_cli.results.models import RmRow
 
-    line = {"id": copy.id, "quant": copy.quant, "revision": copy.revision, "size": copy.size}
-    write_json_line(sys.stdout, {"schema": "dvl2.rm/1", **line})
+    row = RmRow(copy.id, copy.quant, copy.revision, copy.size)
+    write_json_line(sys.stdout, row.as_json())
 
 
 def _title(copy: Copy) -> str:

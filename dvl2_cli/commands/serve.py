@@ -76,8 +76,8 @@ def _serve_socket(settings: Settings, common: CommonOptions, at: Path | None) ->
 
 
 def _print_ready(info: ModelInfo, path: Path) -> None:
+    from dvl2_cli.results.models import ServeRow, WarmModel
     from dvl2_cli.ui.output import Output
 
-    model = {"id": info.id, "revision": info.revision, "quant": info.quant, "device": info.device}
-    line = {"address": str(path), "pid": os.getpid(), "model": model}
-    Output().json({"schema": "dvl2.serve/1", **line})
+    model = WarmModel(info.id, info.revision, info.quant, info.device)
+    Output().json(ServeRow(path, os.getpid(), model).as_json())

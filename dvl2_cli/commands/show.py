@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from dvl2_cli import completing
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dvl2_cli.results.models import ShowRow
     from dvl2_cli.store.checkpoint import CheckpointInfo
     from dvl2_cli.store.problems import Problem
     from dvl2_cli.store.resolve import Resolved
@@ -53,7 +54,7 @@ def show(
     if json:
         from dvl2_cli.results.lines import write_json_line
 
-        write_json_line(sys.stdout, _as_json(resolved, info, problems))
+        write_json_line(sys.stdout, _json_row(resolved, info, problems).as_json())
     else:
         _print(resolved, info, no_color)
         _print_problems(problems)
@@ -61,29 +62,27 @@ def show(
         raise typer.Exit(3)
 
 
-def _as_json(
-    resolved: Resolved, info: CheckpointInfo | None, problems: list[Problem]
-) -> dict[str, Any]:
-    from dvl2_cli.results.envelope import plain
+def _json_row(resolved: Resolved, info: CheckpointInfo | None, problems: list[Problem]) -> ShowRow:
+    from dvl2_cli.results.models import ShowRow, SizedFile
+    from dvl2_cli.results.row import plain
     from dvl2_cli.store.contents import licence_of, parts_of
 
-    return {
-        "schema": "dvl2.show/1",
-        "id": resolved.id,
-        "revision": resolved.revision,
-        "quant": resolved.quant,
-        "folder": str(resolved.folder),
-        "reason": resolved.reason,
-        "licence": licence_of(resolved),
-        "architecture": plain(info.architecture) if info else None,
-        "parameters": info.parameters if info else None,
-        "active_parameters": info.active_parameters if info else None,
-        "context_length": info.architecture.decoder.context_length if info else None,
-        "policy": plain(info.policy) if info else None,
-        "parts": plain(parts_of(info)) if info else [],
-        "files": [{"name": name, "size": size} for name, size in _files(resolved.folder)],
-        "problems": plain(problems),
-    }
+    return ShowRow(
+        id=resolved.id,
+        revision=resolved.revision,
+        quant=resolved.quant,
+        folder=resolved.folder,
+        reason=resolved.reason,
+        licence=licence_of(resolved),
+        architecture=plain(info.architecture) if info else None,
+        parameters=info.parameters if info else None,
+        active_parameters=info.active_parameters if info else None,
+        context_length=info.architecture.decoder.context_length if info else None,
+        policy=info.policy if info else None,
+        parts=parts_of(info) if info else [],
+        files=[SizedFile(name, size) for name, size in _files(resolved.folder)],
+        problems=problems,
+    )
 
 
 def _files(folder: Path) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -185,12 +185,13 @@ def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
     return replace(said, model=str(resolved.folder.resolve()))
 
 
-def _say(what: str, path: Path, json: bool) -> None:
+def _say(what: Literal["result", "merged", "plot"], path: Path, json: bool) -> None:
     """Name what was written on stdout."""
+    from dvl2_cli.results.records import TrainRow
     from dvl2_cli.ui.output import Output
 
     if json:
-        Output().json({"schema": "dvl2.train/1", "what": what, "path": str(path)})
+        Output().json(TrainRow(what, path).as_json())
     else:
         Output().line(str(path))
 

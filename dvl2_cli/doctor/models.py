@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dvl2_cli.doctor.check import Check, Status, from_error
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.planning.choose import Outlook, outlook, outlook_of_copy
 from dvl2_cli.planning.hardware import Hardware
-from dvl2_cli.planning.plan import Tier
+from dvl2_cli.planning.plan import Plan, Tier
 from dvl2_cli.planning.released import released_architecture
 from dvl2_cli.planning.size import format_size
 from dvl2_cli.planning.weights import predicted_weights, weights_held
@@ -28,6 +27,20 @@ _TIERS = {Tier.GPU: "GPU memory", Tier.RAM: "RAM", Tier.DISK: "its file on disk"
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model as ``--json`` shows it."""
+
+    model: str
+    folder: Path | None
+    runs: bool
+    quant: str | None
+    device: str | None
+    reason: str
+    remedy: str | None
+    memory: Plan | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelReport:
     """One model: ``folder`` where its copy lies, None for one that is not on this machine."""
 
@@ -35,19 +48,19 @@ class ModelReport:
     folder: Path | None
     check: Check
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; sizes in bytes."""
+    def row(self) -> ModelRow:
+        """The model's part of ``--json``."""
         found = self.outlook
-        return {
-            "model": self.check.name,
-            "folder": None if self.folder is None else str(self.folder),
-            "runs": found is not None and found.runs,
-            "quant": None if found is None else found.quant,
-            "device": None if found is None else found.device,
-            "reason": self.check.found if found is None else found.reason,
-            "remedy": self.check.remedy,
-            "memory": found.plan.as_json() if found is not None and found.plan else None,
-        }
+        return ModelRow(
+            model=self.check.name,
+            folder=self.folder,
+            runs=found is not None and found.runs,
+            quant=None if found is None else found.quant,
+            device=None if found is None else found.device,
+            reason=self.check.found if found is None else found.reason,
+            remedy=self.check.remedy,
+            memory=None if found is None else found.plan,
+        )
 
 
 def model_reports(hardware: Hardware) -> Iterator[ModelReport]:

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dvl2_cli.doctor.check import Check, Status, guarded
 from dvl2_cli.doctor.folders import folder_checks
 from dvl2_cli.doctor.kernels import kernel_checks
 from dvl2_cli.doctor.machine import machine_checks
 from dvl2_cli.doctor.models import GROUP as MODELS
-from dvl2_cli.doctor.models import ModelReport, chosen_check, model_reports
+from dvl2_cli.doctor.models import ModelReport, ModelRow, chosen_check, model_reports
 from dvl2_cli.doctor.nano import self_test_checks
 from dvl2_cli.doctor.software import software_checks
 from dvl2_cli.planning.hardware import Hardware, probe
+from dvl2_cli.results.row import Row
 from dvl2_cli.user_folders import NoHomeError
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRow(Row):
+    """All checks, this machine, and what would go where."""
+
+    schema = "dvl2.doctor/1"
+    heading = "The line of dvl2 doctor --json"
+
+    status: Status
+    checks: list[Check]
+    machine: Hardware | None
+    models: list[ModelRow]
 
 
 @dataclass(slots=True)
@@ -33,15 +46,10 @@ class Report:
         found = {check.status for check in self.checks}
         return next((s for s in (Status.FAILED, Status.WARNING) if s in found), Status.OK)
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; sizes in bytes."""
-        return {
-            "schema": "dvl2.doctor/1",
-            "status": self.status.value,
-            "checks": [asdict(check) for check in self.checks],
-            "machine": None if self.hardware is None else asdict(self.hardware),
-            "models": [model.as_json() for model in self.models],
-        }
+    def row(self) -> DoctorRow:
+        """The line of ``--json``."""
+        models = [model.row() for model in self.models]
+        return DoctorRow(self.status, self.checks, self.hardware, models)
 
 
 def examine(report: Report) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from typing import Protocol
 from dvl2_cli.engine.events import Event, Finished, PromptCost
 from dvl2_cli.engine.request import Request
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
+from dvl2_cli.units import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class ModelInfo:
     revision: str | None
     quant: str
     device: str
-    context_length: int
+    context_length: Count
     is_nano: bool
     reason: str
     policy: Policy = PLAIN_POLICY

@@ -7,17 +7,19 @@ model folder's JSON, headers and tokenizer are read, never a weight.
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.request import Request
-from dvl2_cli.errors import ContextOverflowError, OutOfMemoryError, UsageError
+from dvl2_cli.errors import ContextOverflowError, Dvl2Error, OutOfMemoryError, UsageError
 from dvl2_cli.planning.choose import Choice, check_packed, choose_device
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import Plan, Workload, make_plan
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import Weights, weights_held
+from dvl2_cli.results.row import Row
+from dvl2_cli.units import Bytes, Count
 
 if TYPE_CHECKING:
     from deepseek_vl_v2.processing import DeepseekVLV2Processor
@@ -31,16 +33,57 @@ if TYPE_CHECKING:
 class PromptPlan:
     """What one request takes of the context."""
 
+    MEMBERS: ClassVar = (
+        "subject", "prompt_tokens", "image_tokens", "context_length", "tiles", "room",
+    )  # fmt: skip
+
     subject: str
-    prompt_tokens: int
-    image_tokens: int
-    context_length: int
-    tiles: tuple[tuple[int, int], ...]
+    prompt_tokens: Count
+    image_tokens: Count
+    context_length: Count
+    tiles: tuple[tuple[Count, Count], ...]
 
     @property
     def room(self) -> int:
         """Tokens left for the answer; negative where the prompt is too long."""
         return self.context_length - self.prompt_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """The model that a plan is for."""
+
+    id: str
+    quant: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreeCard:
+    """An accelerator and its memory."""
+
+    kind: str
+    name: str
+    free: Bytes
+    total: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow(Row):
+    """The plan as a command prints it."""
+
+    schema = "dvl2.plan/1"
+    heading = "The line of --plan --json of chat, ocr, ground and caption"
+
+    model: PlannedModel
+    choices: tuple[Choice, ...]
+    prompts: tuple[PromptPlan, ...]
+    weights: dict[str, Bytes]
+    weights_source: str
+    memory: Plan | None
+    ram_available: Bytes
+    disk_free: Bytes
+    accelerators: list[FreeCard]
+    error: Dvl2Error | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +99,24 @@ class PlanReport:
     refusal: OutOfMemoryError | None
     hardware: Hardware
 
-    def as_json(self) -> dict[str, Any]:
-        """The report as plain data; sizes in bytes."""
+    def row(self) -> PlanRow:
+        """The line of ``--plan --json``."""
         cards = self.hardware.accelerators.value
-        return {
-            "schema": "dvl2.plan/1",
-            "model": {"id": self.model, "quant": self.quant},
-            "choices": [asdict(choice) for choice in self.choices],
-            "prompts": [asdict(prompt) | {"room": prompt.room} for prompt in self.prompts],
-            "weights": {part.name.lower(): size for part, size in self.weights.parts.items()},
-            "weights_source": self.weights.source,
-            "memory": None if self.plan is None else self.plan.as_json(),
-            "ram_available": self.hardware.ram_available.value,
-            "disk_free": self.hardware.disk_free.value,
-            "accelerators": [
-                {"kind": c.kind, "name": c.name, "free": c.memory_free, "total": c.memory_total}
-                for c in cards
+        return PlanRow(
+            model=PlannedModel(self.model, self.quant),
+            choices=self.choices,
+            prompts=self.prompts,
+            weights={part.name.lower(): size for part, size in self.weights.parts.items()},
+            weights_source=self.weights.source,
+            memory=self.plan,
+            ram_available=self.hardware.ram_available.value,
+            disk_free=self.hardware.disk_free.value,
+            accelerators=[
+                FreeCard(card.kind, card.name, card.memory_free, card.memory_total)
+                for card in cards
             ],
-            "error": None if self.refusal is None else self.refusal.as_json(),
-        }
+            error=self.refusal,
+        )
 
 
 class Planner:
@@ -163,7 +205,7 @@ class Planner:
 
         report = self.report()
         if self._common.json:
-            Output().json(report.as_json())
+            Output().json(report.row().as_json())
         else:
             render_plan(report, Console(self._common).rich_out())
         if report.refusal is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from dvl2_cli.evaluation.item import Outcome
+from dvl2_cli.evaluation.item import Metric, Outcome
 from dvl2_cli.evaluation.summary import TITLES, Summary
+from dvl2_cli.results.row import Row
+from dvl2_cli.units import Count, Seconds
 
 HEADINGS = ("suite", "metric", "n", "mean", "95 % interval", "aim", "met", "WER", "s each")
 
@@ -27,19 +30,37 @@ def table_row(summary: Summary) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerRow(Row):
+    """One answer and its score."""
+
+    schema = "dvl2.eval.answer/1"
+    heading = "One line of the file of dvl2 eval --answers"
+
+    id: str
+    group: str
+    metric: Metric
+    question: str
+    reference: str
+    answer: str
+    score: float
+    seconds: Seconds
+    tokens: Count
+    finish_reason: str
+
+
 def answer_row(outcome: Outcome) -> dict[str, Any]:
     """One answer for ``--answers``."""
     item = outcome.item
-    return {
-        "schema": "dvl2.eval.answer/1",
-        "id": item.id,
-        "group": item.group,
-        "metric": item.metric,
-        "question": item.question,
-        "reference": item.reference,
-        "answer": outcome.answer,
-        "score": outcome.score,
-        "seconds": round(outcome.seconds, 4),
-        "tokens": outcome.tokens,
-        "finish_reason": outcome.finish_reason,
-    }
+    return AnswerRow(
+        id=item.id,
+        group=item.group,
+        metric=item.metric,
+        question=item.question,
+        reference=item.reference,
+        answer=outcome.answer,
+        score=outcome.score,
+        seconds=round(outcome.seconds, 4),
+        tokens=outcome.tokens,
+        finish_reason=outcome.finish_reason,
+    ).as_json()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from dvl2_cli.evaluation.item import Metric, Outcome
+from dvl2_cli.results.row import Row
+from dvl2_cli.units import Count, Seconds
 from nano_lab.rendering import VERSION
 
 RESAMPLES = 2000
@@ -25,7 +27,7 @@ TITLES: dict[Metric, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Row):
     """One row of the report.
 
     ``mean`` is the mean score; for CER all edits over all characters. ``low`` and ``high``
@@ -33,13 +35,20 @@ class Summary:
     with CER. ``bar`` is the value aimed for, where there is one.
     """
 
+    schema = "dvl2.eval/1"
+    heading = "One line of dvl2 eval --json"
+    MEMBERS: ClassVar = (
+        "group", "metric", "n", "mean", "low", "high", "seconds_per_item", "wer", "bar", "met",
+        "renderer",
+    )  # fmt: skip
+
     group: str
     metric: Metric
-    n: int
+    n: Count
     mean: float
     low: float
     high: float
-    seconds_per_item: float
+    seconds_per_item: Seconds
     wer: float | None = None
     bar: float | None = None
 
@@ -50,9 +59,10 @@ class Summary:
             return None
         return self.mean <= self.bar if self.metric == "cer" else self.mean >= self.bar
 
-    def as_json(self) -> dict[str, Any]:
-        """The row for ``--json``."""
-        return {"schema": "dvl2.eval/1", **asdict(self), "met": self.met, "renderer": VERSION}
+    @property
+    def renderer(self) -> str | int:
+        """The version of what draws the suite's pictures."""
+        return VERSION
 
 
 def summarise_part(name: str, outcomes: Sequence[Outcome], bar: float | None) -> list[Summary]:

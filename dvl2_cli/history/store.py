@@ -13,6 +13,8 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.history.database import Database
 from dvl2_cli.history.images import add_pictures, drop_unused_images, pictures_of
 from dvl2_cli.history.session import Session, Turn
+from dvl2_cli.results.row import Row
+from dvl2_cli.units import Count
 from dvl2_cli.user_folders import data_folder
 
 if TYPE_CHECKING:
@@ -20,24 +22,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Row):
     """A session in a list; times are UTC in ISO 8601."""
+
+    schema = "dvl2.history/1"
+    heading = "One line of dvl2 history list --json"
 
     id: str
     created: str
     updated: str
     model: str
-    turns: int
-    images: int
+    turns: Count
+    images: Count
     title: str
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Row):
     """A turn that a search found; ``excerpt`` has the words between U+0001 and U+0002."""
 
+    schema = "dvl2.history-hit/1"
+    heading = "One line of dvl2 history search --json"
+
     session: str
-    position: int
+    position: Count
     role: Literal["user", "assistant"]
     updated: str
     excerpt: str

@@ -7,6 +7,8 @@ import platform
 from dataclasses import dataclass
 from typing import Literal
 
+from dvl2_cli.units import Bytes, Count
+
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
@@ -17,9 +19,9 @@ class Accelerator:
 
     kind: Literal["cuda", "mps"]
     name: str
-    memory_total: int
-    memory_free: int
-    capability: tuple[int, int] | None = None
+    memory_total: Bytes
+    memory_free: Bytes
+    capability: tuple[Count, ...] | None = None
 
 
 class _NvmlMemory(ctypes.Structure):

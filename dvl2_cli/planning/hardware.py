@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from dvl2_cli.planning.accelerators import Accelerator, find_accelerators
+from dvl2_cli.units import Bytes, Count
 
 T = TypeVar("T")
 
@@ -48,12 +49,12 @@ class Hardware:
 
     system: Fact[str]
     cpu: Fact[str]
-    cores: Fact[int]
+    cores: Fact[Count]
     isa: Fact[tuple[str, ...]]
-    ram_total: Fact[int]
-    ram_available: Fact[int]
-    memory_limit: Fact[int | None]
-    disk_free: Fact[int]
+    ram_total: Fact[Bytes]
+    ram_available: Fact[Bytes]
+    memory_limit: Fact[Count | None]
+    disk_free: Fact[Bytes]
     accelerators: Fact[tuple[Accelerator, ...]]
     core_limit: Fact[float | None] = Fact(None, "no control group limit")
 

@@ -6,9 +6,9 @@ the remedy; one that can names, for each part, the tier that it lies in and the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import ClassVar
 
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
@@ -22,6 +22,7 @@ from dvl2_cli.planning.working_memory import (
     vision_bytes,
 )
 from dvl2_cli.store.architecture import Architecture
+from dvl2_cli.units import Bytes, Count, Share
 
 # CUDA's own context and the allocator's rounding.
 _GPU_RESERVE = 900_000_000
@@ -44,8 +45,17 @@ class Placement:
 
     what: str
     tier: Tier
-    nbytes: int
+    nbytes: Bytes
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByTier:
+    """Bytes in every tier."""
+
+    gpu: Bytes
+    ram: Bytes
+    disk: Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +79,28 @@ class Plan:
     that holds any; below 1 the rest is fetched when a token is routed to it.
     """
 
+    MEMBERS: ClassVar = (
+        "device", "cap", "by_tier", "placements", "read_per_token", "cache_per_token",
+        "cache_per_token_expanded", "resident_experts",
+    )  # fmt: skip
+
     device: str
     placements: tuple[Placement, ...]
-    cap: int | None
-    read_per_token: int
-    cache_per_token: int
-    cache_per_token_expanded: int
-    resident_experts: float
+    cap: Count | None
+    read_per_token: Bytes
+    cache_per_token: Bytes
+    cache_per_token_expanded: Bytes
+    resident_experts: Share
     notes: tuple[str, ...] = field(default=())
 
     def bytes_in(self, tier: Tier) -> int:
         """Bytes that the plan puts in ``tier``."""
         return sum(item.nbytes for item in self.placements if item.tier is tier)
 
-    def as_json(self) -> dict[str, Any]:
-        """The plan as plain data, totals included; sizes in bytes."""
-        return {
-            "device": self.device,
-            "cap": self.cap,
-            "by_tier": {tier.value: self.bytes_in(tier) for tier in Tier},
-            "placements": [asdict(item) for item in self.placements],
-            "read_per_token": self.read_per_token,
-            "cache_per_token": self.cache_per_token,
-            "cache_per_token_expanded": self.cache_per_token_expanded,
-            "resident_experts": self.resident_experts,
-        }
+    @property
+    def by_tier(self) -> ByTier:
+        """Bytes in every tier."""
+        return ByTier(*(self.bytes_in(tier) for tier in Tier))
 
 
 def make_plan(

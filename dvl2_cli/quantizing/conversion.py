@@ -8,7 +8,6 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from dvl2_cli.folders import replace_folder
 from dvl2_cli.quantizing.journal import JOURNAL, Finished, Journal
 from dvl2_cli.quantizing.layout import Shard, Target, plan_shards
 from dvl2_cli.quantizing.reading import read_tensor, tensor_bytes
+from dvl2_cli.results.models import ClassError
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.keys import ABSORBED
 from dvl2_cli.store.shards import INDEX, SINGLE
@@ -33,16 +33,6 @@ _PIECE = 16 * 2**20
 
 # Called with the bytes of the copy that are done and the bytes of all of it.
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ClassError:
-    """How rounding changed one class of weights: sqrt(sum of squared errors / of squares)."""
-
-    name: str
-    kind: str
-    relative_error: float
-    weights: int
 
 
 def convert(

@@ -12,9 +12,10 @@ from deepseek_vl_v2.quantized_format import PackedKind
 from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.files import output_error
 from dvl2_cli.folders import settle
-from dvl2_cli.quantizing.conversion import ClassError, Progress, convert, finish
+from dvl2_cli.quantizing.conversion import Progress, convert, finish
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.quantizing.verify import check_hashes
+from dvl2_cli.results.models import ClassError
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.copies import is_current
 from dvl2_cli.store.resolve import folder_quant

@@ -6,7 +6,6 @@ and the distributions of the next token are compared at every position of the te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.quantized_loading import load_quantized
+from dvl2_cli.results.models import Agreement
 
 PASSAGE = (
     "The invoice is dated 14 March 2023 and was sent to Hartmann & Sons, 27 Mill Lane. "
@@ -26,20 +26,6 @@ PASSAGE = (
     "Die Rechnung wurde am Montag bezahlt. 发票总额为七十三元。 If a train leaves at 9:40 and "
     "arrives at 11:05, the journey takes one hour and twenty-five minutes."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How near two models' predictions are over ``positions`` positions.
-
-    Attributes:
-        kl: mean Kullback-Leibler divergence from the original to the copy, in nats.
-        top1: share of positions at which both find the same token most probable.
-    """
-
-    kl: float
-    top1: float
-    positions: int
 
 
 def round_trip(source: Path, copy: Path, *, nf4: bool = False) -> Agreement:

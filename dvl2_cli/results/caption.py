@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from dvl2_cli.results.envelope import Envelope
 from dvl2_cli.results.ground import Span
@@ -15,7 +15,8 @@ CaptionLength = Literal["short", "normal", "long"]
 class CaptionResult(Envelope):
     """A caption; ``skipped`` says why none was made, ``written`` which files hold it."""
 
-    schema: ClassVar[str] = "dvl2.caption/1"
+    schema = "dvl2.caption/1"
+    heading = "One line of dvl2 caption --json"
 
     caption: str | None = None
     length: CaptionLength = "normal"

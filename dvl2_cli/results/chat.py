@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from dvl2_cli.results.envelope import Envelope, Source
 
@@ -16,7 +16,8 @@ class ChatResult(Envelope):
     that follows ``--schema``; ``session`` is the id under which history keeps the turn.
     """
 
-    schema: ClassVar[str] = "dvl2.chat/1"
+    schema = "dvl2.chat/1"
+    heading = "One line of dvl2 chat --json"
 
     answer: str = ""
     sources: tuple[Source, ...] = ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
 
 from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.results.row import Row
+from dvl2_cli.units import Count, Positive, Seconds, Sha256
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
@@ -21,10 +23,10 @@ class Source:
     """Where an answer's picture came from; sizes are of the upright picture, in pixels."""
 
     path: str
-    sha256: str | None = None
-    page: int | None = None
-    width: int | None = None
-    height: int | None = None
+    sha256: Sha256 | None = None
+    page: Positive | None = None
+    width: Positive | None = None
+    height: Positive | None = None
     orientation_applied: bool = False
 
     @classmethod
@@ -58,10 +60,10 @@ class Model:
 class UsageTotals:
     """Tokens and seconds, summed over the requests that made one result."""
 
-    prompt_tokens: int = 0
-    image_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0.0
+    prompt_tokens: Count = 0
+    image_tokens: Count = 0
+    completion_tokens: Count = 0
+    seconds: Seconds = 0.0
 
     def plus(self, usage: Usage) -> UsageTotals:
         """These totals and one more request's."""
@@ -74,14 +76,12 @@ class UsageTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Row):
     """One line of ``--json``. Subclasses name their ``schema`` and add members.
 
     ``status`` is "ok", "partial" (usable, but see ``warnings``) or "failed" (see ``error``).
     ``raw`` is the model's own text, special tokens included.
     """
-
-    schema: ClassVar[str]
 
     status: Status = "ok"
     error: Dvl2Error | None = None
@@ -98,22 +98,3 @@ class Envelope:
     ) -> Self:
         """The result of an input that gave none."""
         return cls(status="failed", error=error, source=source, model=model)
-
-    def as_json(self) -> dict[str, Any]:
-        """The JSON object, ``schema`` first, members in the order they are declared."""
-        return {"schema": self.schema} | {
-            item.name: plain(getattr(self, item.name)) for item in fields(self)
-        }
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON types: dataclasses to objects, tuples to arrays, errors to objects."""
-    if isinstance(value, Dvl2Error):
-        return value.as_json()
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if hasattr(value, "__dataclass_fields__"):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-    return value

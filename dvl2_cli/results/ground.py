@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from dvl2_cli.results.envelope import Box, Envelope
+from dvl2_cli.units import Count, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,12 @@ class FoundObject:
     word; ``score`` is None, for the model gives none.
     """
 
-    id: int
+    id: Count
     query: str | None
     label: str
     box: Box
     box_999: Box
-    score: float | None = None
+    score: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class RejectedBox:
 class Span:
     """Words of a caption tied to a box; ``span`` is [start, end) in code points."""
 
-    span: tuple[int, int]
+    span: tuple[Count, Count]
     text: str
     box: Box
 
@@ -54,7 +55,9 @@ class Coordinates:
 class GroundResult(Envelope):
     """Boxes of one picture; ``caption`` and ``grounding`` only for a grounded caption."""
 
-    schema: ClassVar[str] = "dvl2.ground/1"
+    schema = "dvl2.ground/1"
+    heading = "One line of dvl2 ground --json"
+    OPTIONAL: ClassVar = ("crops", "caption", "grounding")
 
     coordinates: Coordinates = Coordinates()
     objects: tuple[FoundObject, ...] = ()

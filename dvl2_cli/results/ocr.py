@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from dvl2_cli.results.envelope import Box, Envelope
+from dvl2_cli.units import Count, Share
 
 BlockType = Literal["heading", "paragraph", "list", "table", "code", "formula", "line", "word"]
 
@@ -30,7 +31,7 @@ class Block:
     text: str
     box: Box | None = None
     box_source: Literal["model", "rapidocr"] | None = None
-    score: float | None = None
+    score: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,16 @@ class Quality:
     loop_detected: bool = False
     degenerate: bool = False
     truncated: bool = False
-    retries: int = 0
-    bands: int = 1
+    retries: Count = 0
+    bands: Count = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcrResult(Envelope):
     """One page; ``fields`` has the values that ``--fields`` or ``--schema`` asked for."""
 
-    schema: ClassVar[str] = "dvl2.ocr/1"
+    schema = "dvl2.ocr/1"
+    heading = "One line of dvl2 ocr --json"
 
     text: str = ""
     markdown: str = ""

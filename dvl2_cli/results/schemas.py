@@ -1,153 +1,192 @@
-"""The JSON Schemas (2020-12) of every command's output.
+"""The JSON Schemas (2020-12) of every command's output, made of the types of its lines.
 
 ``python -m dvl2_cli.results.schemas docs/schemas`` writes them; a test holds the published
-files to this module.
+files to the types.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+from dataclasses import is_dataclass
+from enum import Enum
 from pathlib import Path
-
-from dvl2_cli.results.model_schemas import model_schemas
-from dvl2_cli.results.record_schemas import record_schemas
-from dvl2_cli.results.report_schemas import report_schemas
-from dvl2_cli.results.schema_parts import (
-    BOOLEAN,
-    COUNT,
-    ERROR,
-    NUMBER,
-    SECONDS,
-    STRING,
-    Schema,
-    choice,
-    headed,
-    list_of,
-    named,
-    object_of,
-    or_null,
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
 )
 
-_BOX: Schema = {"type": "array", "items": NUMBER, "minItems": 4, "maxItems": 4}
-_SCORE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
-_SOURCE = object_of(
-    path=STRING,
-    sha256=or_null({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
-    page=or_null({"type": "integer", "minimum": 1}),
-    width=or_null({"type": "integer", "minimum": 1}),
-    height=or_null({"type": "integer", "minimum": 1}),
-    orientation_applied=BOOLEAN,
-)
-_SPAN = object_of(
-    span={"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}, text=STRING, box=_BOX
-)
+from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.results.envelope import Envelope
+from dvl2_cli.results.row import Row, members
+from dvl2_cli.units import Limits
 
+Schema = dict[str, Any]
 
-def _envelope(name: str, optional: Schema | None = None, **members: Schema) -> Schema:
-    shared = {
-        "schema": named(name),
-        "status": choice("ok", "partial", "failed"),
-        "error": or_null(ERROR),
-        "warnings": list_of(STRING),
-        "source": or_null(_SOURCE),
-        "model": or_null(object_of(id=STRING, revision=or_null(STRING), quant=STRING)),
-        "usage": or_null(
-            object_of(
-                prompt_tokens=COUNT,
-                image_tokens=COUNT,
-                completion_tokens=COUNT,
-                seconds=SECONDS,
-            )
-        ),
-        "finish_reason": choice("stop", "length", "loop", "cancelled", None),
-        "raw": or_null(STRING),
-    }
-    document = object_of(**shared, **members)
-    document["properties"] |= optional or {}
-    document["if"] = {"properties": {"status": {"const": "failed"}}}
-    document["then"] = {"properties": {"error": {"type": "object"}}}
-    return headed(f"One line of dvl2 {name} --json", document)
-
-
-def _ground() -> Schema:
-    return _envelope(
-        "ground",
-        coordinates=object_of(
-            unit=choice("pixel"), origin=choice("top-left"), format=choice("xyxy")
-        ),
-        objects=list_of(
-            object_of(
-                id=COUNT,
-                query=or_null(STRING),
-                label=STRING,
-                box=_BOX,
-                box_999=_BOX,
-                score=_SCORE,
-            )
-        ),
-        rejected=list_of(object_of(text=STRING, reason=STRING)),
-        drawn=or_null(STRING),
-        optional={"crops": list_of(STRING), "caption": STRING, "grounding": list_of(_SPAN)},
-    )
-
-
-def _ocr() -> Schema:
-    return _envelope(
-        "ocr",
-        text=STRING,
-        markdown=STRING,
-        tables=list_of(object_of(html=STRING, rows=list_of(list_of(STRING)), box=or_null(_BOX))),
-        blocks=list_of(
-            object_of(
-                type=choice(
-                    "heading", "paragraph", "list", "table", "code", "formula", "line", "word"
-                ),
-                text=STRING,
-                box=or_null(_BOX),
-                box_source=choice("model", "rapidocr", None),
-                score=_SCORE,
-            )
-        ),
-        fields=or_null({"type": "object"}),
-        quality=object_of(
-            loop_detected=BOOLEAN,
-            degenerate=BOOLEAN,
-            truncated=BOOLEAN,
-            retries=COUNT,
-            bands=COUNT,
-        ),
-    )
-
-
-def _caption() -> Schema:
-    return _envelope(
-        "caption",
-        caption=or_null(STRING),
-        length=choice("short", "normal", "long"),
-        grounding=list_of(_SPAN),
-        written=list_of(STRING),
-        skipped=or_null(STRING),
-    )
-
-
-def _chat() -> Schema:
-    return _envelope(
-        "chat",
-        answer=STRING,
-        sources=list_of(_SOURCE),
-        code=or_null(STRING),
-        language=or_null(STRING),
-        data=True,  # type: ignore[arg-type]  # any JSON value
-        session=or_null(STRING),
-    )
+# Where the types of lines are. They are looked up by name: some lie beside code that runs the
+# network, which this package does not import.
+_TYPES = {
+    "results.ocr": ("OcrResult",),
+    "results.ground": ("GroundResult",),
+    "results.caption": ("CaptionResult",),
+    "results.chat": ("ChatResult",),
+    "results.models": (
+        "LsRow", "ShowRow", "PullRow", "PullPlanRow", "RmRow", "QuantizeRow", "PsRow",
+        "PsStopRow", "ServeRow",
+    ),
+    "results.records": (
+        "DeletedRow", "SessionRow", "SettingsRow", "SettingRow", "SettingsPathRow", "RenderRow",
+        "TrainRow",
+    ),
+    "history.store": ("Summary", "Hit"),
+    "engine.plan_report": ("PlanRow",),
+    "benchmarking.result": ("BenchResult",),
+    "evaluation.summary": ("Summary",),
+    "evaluation.report": ("AnswerRow",),
+    "doctor.report": ("DoctorRow",),
+}  # fmt: skip
+# Names that the types' modules import for type checkers only.
+_NAMES = {"ModelInfo": "engine.engine", "FinishReason": "engine.events"}
+_PLAIN = {str: "string", Path: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 def all_schemas() -> dict[str, Schema]:
     """File name under docs/schemas -> schema document."""
-    documents = {"ocr": _ocr(), "ground": _ground(), "caption": _caption(), "chat": _chat()}
-    documents |= model_schemas() | report_schemas() | record_schemas()
-    return {f"dvl2.{name}.1.json": document for name, document in documents.items()}
+    forms: dict[str, list[type[Row]]] = {}
+    for module, names in _TYPES.items():
+        for name in names:
+            row = getattr(_module(module), name)
+            forms.setdefault(row.schema, []).append(row)
+    return {f"{name.replace('/', '.')}.json": _document(rows) for name, rows in forms.items()}
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"dvl2_cli.{name}")
+
+
+def _document(rows: list[type[Row]]) -> Schema:
+    """The schema of lines that have one of the forms ``rows``."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": rows[0].heading,
+    }
+    first, *others = (_row(row) for row in rows)
+    return {**head, "oneOf": [first, *others]} if others else {**head, **first}
+
+
+def _row(kind: type[Row]) -> Schema:
+    schema = _object({"schema": {"const": kind.schema}, **_members(kind)}, _optional(kind))
+    if issubclass(kind, Envelope):
+        schema["if"] = {"properties": {"status": {"const": "failed"}}}
+        schema["then"] = {"properties": {"error": {"type": "object"}}}
+    return schema
+
+
+def _optional(kind: type) -> tuple[str, ...]:
+    """Members that are left out where there is nothing to say."""
+    return getattr(kind, "OPTIONAL", ())
+
+
+def _members(kind: Any) -> dict[str, Any]:
+    """Name -> schema of what a dataclass or a ``TypedDict`` holds, properties included."""
+    base = get_origin(kind) or kind
+    filled = dict(zip(getattr(base, "__parameters__", ()), get_args(kind), strict=True))
+    hints = _hints(base)
+    names = tuple(hints) if is_typeddict(base) else members(base)
+    found = {}
+    for name in names:
+        hint = hints[name] if name in hints else _hints(getattr(base, name).fget)["return"]
+        if name in _optional(base):
+            hint = _without_none(hint)
+        found[name] = schema_of(filled[hint] if isinstance(hint, TypeVar) else hint)
+    return found
+
+
+def _hints(holder: Any) -> dict[str, Any]:
+    names = {name: getattr(_module(module), name) for name, module in _NAMES.items()}
+    return get_type_hints(holder, localns=names, include_extras=True)
+
+
+def schema_of(kind: Any) -> Any:
+    """The schema of values of the type ``kind``: an object, or True for any value.
+
+    Raises:
+        TypeError: JSON has no such values.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if origin is Annotated:
+        return {**_plain(inner[0]), **_limits(inner[1])}
+    if origin is Literal:
+        return {"enum": list(inner)}
+    if origin in (Union, UnionType):
+        return _union(inner)
+    if origin is dict:
+        values = {} if inner[1] is Any else {"additionalProperties": schema_of(inner[1])}
+        return {"type": "object", **values}
+    if origin is list or (origin is tuple and inner[-1] is ...):
+        return {"type": "array", "items": schema_of(inner[0])}
+    if origin is tuple:
+        size = len(inner)
+        return {"type": "array", "items": schema_of(inner[0]), "minItems": size, "maxItems": size}
+    if kind in _PLAIN:
+        return _plain(kind)
+    if issubclass(origin or kind, Enum):
+        return {"enum": [item.value for item in kind]}
+    if issubclass(origin or kind, Dvl2Error):
+        kind = _hints(kind.as_json)["return"]
+    if is_typeddict(kind) or is_dataclass(origin or kind):
+        return _object(_members(kind), _optional(origin or kind))
+    raise TypeError(f"JSON has no {kind}")
+
+
+def _plain(kind: Any) -> Schema:
+    return {"type": _PLAIN[kind]}
+
+
+def _limits(limits: Limits) -> Schema:
+    named = {name: getattr(limits, name) for name in limits.__slots__}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _object(properties: dict[str, Any], optional: tuple[str, ...]) -> Schema:
+    """An object with these members and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def _without_none(kind: Any) -> Any:
+    kinds = [item for item in get_args(kind) if item is not NoneType]
+    return kinds[0] if len(kinds) == 1 else kind
+
+
+def _union(kinds: tuple[Any, ...]) -> Schema:
+    """One of ``kinds``; null is written into a plain type or an enumeration."""
+    schemas = [schema_of(kind) for kind in kinds if kind is not NoneType]
+    null = len(schemas) < len(kinds)
+    if len(schemas) > 1:  # of plain types
+        names = [schema["type"] for schema in schemas]
+        return {"type": [*names, "null"] if null else names}
+    (schema,) = schemas
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], None]}
+    if "properties" in schema or "items" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 def main(folder: str) -> None:

@@ -13,6 +13,7 @@ from dvl2_cli.store.keys import packed_kind
 from dvl2_cli.store.names import HubId
 from dvl2_cli.store.records import find_record
 from dvl2_cli.store.resolve import Resolved
+from dvl2_cli.units import Bytes, Count
 
 # Part to the keys that belong to it; the first match counts.
 _PARTS = (
@@ -36,9 +37,9 @@ class Part:
     """Tensors of one kind: how many, their parameters, bytes on disk and storage formats."""
 
     name: str
-    tensors: int
-    parameters: int
-    nbytes: int
+    tensors: Count
+    parameters: Count
+    nbytes: Bytes
     formats: tuple[str, ...]
 
 

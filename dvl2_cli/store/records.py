@@ -14,6 +14,7 @@ from typing import Any
 from dvl2_cli.files import atomic_write
 from dvl2_cli.store.names import HubId
 from dvl2_cli.store.places import ORIGINAL, RECORD, commit_folder, in_models_folder
+from dvl2_cli.units import Bytes, Sha256
 
 _FORMAT = 1
 
@@ -23,8 +24,8 @@ class StoredFile:
     """One verified file: ``size`` in bytes, ``sha256`` in hex."""
 
     name: str
-    size: int
-    sha256: str
+    size: Bytes
+    sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,7 @@ def test_every_released_model_has_an_outlook() -> None:
     assert "of disk" in (reports["VL2"].check.remedy or "")
     small = {report.check.name: report for report in model_reports(machine(GB))}
     assert small["VL2"].check.status is Status.WARNING
-    assert small["VL2"].as_json()["runs"] is False
+    assert small["VL2"].row().runs is False
     assert small["VL2"].check.remedy
     assert small["nano"].check.status is Status.OK
 

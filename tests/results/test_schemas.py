@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,8 @@ from dvl2_cli.results import (
     UsageTotals,
     json_line,
 )
-from dvl2_cli.results.schemas import all_schemas
+from dvl2_cli.results.schemas import all_schemas, main, schema_of
+from dvl2_cli.units import Bytes, Count
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 SOURCE = Source("a.png", "0" * 64, 1, 10, 20, True)
@@ -72,6 +74,46 @@ def test_published_schemas_are_those_of_the_code(name: str) -> None:
     published = json.loads((PUBLISHED / name).read_text(encoding="utf-8"))
     assert published == all_schemas()[name]
     Draft202012Validator.check_schema(published)
+
+
+def test_the_documents_are_what_the_module_writes(tmp_path: Path) -> None:
+    main(str(tmp_path))
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_bytes() for path in PUBLISHED.iterdir()}
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """One member of every kind that lines have."""
+
+    OPTIONAL: ClassVar = ("left_out",)
+
+    count: Count | None
+    word: Literal["a", "b"] | None
+    pair: tuple[float, float]
+    parts: tuple[Source, ...]
+    any_value: Any
+    table: dict[str, Bytes]
+    mixed: str | float | None
+    left_out: str | None = None
+
+
+def test_types_say_what_the_schema_says() -> None:
+    schema = schema_of(Kinds)
+    found = schema["properties"]
+    assert found["count"] == {"type": ["integer", "null"], "minimum": 0}
+    assert found["word"] == {"enum": ["a", "b", None]}
+    assert found["pair"] == {
+        "type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2,
+    }  # fmt: skip
+    assert found["parts"]["items"]["properties"]["path"] == {"type": "string"}
+    assert found["any_value"] is True
+    assert found["table"]["additionalProperties"]["description"] == "Bytes."
+    assert found["mixed"] == {"type": ["string", "number", "null"]}
+    assert found["left_out"] == {"type": "string"}
+    assert schema["required"] == [name for name in found if name != "left_out"]
+    with pytest.raises(TypeError, match="complex"):
+        schema_of(complex)
 
 
 @pytest.mark.parametrize("result", EXAMPLES, ids=lambda item: type(item).__name__)
