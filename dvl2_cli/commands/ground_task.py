@@ -15,14 +15,24 @@ from dvl2_cli.errors import Dvl2Error, InputError, UsageError
 from dvl2_cli.inputs.load import Reading, load_pictures
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
+from dvl2_cli.inputs.sources import find_sources
 from dvl2_cli.results import FoundObject, GroundResult, Source
 from dvl2_cli.tasks.grounding.grammar import caption_grammar, objects_grammar
 from dvl2_cli.tasks.grounding.locating import Located, ground_result
 from dvl2_cli.tasks.grounding.second_look import look_again
 from dvl2_cli.writers.folder import make_folder, write_files
-from dvl2_cli.writers.ground import FilesOf, ground_writer
+from dvl2_cli.writers.ground import FILE_FORMATS, PICTURE_FORMATS, FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pictures import check_picture_name, save_picture
+from dvl2_cli.writers.place import (
+    IMAGES,
+    NOWHERE,
+    Place,
+    earlier_classes,
+    has_no_file,
+    root_of,
+    take_name,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +44,7 @@ MAX_TOKENS = 1024
 _AUTOMATIC = "auto"
 _DRAWN = ".boxes.png"
 _LINE_FORMATS = ("text", "json")
+_PAGED = (".pdf", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class GroundTask:
     output: Path | None = None
     fail_empty: bool = False
     _writer: FilesOf | None = None
+    _place: Place = NOWHERE
+    _taken: dict[str, str] = field(default_factory=dict)
     _drawing_folder: Path | None = None
     _results: list[GroundResult] = field(default_factory=list)
     _names: UniqueNames = field(default_factory=UniqueNames)
@@ -110,7 +123,7 @@ class GroundTask:
         chosen = PageRanges.parse(pages) if pages else None
         reading = Reading(chosen, dpi, offline=common.offline)
         inputs = Inputs([image], reading, recursive=recursive)
-        self._check(inputs.several)
+        self._check(image, inputs.several, recursive=recursive)
         if not common.plan:
             self._make_folders()
         examples = self._example(reading)
@@ -133,10 +146,15 @@ class GroundTask:
                 self._write(run)
             run.finish()
 
-    def _check(self, several: bool) -> None:
+    def _check(self, image: str, several: bool, *, recursive: bool) -> None:
         """Find out what cannot work before anything is asked."""
         if self.form is not None and self.form not in _LINE_FORMATS:
             self._writer = ground_writer(self.form)
+            phrases = (phrase for phrase, _ in self.wanted.questions() if phrase is not None)
+            earlier = earlier_classes(self.output) if self.output and self.form == "yolo" else ()
+            self._place = Place(self.output, root_of(image), tuple(phrases), earlier)
+            if image != "-" and self.form in FILE_FORMATS:
+                self._check_names(image, recursive)
         if self.output is not None and self._writer is None:
             raise UsageError("-o goes with -f coco, yolo, voc, labelstudio, labelme or csv")
         if self.draw in (None, _AUTOMATIC):
@@ -146,6 +164,18 @@ class GroundTask:
             self._drawing_folder = target
         else:
             check_picture_name(target)
+
+    def _check_names(self, image: str, recursive: bool) -> None:
+        """Refuse pictures that would share an annotation file.
+
+        Raises:
+            InputError: two of them would.
+        """
+        taken: dict[str, str] = {}
+        for found in find_sources([image], recursive=recursive):
+            if isinstance(found, Unreadable) or found.name.lower().endswith(_PAGED):
+                continue  # pages have their numbers in their names
+            take_name(self._place.name(Source(found.name)), found.name, taken)
 
     def _make_folders(self) -> None:
         for folder in (self.output, self.crop_dir, self._drawing_folder):
@@ -169,6 +199,7 @@ class GroundTask:
         if isinstance(found, Unreadable):
             return GroundResult.failure(found.error, source)
         try:
+            self._take_name(source)
             result = self._ask(run, found, examples)
             if result.finish_reason == "cancelled":
                 return result  # half of the boxes are no crops, drawing or annotation
@@ -215,9 +246,39 @@ class GroundTask:
 
         return look_again(told, picture.image, ask)
 
+    def _take_name(self, source: Source) -> None:
+        """Refuse a picture that annotations could not name, before it is asked about.
+
+        Raises:
+            InputError: its file would be another picture's, or it is a page and goes to stdout.
+        """
+        if self.form not in PICTURE_FORMATS:
+            return
+        if has_no_file(source) and self.output is None:
+            raise InputError(
+                f"{source.path}: a page is no file that -f {self.form} can name",
+                "Add -o FOLDER: its picture is written there.",
+            )
+        if self.form in FILE_FORMATS:
+            take_name(self._place.name(source), source.path, self._taken)
+
+    def _own_picture(self, result: GroundResult, picture: Picture) -> GroundResult:
+        """``result`` about a file: a page's picture is written beside its annotation."""
+        source = result.source
+        if self.form not in PICTURE_FORMATS or source is None or not has_no_file(source):
+            return result
+        assert self.output is not None  # noqa: S101  _take_name refused it
+        path = self.output / IMAGES / f"{self._place.name(source)}.png"
+        make_folder(path.parent)
+        save_picture(picture.image, path)
+        return dataclasses.replace(
+            result, source=dataclasses.replace(source, path=str(path), page=None)
+        )
+
     def _save_pictures(self, run: Run, result: GroundResult, picture: Picture) -> GroundResult:
         """Draw and crop, as asked."""
-        stem = self._names.take(stem_of(result.source))
+        result = self._own_picture(result, picture)
+        stem = self._names.take(stem_of(Source.of(picture)))
         if self.crop_dir is not None:
             result = dataclasses.replace(result, crops=self._crop(result, picture, stem))
         if self.draw is not None:
@@ -273,7 +334,7 @@ class GroundTask:
     def _write(self, run: Run) -> None:
         if self._writer is None or not self._results:
             return  # no annotations are asked for, or Ctrl-C came before any was whole
-        files = self._writer(self._results)
+        files = self._writer(self._results, self._place)
         if self.output is not None:
             write_files(self.output, files)
             run.console.note(f"wrote {len(files)} files to {self.output}")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from dvl2_cli.tasks.grounding.boxes import are_fractions
 from dvl2_cli.tasks.grounding.coordinates import from_pixels
 from dvl2_cli.tasks.grounding.parse import parse_grounding
 from dvl2_cli.tasks.grounding.tags import (
@@ -110,6 +111,11 @@ def check_tags(text: str) -> None:
     """
     if DET_OPEN not in text and REF_OPEN not in text:
         return
+    for found in _BOX_LIST.finditer(text):
+        if are_fractions(found.group(1)):
+            raise ValueError(
+                f"{_short(found.group(1))}: the model is taught 0 to 999, not fractions"
+            )
     for piece in parse_grounding(text).rejected:
         raise ValueError(
             f'{piece.text}: {piece.reason}; write boxes as 0 to 999, or say "boxes": "pixels"'

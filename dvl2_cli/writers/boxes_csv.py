@@ -7,23 +7,22 @@ import io
 from collections.abc import Sequence
 
 from dvl2_cli.results.ground import GroundResult
+from dvl2_cli.writers.cells import no_formulas
 from dvl2_cli.writers.names import encodable
+from dvl2_cli.writers.place import NOWHERE, Place, usable_results
 
 COLUMNS = ("path", "page", "id", "query", "label", "x1", "y1", "x2", "y2", "width", "height")
 
 
-def csv_files(results: Sequence[GroundResult]) -> dict[str, str]:
+def csv_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
     """``boxes.csv``; corners in pixels, ``width`` and ``height`` of the picture."""
+    del place  # paths are as they were given
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for result in results:
-        source = result.source
-        if result.status == "failed" or source is None:
-            continue
+    for result, source in usable_results(results):
         for item in result.objects:
             found = (item.id, item.query, item.label, *item.box)
-            writer.writerow(
-                (encodable(source.path), source.page, *found, source.width, source.height)
-            )
+            row = (encodable(source.path), source.page, *found, source.width, source.height)
+            writer.writerow(no_formulas(row))
     return {"boxes.csv": buffer.getvalue()}

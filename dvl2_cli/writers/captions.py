@@ -9,6 +9,7 @@ from typing import Any
 
 from dvl2_cli.results import CaptionResult
 from dvl2_cli.tasks.captioning.tables import COLUMNS, cells
+from dvl2_cli.writers.cells import no_formulas
 
 
 def caption_line(result: CaptionResult, several: bool) -> str:
@@ -30,5 +31,5 @@ def csv_row(result: CaptionResult) -> str:
 
 def _row(values: Sequence[Any]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n").writerow(no_formulas(values))
     return buffer.getvalue()

@@ -5,35 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dvl2_cli.results.ground import FoundObject, GroundResult
+from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.results.lines import json_document
+from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
+
+_FILE = "annotations.json"
 
 
-def category_of(item: FoundObject) -> str:
-    """What the box is filed under: the phrase asked for, else the model's word."""
-    return item.query or item.label
-
-
-def coco_files(results: Sequence[GroundResult]) -> dict[str, str]:
+def coco_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
     """``annotations.json``; category, image and annotation ids count from 1."""
-    categories: dict[str, int] = {}
+    used = usable_results(results)
+    categories = place.class_names(result for result, _ in used)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for result in results:
-        if result.status == "failed" or result.source is None:
-            continue
+    for result, source in used:
         image_id = len(images) + 1
-        source = result.source
         images.append(
             {
                 "id": image_id,
-                "file_name": source.path,
+                "file_name": place.picture(source, _FILE),
                 "width": source.width,
                 "height": source.height,
             }
         )
         for item in result.objects:
-            category_id = categories.setdefault(category_of(item), len(categories) + 1)
+            category_id = categories[class_of(item)] + 1
             x1, y1, x2, y2 = item.box
             width, height = round(x2 - x1, 2), round(y2 - y1, 2)
             annotations.append(
@@ -52,6 +48,6 @@ def coco_files(results: Sequence[GroundResult]) -> dict[str, str]:
         "licenses": [],
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": number, "name": name} for name, number in categories.items()],
+        "categories": [{"id": number + 1, "name": name} for name, number in categories.items()],
     }
-    return {"annotations.json": json_document(document)}
+    return {_FILE: json_document(document)}

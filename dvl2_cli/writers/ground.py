@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.writers.boxes_csv import csv_files
 from dvl2_cli.writers.coco import coco_files
 from dvl2_cli.writers.labelme import labelme_files
 from dvl2_cli.writers.labelstudio import labelstudio_files
+from dvl2_cli.writers.place import NOWHERE, Place
 from dvl2_cli.writers.plugins import find_writer
 from dvl2_cli.writers.voc import voc_files
 from dvl2_cli.writers.yolo import yolo_files
 
-# Results of all pictures -> relative file name -> text.
-FilesOf = Callable[[Sequence[GroundResult]], dict[str, str]]
+
+class FilesOf(Protocol):
+    """Results of all pictures -> relative file name -> text."""
+
+    def __call__(self, results: Sequence[GroundResult], place: Place = ...) -> dict[str, str]:
+        """The files as they lie in the folder of ``place``."""
+
 
 FORMATS: dict[str, FilesOf] = {
     "coco": coco_files,
@@ -25,6 +32,11 @@ FORMATS: dict[str, FilesOf] = {
     "csv": csv_files,
 }
 
+# Formats that name the picture: it has to be a file.
+PICTURE_FORMATS = frozenset(FORMATS) - {"csv"}
+# Formats with a file for each picture, which tools find by the picture's name.
+FILE_FORMATS = frozenset({"yolo", "voc", "labelme"})
+
 
 def ground_writer(name: str) -> FilesOf:
     """The writer called ``name``, from here or from a plugin.
@@ -32,4 +44,12 @@ def ground_writer(name: str) -> FilesOf:
     Raises:
         UsageError: no such format.
     """
-    return FORMATS[name] if name in FORMATS else find_writer("ground", name, list(FORMATS)).files
+    if name in FORMATS:
+        return FORMATS[name]
+    plugin = find_writer("ground", name, list(FORMATS))
+
+    def files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+        del place
+        return plugin.files(results)
+
+    return files

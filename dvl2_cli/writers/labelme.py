@@ -7,36 +7,34 @@ from typing import Any
 
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.results.lines import json_document
-from dvl2_cli.writers.coco import category_of
-from dvl2_cli.writers.names import UniqueNames, stem_of
+from dvl2_cli.writers.names import UniqueNames
+from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
 
 
-def labelme_files(results: Sequence[GroundResult]) -> dict[str, str]:
-    """``NAME.json`` with rectangles in pixels; the picture itself is referred to by path."""
+def labelme_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+    """``NAME.json`` with rectangles in pixels; the picture is named by its path from there."""
     names = UniqueNames()
     files = {}
-    for result in results:
-        if result.status == "failed" or result.source is None:
-            continue
+    for result, source in usable_results(results):
+        file = f"{names.take(place.name(source))}.json"
         document: dict[str, Any] = {
             "version": "5.5.0",
             "flags": {},
             "shapes": [
                 {
-                    "label": category_of(item),
+                    "label": class_of(item),
                     "points": [list(item.box[:2]), list(item.box[2:])],
                     "group_id": None,
-                    "description": item.label if item.label != category_of(item) else "",
+                    "description": item.label if item.label != class_of(item) else "",
                     "shape_type": "rectangle",
                     "flags": {},
                 }
                 for item in result.objects
             ],
-            "imagePath": result.source.path,
+            "imagePath": place.picture(source, file),
             "imageData": None,
-            "imageHeight": result.source.height,
-            "imageWidth": result.source.width,
+            "imageHeight": source.height,
+            "imageWidth": source.width,
         }
-        name = names.take(stem_of(result.source))
-        files[f"{name}.json"] = json_document(document)
+        files[file] = json_document(document)
     return files

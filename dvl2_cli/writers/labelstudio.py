@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dvl2_cli.results.envelope import Source
 from dvl2_cli.results.ground import FoundObject, GroundResult
 from dvl2_cli.results.lines import json_document
-from dvl2_cli.writers.coco import category_of
+from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
+
+_FILE = "tasks.json"
 
 
-def labelstudio_files(results: Sequence[GroundResult]) -> dict[str, str]:
+def labelstudio_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
     """``tasks.json`` for a project with ``<RectangleLabels name="label" toName="image">``."""
-    tasks = [_task(result) for result in results if result.status != "failed" and result.source]
-    return {"tasks.json": json_document(tasks)}
+    tasks = [_task(result, source, place) for result, source in usable_results(results)]
+    return {_FILE: json_document(tasks)}
 
 
-def _task(result: GroundResult) -> dict[str, Any]:
-    source = result.source
-    assert source is not None  # noqa: S101  labelstudio_files leaves these out
+def _task(result: GroundResult, source: Source, place: Place) -> dict[str, Any]:
     model = result.model.id if result.model else "dvl2"
     width, height = source.width or 1, source.height or 1
     found = [_region(item, width, height) for item in result.objects]
     return {
-        "data": {"image": source.path},
+        "data": {"image": place.picture(source, _FILE)},
         "predictions": [{"model_version": model, "result": found}],
     }
 
@@ -45,6 +46,6 @@ def _region(item: FoundObject, width: int, height: int) -> dict[str, Any]:
             "width": round((x2 - x1) / width * 100, 4),
             "height": round((y2 - y1) / height * 100, 4),
             "rotation": 0,
-            "rectanglelabels": [category_of(item)],
+            "rectanglelabels": [class_of(item)],
         },
     }

@@ -16,9 +16,13 @@ def stem_of(source: Source | None) -> str:
     """The input's name without folder and suffix, with its page, fit for a file name."""
     path = source.path if source else "result"
     name = path.split("?")[0].rstrip("/").rsplit("/", 1)[-1] if "://" in path else path
-    stem = _UNSAFE.sub("_", PurePath(name).stem)[:_LONGEST].strip(". ")
-    stem = {"": "result", "-": "stdin"}.get(stem, stem)
+    stem = {"-": "stdin"}.get(name) or usable(PurePath(name).stem)
     return f"{stem}.p{source.page}" if source and source.page is not None else stem
+
+
+def usable(text: str) -> str:
+    """``text`` as a part of a path: without separators and control characters, not too long."""
+    return _UNSAFE.sub("_", text)[:_LONGEST].strip(". ") or "result"
 
 
 def encodable(text: str) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 
 from dvl2_cli.results.ocr import OcrResult
+from dvl2_cli.writers.cells import no_formulas
 
 COLUMNS = (
     "page", "block", "type", "left", "top", "width", "height", "box_source", "score", "text",
@@ -63,7 +64,7 @@ class TablesCsvWriter:
         for table in result.tables:
             if self._written:
                 buffer.write("\n")
-            writer.writerows(table.rows)
+            writer.writerows(no_formulas(row) for row in table.rows)
             self._written = True
         return buffer.getvalue()
 

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from xml.etree import ElementTree as Xml
 
-from dvl2_cli.results.envelope import Box
+from dvl2_cli.results.envelope import Box, Source
 from dvl2_cli.results.ground import GroundResult
-from dvl2_cli.writers.coco import category_of
-from dvl2_cli.writers.names import UniqueNames, stem_of
+from dvl2_cli.writers.names import UniqueNames
+from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # What XML 1.0 has no way to write.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def voc_files(results: Sequence[GroundResult]) -> dict[str, str]:
+def voc_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
     """``NAME.xml`` with boxes in whole pixels, which VOC counts from 1, the last one included."""
     names = UniqueNames()
-    return {
-        f"{names.take(stem_of(result.source))}.xml": _document(result)
-        for result in results
-        if result.status != "failed" and result.source is not None
-    }
+    files = {}
+    for result, source in usable_results(results):
+        file = f"{names.take(place.name(source))}.xml"
+        files[file] = _document(result, source, place.picture(source, file))
+    return files
 
 
 def xml_text(text: str) -> str:
@@ -32,13 +32,11 @@ def xml_text(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _document(result: GroundResult) -> str:
-    source = result.source
-    assert source is not None  # noqa: S101  voc_files leaves these out
+def _document(result: GroundResult, source: Source, path: str) -> str:
     root = Xml.Element("annotation")
     _add(root, "folder", PurePath(source.path).parent.name)
     _add(root, "filename", PurePath(source.path).name)
-    _add(root, "path", source.path)
+    _add(root, "path", path)
     _add(Xml.SubElement(root, "source"), "database", "dvl2")
     size = Xml.SubElement(root, "size")
     _add(size, "width", str(source.width))
@@ -47,7 +45,7 @@ def _document(result: GroundResult) -> str:
     _add(root, "segmented", "0")
     for item in result.objects:
         entry = Xml.SubElement(root, "object")
-        _add(entry, "name", category_of(item))
+        _add(entry, "name", class_of(item))
         _add(entry, "pose", "Unspecified")
         _add(entry, "truncated", "0")
         _add(entry, "difficult", "0")

@@ -6,25 +6,25 @@ import json
 from collections.abc import Sequence
 
 from dvl2_cli.results.ground import GroundResult
-from dvl2_cli.writers.coco import category_of
-from dvl2_cli.writers.names import UniqueNames, stem_of
+from dvl2_cli.writers.names import UniqueNames
+from dvl2_cli.writers.place import CLASSES, DATA, NOWHERE, Place, class_of, usable_results
 
 
-def yolo_files(results: Sequence[GroundResult]) -> dict[str, str]:
+def yolo_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
     """``labels/NAME.txt`` with "class cx cy width height" in 0..1, ``classes.txt``, ``data.yaml``.
 
     A picture without objects has an empty file: it is a negative example.
     """
-    classes: dict[str, int] = {}
+    used = usable_results(results)
+    classes = place.class_names(result for result, _ in used)
     names = UniqueNames()
     files: dict[str, str] = {}
-    for result in results:
-        source = result.source
-        if result.status == "failed" or source is None or not source.width or not source.height:
+    for result, source in used:
+        if not source.width or not source.height:
             continue
         rows = []
         for item in result.objects:
-            number = classes.setdefault(category_of(item), len(classes))
+            number = classes[class_of(item)]
             x1, y1, x2, y2 = item.box
             values = (
                 (x1 + x2) / 2 / source.width,
@@ -33,10 +33,9 @@ def yolo_files(results: Sequence[GroundResult]) -> dict[str, str]:
                 (y2 - y1) / source.height,
             )
             rows.append(f"{number} " + " ".join(f"{value:.6f}" for value in values) + "\n")
-        files[f"labels/{names.take(stem_of(source))}.txt"] = "".join(rows)
-    flat = [" ".join(name.split()) for name in classes]
-    files["classes.txt"] = "".join(f"{name}\n" for name in flat)
+        files[names.take(place.label(source).removesuffix(".txt")) + ".txt"] = "".join(rows)
+    files[CLASSES] = "".join(f"{name}\n" for name in classes)
     # A JSON string is a YAML string.
-    listed = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(flat))
-    files["data.yaml"] = f"names:\n{listed}" if listed else "names: {}\n"
+    listed = "".join(f"  {number}: {json.dumps(name)}\n" for name, number in classes.items())
+    files[DATA] = f"names:\n{listed}" if listed else "names: {}\n"
     return files

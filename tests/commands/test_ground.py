@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -165,3 +166,116 @@ def test_a_model_that_wants_small_print_enlarged_looks_at_its_boxes_again(
     assert plain["objects"][0]["box_999"] == [220, 270, 422, 720]
     cli("ground", scene, "--caption", engine=engine)
     assert len(engine.requests) == 4
+
+
+def test_class_numbers_follow_the_phrases_and_stay(cli: Cli, scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("ground", scene, "dog", "red car", "-f", "yolo", "-o", out)
+    assert cli(*words, engine=FakeEngine(by_phrase)).code == 0
+    label = out / "labels" / "scene.txt"
+    assert label.read_text(encoding="utf-8").startswith("1 ")  # no dog was found: it is still 0
+    assert (out / "classes.txt").read_text(encoding="utf-8") == "dog\nred car\n"
+    words = ("ground", scene, "red car", "bus", "-f", "yolo", "-o", out)
+    assert cli(*words, engine=FakeEngine(by_phrase)).code == 0
+    assert (out / "classes.txt").read_text(encoding="utf-8") == "dog\nred car\nbus\n"
+    assert '  2: "bus"\n' in (out / "data.yaml").read_text(encoding="utf-8")
+    assert label.read_text(encoding="utf-8").startswith("1 ")
+    coco = cli("ground", scene, "dog", "red car", "-f", "coco", engine=FakeEngine(by_phrase))
+    document = json.loads(coco.out)
+    assert [item["name"] for item in document["categories"]] == ["dog", "red car"]
+    assert document["annotations"][0]["category_id"] == 2
+
+
+def test_classes_that_cannot_be_kept_stop_the_run(cli: Cli, scene: Path, tmp_path: Path) -> None:
+    words = ("ground", scene, "dog", "-f", "yolo", "-o", tmp_path)
+    for name, text in (("classes.txt", "dog\ndog\n"), ("data.yaml", "train: images\nnames: [a]\n")):
+        engine = FakeEngine(by_phrase)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        done = cli(*words, engine=engine)
+        assert done.code != 0
+        assert name in done.err
+        assert not engine.requests
+        (tmp_path / name).unlink()
+
+
+def test_labels_lie_where_trainers_look(cli: Cli, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("images/train/a.png", "images/val/a.png"):
+        (data / name).parent.mkdir(parents=True)
+        picture(data / name, size=(64, 64))
+    words = ("ground", data / "images", "red car", "-r", "-f", "yolo")
+    assert cli(*words, "-o", data, engine=FakeEngine(CAR)).code == 0
+    assert cli(*words, "-o", tmp_path / "out", engine=FakeEngine(CAR)).code == 0
+    for folder in (data, tmp_path / "out"):
+        found = sorted(p.relative_to(folder).as_posix() for p in folder.glob("labels/**/*.txt"))
+        assert found == ["labels/train/a.txt", "labels/val/a.txt"]
+
+
+@pytest.mark.parametrize("form", ["yolo", "voc", "labelme"])
+def test_pictures_of_one_name_stop_the_run(cli: Cli, tmp_path: Path, form: str) -> None:
+    for name in ("a.png", "A.jpg"):
+        picture(tmp_path / name, size=(64, 64))
+    engine = FakeEngine(CAR)
+    done = cli("ground", tmp_path, "car", "-f", form, "-o", tmp_path / "out", engine=engine)
+    assert done.code == 1
+    assert "share the annotation file" in done.err
+    assert not engine.requests
+
+
+@pytest.mark.parametrize("form", ["coco", "voc", "labelme", "labelstudio"])
+def test_paths_resolve_from_the_file_that_holds_them(
+    cli: Cli, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    image = picture(tmp_path / "set" / "a" / "one.png", size=(64, 64))
+    assert (
+        cli("ground", "set", "car", "-r", "-f", form, "-o", "out", engine=FakeEngine(CAR)).code == 0
+    )
+    ((holder, named),) = named_pictures(tmp_path / "out", form)
+    assert (holder.parent / named).samefile(image)
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo", "voc", "labelme", "labelstudio"])
+def test_every_page_has_its_own_picture(cli: Cli, tmp_path: Path, form: str) -> None:
+    pages = [Image.new("RGB", (60, 40), shade) for shade in ("red", "blue")]
+    document = tmp_path / "two.pdf"
+    pages[0].save(document, save_all=True, append_images=pages[1:])
+    out = tmp_path / "out"
+    engine = FakeEngine(CAR)
+    assert cli("ground", document, "car", "-f", form, "-o", out, engine=engine).code == 0
+    shades = []
+    for number in (1, 2):
+        with Image.open(out / "images" / f"two.p{number}.png") as page:
+            shades.append(page.getpixel((5, 5)))
+    assert shades[0][0] > 200 > shades[1][0]
+    if form == "yolo":
+        assert sorted(path.name for path in out.glob("labels/*")) == ["two.p1.txt", "two.p2.txt"]
+    else:
+        found = {(holder.parent / named).resolve() for holder, named in named_pictures(out, form)}
+        assert found == {(out / "images" / f"two.p{number}.png").resolve() for number in (1, 2)}
+    if form == "coco":
+        engine = FakeEngine(CAR)
+        done = cli("ground", document, "car", "-f", form, engine=engine)
+        assert done.code == 1
+        assert "no file that -f coco can name" in done.err
+        assert not engine.requests
+
+
+def named_pictures(folder: Path, form: str) -> list[tuple[Path, str]]:
+    """(annotation file, picture as it names it) for each picture."""
+    if form == "coco":
+        holder = folder / "annotations.json"
+        images = json.loads(holder.read_text(encoding="utf-8"))["images"]
+        return [(holder, item["file_name"]) for item in images]
+    if form == "labelstudio":
+        holder = folder / "tasks.json"
+        tasks = json.loads(holder.read_text(encoding="utf-8"))
+        return [(holder, task["data"]["image"]) for task in tasks]
+    if form == "labelme":
+        holders = sorted(folder.rglob("*.json"))
+        return [
+            (path, json.loads(path.read_text(encoding="utf-8"))["imagePath"]) for path in holders
+        ]
+    holders = sorted(folder.rglob("*.xml"))
+    return [(path, ElementTree.parse(path).getroot().findtext("path", "")) for path in holders]

@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvl2_cli.errors import InputError, UsageError
-from dvl2_cli.results import FoundObject, GroundResult, Source
+from dvl2_cli.results import CaptionResult, FoundObject, GroundResult, OcrResult, Source, Table
+from dvl2_cli.writers.captions import csv_row
+from dvl2_cli.writers.cells import no_formulas
 from dvl2_cli.writers.ground import FORMATS, ground_writer
+from dvl2_cli.writers.tables import TablesCsvWriter
 from dvl2_cli.writers.voc import xml_text
 
 Found = list[tuple[str, tuple[float, float, float, float]]]
@@ -150,3 +153,33 @@ def test_failures_and_equal_names_do_not_collide(name: str) -> None:
 def test_an_unknown_format_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no such format"):
         ground_writer("nope")
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("-12.50", "-12.50"),
+        ("+3 %", "+3 %"),
+        ("a=1", "a=1"),
+        (-3, -3),
+        (None, None),
+    ],
+)
+def test_cells_are_no_formulas(cell: object, written: object) -> None:
+    assert no_formulas([cell]) == [written]
+
+
+def test_no_csv_holds_a_formula() -> None:
+    box = (1.0, 2.0, 30.0, 40.0)
+    boxes = FORMATS["csv"]([result([("=1+1", box)], "=a.png")])["boxes.csv"]
+    page = OcrResult(tables=(Table("", (("=1+1", "-2"),)),))
+    caption = csv_row(CaptionResult(source=Source("a.png"), caption="@x"))
+    for text in (boxes, TablesCsvWriter().page(page, 0), caption):
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        assert not [cell for cell in cells if cell[:1] in "=@" and cell]

@@ -11,6 +11,7 @@ from typing import IO, Any, Protocol
 from dvl2_cli.errors import UsageError
 from dvl2_cli.files import atomic_write
 from dvl2_cli.results import CaptionResult, json_line
+from dvl2_cli.writers.cells import no_formulas
 from dvl2_cli.writers.names import encodable
 from dvl2_cli.writers.plugins import PluginWriter, find_writer
 
@@ -120,7 +121,7 @@ class _CsvRows:
         self._writer.writerow(COLUMNS)
 
     def add(self, result: CaptionResult) -> None:
-        self._writer.writerow(cells(result))
+        self._writer.writerow(no_formulas(cells(result)))
 
     def finish(self) -> None:
         """Nothing is held back."""

@@ -28,27 +28,37 @@ def parse_boxes(text: str, *, cut_off: bool = False) -> tuple[list[Box999], list
     """Every box in ``text`` with corners in order and inside 0..999, and what is none.
 
     Accepts missing brackets, floats, swapped corners, and boxes that reach a little out of
-    the picture (cut at its edge). ``cut_off`` says that the text ended before its closing
+    the picture (cut at its edge). Boxes in fractions of the picture, with decimals and none
+    over 1, are scaled to 0..999. ``cut_off`` says that the text ended before its closing
     tag, which explains a last box with too few numbers.
     """
     boxes: list[Box999] = []
     rejected: list[Rejected] = []
+    scale = SCALE if are_fractions(text) else 1.0
     pieces = [piece for piece in _BRACKETS.split(text) if _SEPARATORS.sub("", piece)]
     if not pieces:
         return boxes, [Rejected(quote(text), "no numbers")]
     for index, piece in enumerate(pieces):
         last = cut_off and index == len(pieces) - 1 and not text.rstrip().endswith("]")
-        _parse_piece(piece, last, boxes, rejected)
+        _parse_piece(piece, last, scale, boxes, rejected)
     return boxes, rejected
 
 
-def _parse_piece(piece: str, last: bool, boxes: list[Box999], rejected: list[Rejected]) -> None:
+def are_fractions(text: str) -> bool:
+    """Whether the numbers of ``text`` are fractions of the picture: 0 to 1, with decimals."""
+    numbers = _NUMBER.findall(text)
+    return any("." in number for number in numbers) and all(0 <= float(n) <= 1 for n in numbers)
+
+
+def _parse_piece(
+    piece: str, last: bool, scale: float, boxes: list[Box999], rejected: list[Rejected]
+) -> None:
     words = [word for word in _SEPARATORS.split(piece) if word]
     bad = next((word for word in words if not _is_number(word)), None)
     if bad is not None:
         rejected.append(Rejected(_bracketed(piece), f"{quote(bad, 20)!r} is not a number"))
         return
-    numbers = [float(word) for word in words]
+    numbers = [float(word) * scale for word in words]
     whole = len(numbers) - len(numbers) % 4
     if whole != len(numbers) and not (last and whole):
         reason = f"expected 4 numbers, got {len(numbers)}"
@@ -56,7 +66,8 @@ def _parse_piece(piece: str, last: bool, boxes: list[Box999], rejected: list[Rej
         return
     for start in range(0, whole, 4):
         box = (numbers[start], numbers[start + 1], numbers[start + 2], numbers[start + 3])
-        fitted = fit(box)
+        mixed = scale == 1 and are_fractions(" ".join(words[start : start + 4]))
+        fitted = "fractions of the picture among boxes of 0..999" if mixed else fit(box)
         if isinstance(fitted, str):
             rejected.append(Rejected(_bracketed(", ".join(words[start : start + 4])), fitted))
         else:

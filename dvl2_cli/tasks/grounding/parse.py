@@ -11,14 +11,32 @@ from dataclasses import dataclass, field
 
 from dvl2_cli.tasks.grounding.boxes import Rejected, parse_boxes, quote
 from dvl2_cli.tasks.grounding.overlap import without_repeats
-from dvl2_cli.tasks.grounding.tags import DET_CLOSE, DET_OPEN, REF_OPEN, Box999
+from dvl2_cli.tasks.grounding.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, Box999
 
 _TAG = re.compile(r"<\|/?(?:ref|det)\|>")
 # The model's other special tokens carry no text: <|grounding|>, <｜end▁of▁sentence｜>, …
 _OTHER_TOKENS = re.compile(r"<\|(?:grounding|User|Assistant)\|>|<｜[^<>｜]{1,40}｜>")
 _BOX_TEXT = re.compile(r"[\s\d.,;+\-\[\](){}]*")
+_NUMBER = r"[+-]?\d{1,8}(?:\.\d{1,18})?"
+_FOUR = rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*"
 # Servers often drop special tokens and leave the bare brackets.
-_BARE_BOXES = re.compile(r"\[\s*\[[\s\d.,+\-\[\]]*")
+_BARE_BOXES = re.compile(rf"\[\s*\[[\s\d.,+\-\[\]]*|\[{_FOUR}\]")
+# Boxes as JSON, as other models are taught to write them: x before y, 0..999.
+_JSON_BOX = re.compile(
+    rf'\{{[^{{}}]{{0,300}}?"(?:bbox_2d|bbox)"\s*:\s*\[({_FOUR})\][^{{}}]{{0,300}}?\}}'
+)
+_JSON_LABEL = re.compile(r'"label"\s*:\s*"([^"<>\n]{1,200})"')
+_FENCE = re.compile(r"```(?:json)?")
+# y before x, in thousandths: another model's order, which would be read wrongly.
+_Y_FIRST = '"box_2d"'
+# What may be a box in a form that is not read: four numbers in a row, or named corners.
+_LIKE_A_BOX = re.compile(
+    rf"[\[(]\s*{_NUMBER}(?:\s*,\s*{_NUMBER})+\s*[\])]|"
+    rf"{_NUMBER}(?:[\s,;:()\[\]]{{1,8}}{_NUMBER}){{3}}|"
+    r"\"?\b(?:bbox|box_2d|x_?1|x_?min|left)\b\"?\s{0,4}[=:].{0,60}",
+    re.IGNORECASE,
+)
+_UNREAD = "it looks like a box, in a form that is not read: [x1, y1, x2, y2] in 0..999 is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +62,35 @@ class Grounded:
 def parse_grounding(raw: str) -> Grounded:
     """Take an answer apart; any text is accepted."""
     raw = _OTHER_TOKENS.sub("", raw)
-    if DET_OPEN not in raw and REF_OPEN not in raw:
-        raw = _BARE_BOXES.sub(lambda match: f"{DET_OPEN}{match.group()}{DET_CLOSE}", raw)
+    tagged = DET_OPEN in raw or REF_OPEN in raw
+    if not tagged and _Y_FIRST not in raw:
+        raw = _tagged_json(raw) or _BARE_BOXES.sub(
+            lambda match: f"{DET_OPEN}{match.group()}{DET_CLOSE}", raw
+        )
     reader = _Reader()
     reader.read(raw)
+    if not tagged and not reader.regions and not reader.rejected:
+        like = _LIKE_A_BOX.search(raw)
+        if like is not None:
+            reader.rejected.append(Rejected(quote(like.group()), _UNREAD))
     return reader.result()
+
+
+def _tagged_json(raw: str) -> str | None:
+    """``raw`` with its JSON boxes as tags; None where it has none."""
+    pieces = []
+    end = 0
+    for match in _JSON_BOX.finditer(raw):
+        label = _JSON_LABEL.search(match.group())
+        named = f"{REF_OPEN}{label.group(1)}{REF_CLOSE}" if label else ""
+        pieces += [raw[end : match.start()], f"{named}{DET_OPEN}[[{match.group(1)}]]{DET_CLOSE}"]
+        end = match.end()
+    if not pieces:
+        return None
+    pieces.append(raw[end:])
+    # Between the objects stand the list's brackets and commas, around it a fence.
+    cleaned = (_FENCE.sub("", piece) for piece in pieces)
+    return "".join(piece if piece.strip(" \t\n,[]") else "" for piece in cleaned)
 
 
 @dataclass(slots=True)

@@ -147,3 +147,55 @@ def test_a_box_that_is_told_twice_counts_once() -> None:
 def test_two_mentions_of_one_thing_keep_their_boxes() -> None:
     raw = format_object("a dog", [(10, 10, 200, 300)]) + format_object("it", [(10, 10, 200, 300)])
     assert len(parse_grounding(raw).regions) == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "label", "box"),
+    [
+        ("<|ref|>cat<|/ref|><|det|>[[0.25, 0, 1.0, 1]]<|/det|>", "cat", (249.75, 0, 999, 999)),
+        ("<|ref|>cat<|/ref|><|det|>[[0, 0, 0.5, 1]]<|/det|>", "cat", (0, 0, 499.5, 999)),
+        ("cat [100, 200, 300, 400]", None, (100, 200, 300, 400)),
+        ("cat [0.1, 0.2, 0.3, 0.4]", None, (99.9, 199.8, 299.7, 399.6)),
+        ('[{"bbox_2d": [100, 200, 300, 400], "label": "cat"}]', "cat", (100, 200, 300, 400)),
+        ('{"label": "cat", "bbox": [100, 200, 300, 400]}', "cat", (100, 200, 300, 400)),
+        ('```json\n[\n  {"bbox_2d": [1, 2, 3, 4]}\n]\n```', None, (1, 2, 3, 4)),
+    ],
+)  # fmt: skip
+def test_other_ways_to_write_a_box_are_read(raw: str, label: str | None, box: Box999) -> None:
+    parsed = parse_grounding(raw)
+    ((found, corners),) = [(region.label, region.box) for region in parsed.regions]
+    assert found == label
+    assert corners == pytest.approx(box)
+    assert parsed.rejected == ()
+    assert parsed.text in ("cat", "")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "(100, 200, 300, 400)",
+        "cat 100 200 300 400",
+        "<box>(100,200),(300,400)</box>",
+        "cat: [10, 20]",
+        '{"box_2d": [100, 200, 300, 400]}',
+        '{"x1": 10, "y1": 20, "x2": 30, "y2": 40}',
+        "xmin=10 ymin=20 xmax=30 ymax=40",
+    ],
+)
+def test_what_looks_like_a_box_is_never_passed_over(raw: str) -> None:
+    parsed = parse_grounding(raw)
+    assert parsed.regions == ()
+    (rejected,) = parsed.rejected
+    assert "form that is not read" in rejected.reason
+
+
+def test_a_fraction_among_whole_numbers_is_rejected() -> None:
+    parsed = parse_grounding("<|det|>[[0.1, 0.2, 0.3, 0.4], [100, 200, 300, 400]]<|/det|>")
+    assert [region.box for region in parsed.regions] == [(100, 200, 300, 400)]
+    assert "fractions" in parsed.rejected[0].reason
+
+
+@pytest.mark.parametrize("raw", ["There is no cat.", "There are 3 cats, 2 dogs and 1 bus."])
+def test_plain_sentences_are_no_boxes(raw: str) -> None:
+    parsed = parse_grounding(raw)
+    assert (parsed.text, parsed.regions, parsed.rejected) == (raw, (), ())
