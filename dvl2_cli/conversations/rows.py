@@ -1,4 +1,4 @@
-"""JSON Lines of conversations: every line is read and checked before one is used.
+"""Conversations as JSON Lines or one JSON array: all are read and checked before one is used.
 
 A line is ``{"images": [paths], "messages": [{"role": …, "content": …}]}``, with one ``<image>``
 in the users' texts for each picture. Answers name boxes in the model's own tags (0..999); with
@@ -9,7 +9,8 @@ in the users' texts for each picture. Answers name boxes in the model's own tags
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from dvl2_cli.inputs.load import load_pictures
 
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 _UNITS = ("999", "pixels")
+_BLANK = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,59 @@ def read_rows(path: Path, *, decode: bool = False) -> tuple[list[Row], list[Prob
         InputError: the file cannot be read.
     """
     try:
-        # Not splitlines: a line separator of Unicode may stand inside a JSON string.
-        lines = path.read_text("utf-8-sig").split("\n")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     sizes = _Sizes()
     rows, problems = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, value in _values(text):
         try:
-            rows.append(_row(number, line, path.parent, sizes, decode))
+            if isinstance(value, ValueError):
+                raise value
+            rows.append(_row(number, value, path.parent, sizes, decode))
         except ValueError as error:
             problems.append(Problem(number, str(error)))
     return rows, problems
+
+
+def _values(text: str) -> Iterator[tuple[int, Any]]:
+    """Each conversation and its line; a ValueError where it is not JSON."""
+    if text.lstrip().startswith("["):
+        yield from _array(text)
+        return
+    # Not splitlines: a line separator of Unicode may stand inside a JSON string.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                yield number, ValueError(f"not JSON ({error})")
+
+
+def _array(text: str) -> Iterator[tuple[int, Any]]:
+    """The items of a file that is one JSON array, up to the first fault."""
+    decoder = json.JSONDecoder()
+    place = _after(text, text.index("[") + 1)
+    while text[place : place + 1] != "]":
+        line = text.count("\n", 0, place) + 1
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except (json.JSONDecodeError, RecursionError) as error:
+            yield line, ValueError(f"not JSON ({error})")
+            return
+        yield line, value
+        place = _after(text, end)
+        if text[place : place + 1] == ",":
+            place = _after(text, place + 1)
+        elif text[place : place + 1] != "]":
+            yield text.count("\n", 0, place) + 1, ValueError("the JSON array does not go on here")
+            return
+
+
+def _after(text: str, place: int) -> int:
+    """The next place that is no blank."""
+    match = _BLANK.match(text, place)
+    return match.end() if match else place
 
 
 class _Sizes:
@@ -91,14 +132,12 @@ class _Sizes:
         return known
 
 
-def _row(number: int, line: str, folder: Path, sizes: _Sizes, decode: bool) -> Row:
-    try:
-        value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error})") from error
+def _row(number: int, value: Any, folder: Path, sizes: _Sizes, decode: bool) -> Row:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     images = value.get("images", [])
+    if isinstance(images, str):
+        images = [images]
     if not isinstance(images, list) or not all(isinstance(name, str) for name in images):
         raise ValueError('"images" is not a list of file names')
     messages = _list_of(value, "messages")
@@ -107,14 +146,19 @@ def _row(number: int, line: str, folder: Path, sizes: _Sizes, decode: bool) -> R
     unit = str(value.get("boxes", "999"))
     if unit not in _UNITS:
         raise ValueError(f'"boxes" is {unit!r}; it may be "pixels" or "999"')
-    paths = tuple(folder / name for name in images)
-    for path in paths:
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}")
+    paths = tuple(_found(folder, name) for name in images)
     in_pixels = unit == "pixels" or any("objects" in message for message in messages)
     known = tuple(sizes.of(path) for path in paths) if decode or in_pixels else ()
     texts = _with_boxes(messages, known, unit)
     return Row(number, paths, tuple(zip((role for role, _ in turns), texts, strict=True)), known)
+
+
+def _found(folder: Path, name: str) -> Path:
+    """The picture; a name that was written on Windows is read so where there is no other."""
+    for form in (name, name.replace("\\", "/")):
+        if (folder / form).is_file():
+            return folder / form
+    raise ValueError(f"there is no file {folder / name}")
 
 
 def _with_boxes(messages: Sequence[dict[str, Any]], sizes: Sequence[Size], unit: str) -> list[str]:

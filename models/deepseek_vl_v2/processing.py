@@ -24,6 +24,7 @@ from deepseek_vl_v2.format import template, tiling
 from deepseek_vl_v2.literal_text import LiteralEncoder
 
 Conversation = Sequence[Mapping[str, object]]
+_CHAT_TEMPLATE = Path(__file__).parent / "format" / "chat_template.jinja"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class DeepseekVLV2Processor(ProcessorMixin):
         mask_prompt: whether labels leave out user and system text.
         ignore_id: the label of what is not learned.
         zoom: "auto" where the model wants small print enlarged; dvl2's own, upstream ignores it.
-        chat_template: unused, transformers wants to pass it.
+        chat_template: for ``apply_chat_template``; None for that of the released prompt.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class DeepseekVLV2Processor(ProcessorMixin):
         self.ignore_id = ignore_id
         self.zoom = zoom
         _add_missing_tokens(tokenizer, pad_token, image_token)
-        super().__init__(tokenizer, chat_template=chat_template)
+        default = _CHAT_TEMPLATE.read_text("utf-8")
+        super().__init__(tokenizer, chat_template=chat_template or default)
         self.tokens = template.TemplateTokens(
             encode=self._encode,
             encode_literal=LiteralEncoder(tokenizer, template.GROUNDING_TOKENS),
@@ -261,22 +263,41 @@ class DeepseekVLV2Processor(ProcessorMixin):
 
     def __call__(
         self,
-        images: Sequence[Image] | Sequence[Sequence[Image]] | None = None,
+        images: Image | Sequence[Image] | Sequence[Sequence[Image]] | None = None,
         text: str | Sequence[str] | None = None,
+        videos: None = None,
+        audio: None = None,
         *,
         conversations: Conversation | Sequence[Conversation] | None = None,
-        padding: str = "left",
+        padding: bool | str = "left",
+        return_tensors: str | None = None,
+        add_special_tokens: bool = True,
         **options: Any,
     ) -> BatchFeature:
         """Process one or many prompts into a batch.
 
         Args:
-            images: the pictures of the prompt, or one list per prompt of a batch.
-            text: a raw prompt, or a list of them; or ``conversations``.
+            images: the pictures of the prompt: one, a list, or a list per prompt of a batch. One
+                list for several prompts is shared out by their image tags.
+            text: a raw prompt, or a list of them; or ``conversations``. The begin token is added
+                where it does not stand there already.
+            videos: None; the model reads none.
+            audio: None; the model hears none.
             conversations: a conversation, or a list of them.
-            padding: side on which short rows are filled.
+            padding: side on which short rows are filled; True and "longest" fill the left.
+            return_tensors: "pt" or None; tensors are torch's either way.
+            add_special_tokens: has no effect: every prompt begins with the begin token, once.
             options: as for ``process_one``.
+
+        Raises:
+            ValueError: another ``return_tensors``, videos or audio, prompts and lists of pictures
+                that differ in number, or image tags and pictures that do.
         """
+        del add_special_tokens
+        if return_tensors not in (None, "pt"):
+            raise ValueError(f"return_tensors is {return_tensors!r}; only 'pt' is made")
+        if videos is not None or audio is not None:
+            raise ValueError("the model takes text and pictures, no videos and no audio")
         name = "prompt" if conversations is None else "conversation"
         prompts: Any = text if conversations is None else conversations
         single = isinstance(prompts, str) or (
@@ -284,12 +305,29 @@ class DeepseekVLV2Processor(ProcessorMixin):
         )
         if single:
             prompts = [prompts]
-        pictures: Any = [images] if single else images or []
+        if conversations is None:
+            prompts = [prompt.removeprefix(template.BOS) for prompt in prompts]
         samples = [
             self.process_one(images=own, **{name: prompt}, **options)
-            for prompt, own in zip(prompts, pictures, strict=True)
+            for prompt, own in zip(prompts, self._shared(images, prompts), strict=True)
         ]
-        return self.batchify(samples, padding)
+        if padding is False and len({len(sample.input_ids) for sample in samples}) > 1:
+            raise ValueError("prompts of several lengths need padding: pass padding='left'")
+        side = "left" if isinstance(padding, bool) or padding == "longest" else padding
+        return self.batchify(samples, side)
+
+    def _shared(self, images: Any, prompts: Sequence[Any]) -> Sequence[Sequence[Image]]:
+        """The pictures of each prompt."""
+        given: list[Any] = [images] if isinstance(images, Image) else list(images or [])
+        if any(not isinstance(item, Image) for item in given):
+            return given  # a list for each prompt
+        if len(prompts) == 1:
+            return [given]
+        counts = [_tags(prompt, self.image_token) for prompt in prompts]
+        if sum(counts) != len(given):
+            raise ValueError(f"{sum(counts)} image tags for {len(given)} images in the batch")
+        rest = iter(given)
+        return [[next(rest) for _ in range(count)] for count in counts]
 
     def batch_decode(self, *args: Any, **kwargs: Any) -> list[str]:
         """Decode rows of ids; special tokens are kept unless asked otherwise."""
@@ -308,6 +346,14 @@ class DeepseekVLV2Processor(ProcessorMixin):
         if not images:
             return torch.zeros(1, 3, self.tile_size, self.tile_size)
         return torch.cat([self.pixels(i, g) for i, g in zip(images, grids, strict=True)])
+
+
+def _tags(prompt: Any, tag: str) -> int:
+    """Image tags in a raw prompt, or in what users say in a conversation."""
+    if isinstance(prompt, str):
+        return prompt.count(tag)
+    said = (message for message in prompt if template.role_of(str(message["role"])) == "user")
+    return sum(str(message["content"]).count(tag) for message in said)
 
 
 def _add_missing_tokens(tokenizer: PreTrainedTokenizerFast, pad: str, image: str) -> None:

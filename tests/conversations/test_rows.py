@@ -154,3 +154,42 @@ def test_bad_lines_are_named_and_good_ones_kept(folder: Path, row: Any, reason: 
     assert [found.line for found in rows] == [1, 5]
     assert [problem.line for problem in problems] == [2, 4]
     assert reason in problems[0].text
+
+
+def test_a_json_array_is_read_as_lines_are(folder: Path) -> None:
+    good = _chat("<image>\nWhat?", "A square.", "a.png")
+    path = folder / "data.json"
+    path.write_text(json.dumps([good, {"images": 3}, good], indent=1), "utf-8")
+    rows, problems = read_rows(path)
+    assert [row.images for row in rows] == [(folder / "a.png",)] * 2
+    ((line, text),) = [(problem.line, problem.text) for problem in problems]
+    assert path.read_text("utf-8").split("\n")[line] == '  "images": 3'  # the line after "{"
+    assert "images" in text
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "[{} {}]", "[{},,]", "[", "[{]"])
+def test_a_broken_array_is_a_problem(folder: Path, text: str) -> None:
+    path = folder / "data.json"
+    path.write_text(text, "utf-8")
+    rows, problems = read_rows(path)
+    assert not rows
+    assert problems
+
+
+def test_an_empty_array_has_no_rows(folder: Path) -> None:
+    path = folder / "data.json"
+    path.write_text(" [ ]\n", "utf-8")
+    assert read_rows(path) == ([], [])
+
+
+def test_one_picture_and_paths_of_windows(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "a.png").rename(folder / "sub" / "a.png")
+    chat = _chat("<image>\nWhat?", "A square.")
+    rows, problems = _read(
+        folder, chat | {"images": "sub\\a.png"}, chat | {"images": ["sub/a.png"]}
+    )
+    assert not problems
+    assert {row.images for row in rows} == {(folder / "sub" / "a.png",)}
+    _, problems = _read(folder, chat | {"images": "sub\\b.png"})
+    assert "there is no file" in problems[0].text
