@@ -19,6 +19,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+# Files that this process has read as inputs, by their real paths.
+_inputs: set[str] = set()
 # In bytes. A file's name may have 255, and the temporary one has more around it.
 _LONGEST_NAME = 200
 
@@ -40,8 +42,9 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
     """Open a temporary file beside ``path``; on success it is synced and renamed to ``path``.
 
     Args:
-        path: where the file ends up; an existing file is replaced in one step. A pipe or a
-            device, as /dev/null or /dev/stdout, is written to as it is.
+        path: where the file ends up; an existing file is replaced in one step. A symbolic link
+            stays, and the file that it leads to is replaced. A pipe or a device, as /dev/null or
+            /dev/stdout, is written to as it is.
         mode: "w" for UTF-8 text with newlines as written, "wb" for bytes.
 
     Raises:
@@ -55,6 +58,12 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
             with path.open(mode, **text_arguments) as stream:  # type: ignore[call-overload]
                 yield stream
             return
+        if os.path.realpath(path) in _inputs:
+            raise OutputError(
+                f"{path} is an input of this command and would be replaced", "Name another output."
+            )
+        if path.is_symlink():
+            path = Path(os.path.realpath(path))  # the link stays, and leads to the new file
         descriptor, temporary, lock = _temporary_beside(path)
         with os.fdopen(descriptor, mode, **text_arguments) as stream:  # type: ignore[call-overload]
             yield stream
@@ -71,6 +80,16 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
                 os.unlink(temporary)  # noqa: PTH108
         if lock is not None:
             os.close(lock)
+
+
+def keep_input(path: Path) -> None:
+    """Note that ``path`` was read as an input: no output may replace it."""
+    _inputs.add(os.path.realpath(path))
+
+
+def forget_input(path: Path) -> None:
+    """Let ``path`` be replaced: it was read by a listing and is an output of an earlier run."""
+    _inputs.discard(os.path.realpath(path))
 
 
 def is_no_file(path: Path) -> bool:

@@ -27,6 +27,7 @@ from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.ui.progress import Progress
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
+from dvl2_cli.writers.folder import check_output
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.sources import Source as InputSource
@@ -118,6 +119,7 @@ class CaptionTask:
                 self.output.suffix.lower(), "ndjson"
             )
             check_table_format(self.form)
+            check_output(self.output)
         elif self.form is not None and self.form not in _STDOUT_FORMATS:
             check_table_format(self.form)
             raise UsageError(f"-f {self.form} is a file", "Add -o FILE.")

@@ -34,6 +34,8 @@ def answer_once(options: ChatOptions, common: CommonOptions) -> None:
     settings = effective_settings(common)
     schema = read_schema(options.schema) if options.schema is not None else None
     with Run(common, max_tokens=MAX_TOKENS, several=False) as run:
+        for note in schema.notes if schema is not None else ():
+            run.console.note(note)
         once = _Once(options, common, settings, schema, run)
         try:
             result = once.result()

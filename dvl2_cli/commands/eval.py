@@ -56,7 +56,10 @@ def evaluate(
     from dvl2_cli.engine.opening import effective_settings, open_engine, tiles_of, zoom_of
     from dvl2_cli.evaluation.runner import View
     from dvl2_cli.ui.console import Console
+    from dvl2_cli.writers.folder import check_output
 
+    if answers is not None:
+        check_output(answers, [data] if data is not None else [])
     parts = _parts(data, suite, only, limit, common.plan)
     settings = effective_settings(common)
     view = View(tiles_of(settings), zoom_of(settings))

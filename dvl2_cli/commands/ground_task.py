@@ -12,6 +12,7 @@ from dvl2_cli.commands.run import Run, is_fatal
 from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import Dvl2Error, InputError, UsageError
+from dvl2_cli.files import forget_input
 from dvl2_cli.inputs.load import Reading, load_pictures
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
@@ -135,6 +136,7 @@ class GroundTask:
                 self.form = "text" if pretty else "json"
             for found in inputs:
                 if inputs.several and found.path.endswith(_DRAWN):
+                    forget_input(Path(found.path))
                     continue  # drawn by an earlier run over the same folder
                 if common.plan and isinstance(found, Picture):
                     self._plan(run, found, examples)

@@ -125,6 +125,8 @@ class OcrTask:
             self._schema = read_schema(self.schema)
 
     def _writer(self, run: Run, several: bool) -> PageWriter:
+        for note in self._schema.notes if self._schema is not None else ():
+            run.console.note(note)
         if self.form is None:
             json_lines = self.output is None and (several or not run.output.is_tty)
             extracting = self._names or self._schema

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from dvl2_cli.errors import InputError
+from dvl2_cli.files import keep_input
 from dvl2_cli.inputs.decode import decode_pages
 from dvl2_cli.inputs.fetch import (
     clipboard,
@@ -122,6 +123,7 @@ def _from_file(path: Path, reading: Reading) -> Iterator[Picture | Unreadable]:
             raise InputError(f"{name} is a folder")
         if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
             raise InputError(f"{name} is a device or a socket, not a file")
+        keep_input(path)
         with path.open("rb") as stream:
             head = stream.peek(1024)[:1024]
             on_disk = head.startswith(PDF_MAGIC) and stat.S_ISREG(kind)

@@ -21,7 +21,8 @@ def doubts(confidence: Confidence, phrase: str | None = None) -> list[str]:
     if probability is not None and probability < low:
         about = f" for {phrase!r}" if phrase else ""
         found.append(
-            f"low confidence{about}: mean token probability {probability:.2f}; check the answer"
+            f"low confidence{about}: the model gave its words a chance of {probability:.0%} on "
+            f"average, and under {low:.0%} an answer should be checked"
         )
     distance, usual = confidence.image_distance, confidence.image_threshold
     if distance is not None and usual is not None and distance > usual:

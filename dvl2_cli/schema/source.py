@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dvl2_cli.errors import NoUsableOutputError, UsageError
+from dvl2_cli.schema.enforce import enforceable
 from dvl2_cli.schema.fields import Schema, schema_from_fields
 
 _LARGEST = 2**20
@@ -20,10 +21,22 @@ class AnswerSchema:
 
     document: Schema
 
+    @cached_property
+    def _enforceable(self) -> tuple[Schema, list[str]]:
+        return enforceable(self.document)
+
     @property
     def text(self) -> str:
-        """The schema as JSON, for `Constraint`."""
-        return json.dumps(self.document, ensure_ascii=False)
+        """What of the schema can be enforced, as JSON for `Constraint`."""
+        return json.dumps(self._enforceable[0], ensure_ascii=False)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about keywords that cannot be enforced."""
+        left = self._enforceable[1]
+        if not left:
+            return []
+        return [f"--schema: checked only when the answer is complete: {', '.join(left)}"]
 
     @cached_property
     def _validator(self) -> Any:

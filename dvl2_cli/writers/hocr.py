@@ -1,16 +1,17 @@
-"""hOCR 1.2: lines with the boxes that something really gave them."""
+"""hOCR 1.2: lines with the boxes that something really gave them, or else the page's."""
 
 from __future__ import annotations
 
 import html
 
 from dvl2_cli import __version__
+from dvl2_cli.results.envelope import Box
 from dvl2_cli.results.ocr import Block, OcrResult
 from dvl2_cli.writers.voc import xml_text
 
 
 class HocrWriter:
-    """One document; ``x_source`` of a line names what located it."""
+    """One document; ``x_source`` of a line names what located it: "page" where nothing did."""
 
     suffix = ".hocr"
     needs_boxes = True
@@ -29,14 +30,17 @@ class HocrWriter:
         )
 
     def page(self, result: OcrResult, index: int) -> str:
-        """The page and its located lines; lines without a box are left out and counted."""
+        """The page and its lines; one without a box of its own has the page's, as it says."""
         source = result.source
         number = index + 1
-        lines = [block for block in result.blocks if block.box is not None]
         path = source.path if source else ""
         width, height = (source.width or 0, source.height or 0) if source else (0, 0)
         title = f'image "{path}"; bbox 0 0 {width} {height}; ppageno {index}'
-        body = "".join(_line(block, number, place) for place, block in enumerate(lines, 1))
+        page = (0.0, 0.0, float(width), float(height))
+        body = "".join(
+            _line(block, page, f"line_{number}_{place}")
+            for place, block in enumerate(result.blocks, 1)
+        )
         return (
             f'<div class="ocr_page" id="page_{number}" title="{_escaped(title)}">\n{body}</div>\n'
         )
@@ -46,14 +50,13 @@ class HocrWriter:
         return "</body>\n</html>\n"
 
 
-def _line(block: Block, page: int, place: int) -> str:
-    assert block.box is not None  # noqa: S101  the caller left these out
-    x1, y1, x2, y2 = (round(value) for value in block.box)
-    title = f"bbox {x1} {y1} {x2} {y2}; x_source {block.box_source}"
+def _line(block: Block, page: Box, name: str) -> str:
+    x1, y1, x2, y2 = (round(value) for value in block.box or page)
+    title = f"bbox {x1} {y1} {x2} {y2}; x_source {block.box_source if block.box else 'page'}"
     if block.score is not None:
         title += f"; x_wconf {round(block.score * 100)}"
     return (
-        f'<span class="ocr_line" id="line_{page}_{place}" title="{_escaped(title)}">'
+        f'<span class="ocr_line" id="{name}" title="{_escaped(title)}">'
         f"{_escaped(block.text)}</span>\n"
     )
 

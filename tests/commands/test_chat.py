@@ -88,7 +88,10 @@ def test_json_follows_its_schema_also_after_a_failure(cli: Cli, photo: Path) -> 
     (row,) = cli("chat", photo, "-p", "what?", "--json", engine=engine).rows
     validator.validate(row)
     assert (row["status"], row["answer"], row["finish_reason"]) == ("ok", "it is blurred", "stop")
-    assert row["warnings"] == ["low confidence: mean token probability 0.20; check the answer"]
+    assert row["warnings"] == [
+        "low confidence: the model gave its words a chance of 20% on average, "
+        "and under 50% an answer should be checked"
+    ]
     done = cli("chat", "nowhere.png", "-p", "what?", "--json")
     validator.validate(done.rows[0])
     assert (done.code, done.rows[0]["error"]["code"]) == (1, "input")

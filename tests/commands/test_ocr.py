@@ -96,7 +96,8 @@ def test_hocr_names_the_source_of_its_boxes(cli: Cli, page: Path) -> None:
     root = Xml.fromstring(done.out.encode())
     lines = root.findall(".//{*}span[@class='ocr_line']")
     assert [(line.text, line.get("title")) for line in lines] == [
-        ("Total 41.20", "bbox 60 400 541 480; x_source model")
+        ("Invoice 1042", "bbox 0 0 600 800; x_source page"),
+        ("Total 41.20", "bbox 60 400 541 480; x_source model"),
     ]
     assert "1 of 2 lines could not be located" in done.err
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import llguidance
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,3 +141,38 @@ def test_a_bad_schema_is_one_line(given_: str, message: str) -> None:
 def test_a_bad_answer_is_refused(answer: str) -> None:
     with pytest.raises(NoUsableOutputError):
         read_schema("a int").parse(answer)
+
+
+@pytest.mark.parametrize(
+    ("part", "kept", "named"),
+    [
+        (
+            {"type": "array", "uniqueItems": True},
+            {"type": "array"},
+            "uniqueItems at $.properties.a",
+        ),
+        ({"not": {"type": "null"}}, {}, "not at $.properties.a"),
+        ({"type": "string", "pattern": "^(?!x)"}, {"type": "string", "maxLength": 1000}, "pattern"),
+        ({"type": "string", "format": "color"}, {"type": "string", "maxLength": 1000}, "format"),
+        ({"oneOf": [{"type": "null"}]}, {"anyOf": [{"type": "null"}]}, "oneOf"),
+        ({"anyOf": [{"contains": {}}]}, {"anyOf": [{}]}, "contains at $.properties.a.anyOf[0]"),
+        ({"type": "string"}, {"type": "string", "maxLength": 1000}, None),
+        ({"type": "string", "maxLength": 5000}, {"type": "string", "maxLength": 5000}, None),
+        ({"enum": [{"not": 1}]}, {"enum": [{"not": 1}]}, None),
+    ],
+)
+def test_what_cannot_be_enforced_is_named_and_checked_after(
+    part: dict[str, Any], kept: dict[str, Any], named: str | None
+) -> None:
+    schema = AnswerSchema({"type": "object", "properties": {"a": part}})
+    assert json.loads(schema.text)["properties"]["a"] == kept
+    assert [named in note for note in schema.notes if named] == ([True] if named else [])
+    grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.text)
+    assert llguidance.LLMatcher.validate_grammar(grammar) == ""
+
+
+def test_the_whole_schema_is_held_against_the_answer() -> None:
+    schema = AnswerSchema({"type": "array", "uniqueItems": True})
+    assert schema.parse("[1, 2]") == [1, 2]
+    with pytest.raises(NoUsableOutputError, match="non-unique"):
+        schema.parse("[1, 1]")
