@@ -17,9 +17,16 @@ from typing import Any
 
 from dvl2_cli import __version__
 from dvl2_cli.engine.engine import Engine
+from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.remote.codec import RequestDecoder, encode_error, encode_event
 from dvl2_cli.engine.remote.places import ModelKey, checked_path
-from dvl2_cli.engine.remote.wire import ClosedError, WireError, receive_frame, send_frame
+from dvl2_cli.engine.remote.wire import (
+    ClosedError,
+    StoppingError,
+    WireError,
+    receive_frame,
+    send_frame,
+)
 from dvl2_cli.errors import Dvl2Error, ModelError, UsageError
 
 _MAX_CONNECTIONS = 32
@@ -91,7 +98,14 @@ class Daemon:
                 sock.settimeout(1.0)
                 send_frame(sock, encode_error(WireError("the model server has too many clients")))
             return
-        threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        except RuntimeError:  # no more threads for this user: others still get their answers
+            with self._lock:
+                del self._connections[sock]
+            with sock:
+                sock.settimeout(1.0)
+                self._say_error(sock, WireError("the model server cannot start another thread"))
 
     def _serve(self, sock: socket.socket) -> None:
         try:
@@ -143,30 +157,41 @@ class Daemon:
         requests = [decoder.request(item) for item in raw]
         decoder.finish()
         cancel = self._connections[sock]
-        self._requests += len(requests) if op != "cost" else 0
-        done: Future[None]
-        if op == "stream":
-            done = self._worker.submit(self._stream, sock, requests[0], cancel)
-        elif op == "cost":
-            done = self._worker.submit(
-                lambda: send_frame(sock, {"cost": asdict(self._engine.cost(requests[0]))})
-            )
-        else:
-            done = self._worker.submit(self._batch, sock, requests, cancel)
+        if op != "cost":
+            with self._lock:
+                self._requests += len(requests)
+        done = self._submit(sock, op, requests, cancel)
         self._used()
         _cancel_on_close(sock, done, cancel)
         try:
             done.result()
         except CancelledError as error:
-            raise WireError("the model server is stopping") from error
+            raise _stopping() from error
         finally:
             self._used()
+
+    def _submit(
+        self, sock: socket.socket, op: str, requests: list[Any], cancel: threading.Event
+    ) -> Future[None]:
+        try:
+            if op == "stream":
+                return self._worker.submit(self._stream, sock, requests[0], cancel)
+            if op == "batch":
+                return self._worker.submit(self._batch, sock, requests, cancel)
+            return self._worker.submit(
+                lambda: send_frame(sock, {"cost": asdict(self._engine.cost(requests[0]))})
+            )
+        except RuntimeError as error:  # the worker is shut down
+            raise _stopping() from error
 
     def _stream(self, sock: socket.socket, request: Any, cancel: threading.Event) -> None:
         gone = False
         for event in self._engine.stream(request, cancel):
             if gone:
                 continue  # let the engine come to its end: it holds state
+            cut_off = isinstance(event, Finished) and event.finish_reason == "cancelled"
+            if cut_off and self._stopping.is_set():
+                raise _stopping()  # half an answer is none: the client asks elsewhere
             try:
                 send_frame(sock, encode_event(event))
             except ClosedError:
@@ -209,6 +234,10 @@ class Daemon:
         self._engine.close()
 
 
+def _stopping() -> StoppingError:
+    return StoppingError("the model server is stopping")
+
+
 def _cancel_on_close(sock: socket.socket, done: Future[None], cancel: threading.Event) -> None:
     """Set ``cancel`` when the client closes (or half-closes) before ``done``."""
     while not done.done():
@@ -229,6 +258,7 @@ def claim(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     checked_path(path)
+    _check_socket(path)
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire(blocking=False)
@@ -244,10 +274,14 @@ def claim(path: Path) -> Iterator[None]:
         lock.release()
 
 
-@contextlib.contextmanager
-def _listener(path: Path) -> Iterator[socket.socket]:
+def _check_socket(path: Path) -> None:
     if path.exists() and not path.is_socket():
         raise UsageError(f"{path} exists and is no socket", "Choose another path with --at.")
+
+
+@contextlib.contextmanager
+def _listener(path: Path) -> Iterator[socket.socket]:
+    _check_socket(path)
     path.unlink(missing_ok=True)  # of a process that was killed: the claim is ours
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

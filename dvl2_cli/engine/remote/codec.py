@@ -18,7 +18,7 @@ from dvl2_cli.engine.events import (
     Token,
     Usage,
 )
-from dvl2_cli.engine.remote.wire import WireError
+from dvl2_cli.engine.remote.wire import StoppingError, WireError
 from dvl2_cli.engine.request import (
     MAX_ZOOM,
     MIN_ZOOM,
@@ -206,6 +206,7 @@ def decode_error(value: Any) -> Dvl2Error:
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, Dvl2Error)
     }
+    known[StoppingError.code] = StoppingError
     kind = known.get(str(value.get("code")), WireError)
     return kind(message, hint)
 

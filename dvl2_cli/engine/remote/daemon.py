@@ -27,7 +27,13 @@ from dvl2_cli.engine.remote.places import (
     socket_path,
     wanted_key,
 )
-from dvl2_cli.engine.remote.wire import ClosedError, WireError, receive_frame, send_frame
+from dvl2_cli.engine.remote.wire import (
+    ClosedError,
+    StoppingError,
+    WireError,
+    receive_frame,
+    send_frame,
+)
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error
 
@@ -110,7 +116,7 @@ class DaemonEngine:
         try:
             message, _ = receive_frame(sock, seconds=_ANSWER_SECONDS)
         except ClosedError as error:
-            raise WireError(
+            raise StoppingError(
                 f"the model server at {self._path} stopped while answering",
                 "Run the command again: without the server it loads the model itself.",
             ) from error
@@ -180,7 +186,7 @@ def connect(path: Path) -> socket.socket:
     except OSError as error:
         sock.close()
         reason = error.strerror or error
-        raise WireError(f"no model server answers at {path}: {reason}") from error
+        raise StoppingError(f"no model server answers at {path}: {reason}") from error
     sock.settimeout(None)
     return sock
 

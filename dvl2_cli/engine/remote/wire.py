@@ -34,6 +34,13 @@ class ClosedError(WireError):
     """The other end closed the connection."""
 
 
+class StoppingError(WireError):
+    """The warm process ends: the request is lost there, another engine can answer it."""
+
+    code = "stopping"
+    fatal = False
+
+
 def send_frame(sock: socket.socket, message: dict[str, Any], pixels: Sequence[bytes] = ()) -> None:
     """Write one frame.
 
