@@ -15,6 +15,25 @@ _MODEL = "Model"
 _OUTPUT = "Output"
 
 
+# The options of commands that read folders and documents.
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave out such names, or paths, of folders and globs. Give it again for more.",
+    ),
+]
+PasswordOption = Annotated[
+    str | None,
+    typer.Option(
+        "--password",
+        help="Opens protected PDFs; others on this machine may see it, so set the variable.",
+        envvar="DVL2_PDF_PASSWORD",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class CommonOptions:
     """Values of the shared options; None means "as the settings say"."""

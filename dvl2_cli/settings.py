@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.errors import UsageError
+from dvl2_cli.texts import decode_text
 from dvl2_cli.user_folders import NoHomeError, config_folder
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def read_settings_text(path: Path) -> str:
         UsageError: the file cannot be read or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return decode_text(path.read_bytes())
     except FileNotFoundError:
         return ""
     except OSError as error:

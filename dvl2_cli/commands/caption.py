@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from dvl2_cli import completing
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import (
+    CommonOptions,
+    ExcludeOption,
+    PasswordOption,
+    with_common_options,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -29,6 +34,8 @@ def caption(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
     ] = False,
+    exclude: ExcludeOption = None,
+    password: PasswordOption = None,
     length: Annotated[
         str, typer.Option("--length", help="short, normal or long.", rich_help_panel=_WORDING)
     ] = "normal",
@@ -108,6 +115,7 @@ def caption(
 ) -> None:
     """Describe every picture that PATHs name. A killed run goes on where it stopped."""
     from dvl2_cli.commands.caption_task import CaptionTask
+    from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.tasks.captioning.sidecar import Sidecars
     from dvl2_cli.tasks.captioning.wording import Wording
 
@@ -129,4 +137,5 @@ def caption(
         batch_size=batch_size,
         dry_run=dry_run,
     )
-    task.run(paths, common, recursive=recursive, show_prompt=show_prompt)
+    options = InputOptions(recursive=recursive, exclude=tuple(exclude or ()), password=password)
+    task.run(paths, options, common, show_prompt=show_prompt)

@@ -14,10 +14,9 @@ from dvl2_cli.commands.caption_answers import Answerer
 from dvl2_cli.commands.caption_files import CaptionFiles
 from dvl2_cli.commands.resuming import entered, model_identity, state_journal
 from dvl2_cli.commands.run import Run, is_fatal
-from dvl2_cli.commands.sources import Inputs
+from dvl2_cli.commands.sources import InputOptions, Inputs
 from dvl2_cli.errors import CancelledError, Dvl2Error, UsageError
 from dvl2_cli.files import is_no_file
-from dvl2_cli.inputs.load import Reading
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
@@ -86,11 +85,11 @@ class CaptionTask:
     _streamed: bool = False
 
     def run(
-        self, paths: list[str], common: CommonOptions, *, recursive: bool, show_prompt: bool
+        self, paths: list[str], options: InputOptions, common: CommonOptions, *, show_prompt: bool
     ) -> None:
         """Caption every picture that ``paths`` name."""
         self._check()
-        inputs = Inputs(paths, Reading(offline=common.offline), recursive=recursive)
+        inputs = options.inputs(paths, offline=common.offline)
         with (
             Run(
                 common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt

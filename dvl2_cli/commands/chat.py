@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import CommonOptions, PasswordOption, with_common_options
+from dvl2_cli.texts import decode_text
 
 app = typer.Typer(add_completion=False)
 
@@ -59,6 +60,7 @@ def chat(
         bool, typer.Option("--clipboard", help="Take the image on the clipboard.")
     ] = False,
     pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
+    password: PasswordOption = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompt on stderr.")
     ] = False,
@@ -100,6 +102,7 @@ def chat(
         session=session,
         clipboard=clipboard,
         pages=pages,
+        password=password,
         show_prompt=show_prompt,
         show_image=show_image,
         keep=not no_history,
@@ -137,7 +140,7 @@ def _read_stdin() -> str:
     if len(data) > _LONGEST_PROMPT:
         raise UsageError("the prompt on stdin is over 1 MiB")
     try:
-        return data.decode("utf-8").strip()
+        return decode_text(data).strip()
     except UnicodeDecodeError as error:
         raise UsageError(
             "the prompt on stdin is not UTF-8 text", "For a picture on stdin write - as IMAGE."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class ChatOptions:
     session: str | None = None
     clipboard: bool = False
     pages: str | None = None
+    password: str | None = field(default=None, repr=False)
     show_prompt: bool = False
     show_image: bool | None = None
     keep: bool = True
@@ -63,7 +64,7 @@ def load(options: ChatOptions, common: CommonOptions) -> list[Picture]:
     from dvl2_cli.inputs.pages import PageRanges
 
     pages = PageRanges.parse(options.pages) if options.pages else None
-    reading = Reading(pages, offline=common.offline)
+    reading = Reading(pages, offline=common.offline, password=options.password)
     found = list(islice(load_pictures(*options.images, reading=reading), _MAX_PICTURES + 1))
     if options.clipboard:
         found += clipboard_pictures(reading)

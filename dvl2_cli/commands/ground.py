@@ -9,7 +9,12 @@ import typer
 from typer.core import TyperCommand
 
 from dvl2_cli import completing
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import (
+    CommonOptions,
+    ExcludeOption,
+    PasswordOption,
+    with_common_options,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -90,6 +95,8 @@ def ground(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
     ] = False,
+    exclude: ExcludeOption = None,
+    password: PasswordOption = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
     ] = False,
@@ -98,6 +105,7 @@ def ground(
 ) -> None:
     """Find what PHRASEs name and return boxes, in pixels of the upright picture."""
     from dvl2_cli.commands.ground_task import GroundTask, Wanted
+    from dvl2_cli.commands.sources import InputOptions
 
     wanted = Wanted(tuple(phrases or ()), every, caption, example, not no_constrain)
     wanted.check()
@@ -109,4 +117,5 @@ def ground(
         output=output,
         fail_empty=fail_empty,
     )
-    task.run(image, common, pages=pages, dpi=dpi, recursive=recursive, show_prompt=show_prompt)
+    options = InputOptions(pages, dpi, recursive, tuple(exclude or ()), password)
+    task.run(image, options, common, show_prompt=show_prompt)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 from dvl2_cli import prompts
 from dvl2_cli.commands.run import Run, is_fatal
-from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import Dvl2Error, InputError, UsageError
 from dvl2_cli.files import forget_input
 from dvl2_cli.inputs.load import Reading, load_pictures
-from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import find_sources
 from dvl2_cli.results import FoundObject, GroundResult, Source
@@ -38,6 +36,7 @@ from dvl2_cli.writers.place import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.engine.events import Finished
     from dvl2_cli.options import CommonOptions
 
@@ -113,21 +112,17 @@ class GroundTask:
     def run(
         self,
         image: str,
+        options: InputOptions,
         common: CommonOptions,
         *,
-        pages: str | None,
-        dpi: int,
-        recursive: bool,
         show_prompt: bool,
     ) -> None:
         """Ask about every picture that ``image`` names."""
-        chosen = PageRanges.parse(pages) if pages else None
-        reading = Reading(chosen, dpi, offline=common.offline)
-        inputs = Inputs([image], reading, recursive=recursive)
-        self._check(image, inputs.several, recursive=recursive)
+        inputs = options.inputs([image], offline=common.offline)
+        self._check(image, inputs.several, recursive=options.recursive)
         if not common.plan:
             self._make_folders()
-        examples = self._example(reading)
+        examples = self._example(options.reading(offline=common.offline))
         with Run(
             common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
         ) as run:

@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from dvl2_cli import completing
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import (
+    CommonOptions,
+    ExcludeOption,
+    PasswordOption,
+    with_common_options,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -48,6 +53,8 @@ def ocr(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
     ] = False,
+    exclude: ExcludeOption = None,
+    password: PasswordOption = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
     ] = False,
@@ -56,6 +63,7 @@ def ocr(
 ) -> None:
     """Read the text of FILEs. A page that fails does not stop the others."""
     from dvl2_cli.commands.ocr_task import OcrTask
+    from dvl2_cli.commands.sources import InputOptions
 
     task = OcrTask(
         form="json" if common.json else form,
@@ -64,4 +72,5 @@ def ocr(
         fields=fields,
         schema=schema,
     )
-    task.run(files, common, pages=pages, dpi=dpi, recursive=recursive, show_prompt=show_prompt)
+    options = InputOptions(pages, dpi, recursive, tuple(exclude or ()), password)
+    task.run(files, options, common, show_prompt=show_prompt)

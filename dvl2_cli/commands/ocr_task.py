@@ -18,12 +18,9 @@ from dvl2_cli.commands.resuming import (
     state_journal,
 )
 from dvl2_cli.commands.run import Run, is_fatal
-from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint, Sampling
 from dvl2_cli.errors import Dvl2Error, NoUsableOutputError, UsageError
-from dvl2_cli.inputs.load import Reading
-from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal, JournalInUseError
 from dvl2_cli.results import OcrResult, Source
@@ -42,6 +39,7 @@ from dvl2_cli.writers.pages import PageWriter, page_writer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.options import CommonOptions
 
 MAX_TOKENS = 2048
@@ -66,17 +64,14 @@ class OcrTask:
     def run(
         self,
         files: list[str],
+        options: InputOptions,
         common: CommonOptions,
         *,
-        pages: str | None,
-        dpi: int,
-        recursive: bool,
         show_prompt: bool,
     ) -> None:
         """Read every page that ``files`` name."""
         self._check()
-        chosen = PageRanges.parse(pages) if pages else None
-        inputs = Inputs(files, Reading(chosen, dpi, offline=common.offline), recursive=recursive)
+        inputs = options.inputs(files, offline=common.offline)
         with (
             Run(
                 common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt

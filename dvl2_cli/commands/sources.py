@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,38 @@ if TYPE_CHECKING:
     from dvl2_cli.inputs.load import Reading
     from dvl2_cli.inputs.picture import Picture, Unreadable
     from dvl2_cli.inputs.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """What the command line says about finding and reading inputs."""
+
+    pages: str | None = None
+    dpi: int = 200
+    recursive: bool = False
+    exclude: tuple[str, ...] = ()
+    password: str | None = field(default=None, repr=False)
+
+    def reading(self, *, offline: bool) -> Reading:
+        """How pictures are read.
+
+        Raises:
+            UsageError: ``pages`` is no list of pages.
+        """
+        from dvl2_cli.inputs.load import Reading
+        from dvl2_cli.inputs.pages import PageRanges
+
+        chosen = PageRanges.parse(self.pages) if self.pages else None
+        return Reading(chosen, self.dpi, offline=offline, password=self.password)
+
+    def inputs(self, arguments: Sequence[str], *, offline: bool) -> Inputs:
+        """The pictures that ``arguments`` name.
+
+        Raises:
+            UsageError: ``pages`` is no list of pages.
+        """
+        reading = self.reading(offline=offline)
+        return Inputs(arguments, reading, recursive=self.recursive, exclude=self.exclude)
 
 
 class Inputs:
@@ -20,12 +53,17 @@ class Inputs:
     """
 
     def __init__(
-        self, arguments: Sequence[str], reading: Reading, *, recursive: bool = False
+        self,
+        arguments: Sequence[str],
+        reading: Reading,
+        *,
+        recursive: bool = False,
+        exclude: Sequence[str] = (),
     ) -> None:
         from dvl2_cli.inputs.sources import find_sources
 
         self._reading = reading
-        found = find_sources(arguments, recursive=recursive)
+        found = find_sources(arguments, recursive=recursive, exclude=exclude)
         # Only stdin has to be looked at: it is a picture or a list of names.
         head = list(_first(found)) if "-" in arguments else []
         self._sources: Iterator[Source | Unreadable] = chain(head, found)

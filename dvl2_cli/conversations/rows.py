@@ -20,6 +20,7 @@ from dvl2_cli.conversations.markers import IMAGE_TAG
 from dvl2_cli.engine.request import Role, check_text
 from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.inputs.load import load_pictures
+from dvl2_cli.texts import decode_text
 
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 _UNITS = ("999", "pixels")
@@ -58,7 +59,7 @@ def read_rows(path: Path, *, decode: bool = False) -> tuple[list[Row], list[Prob
         InputError: the file cannot be read.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     sizes = _Sizes()

@@ -9,6 +9,7 @@ from typing import Any
 
 from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.finetuning.recipe import Lora, Recipe, Stage, check_recipe
+from dvl2_cli.texts import decode_text
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -19,7 +20,7 @@ def load_recipe(path: Path) -> Recipe:
         UsageError: naming the key that is missing, unknown or of the wrong kind.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(decode_text(path.read_bytes()))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import http.client
 import io
+import socket
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.client import HTTPException
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from dvl2_cli import __version__
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.picture import Limits
+from dvl2_cli.inputs.urls import Address, address_of, without_login
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CHUNK = 64 * 1024
-
-
-class _HttpRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects between http and https only; never to files or other schemes."""
-
-    max_redirections = 5
-
-    def redirect_request(
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
-        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
-            raise InputError(f"{req.full_url} redirects to {newurl}, which is not http or https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def is_url(text: str) -> bool:
-    """Whether ``text`` is an http or https URL."""
-    return text.lower().startswith(("http://", "https://"))
+_PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's window bits
 
 
 def is_data_url(text: str) -> bool:
@@ -46,65 +34,166 @@ def is_data_url(text: str) -> bool:
 
 
 def download(url: str, limits: Limits, *, offline: bool) -> bytes:
-    """The body of ``url``.
+    """The body of ``url``; one deadline holds for names, redirects, headers and body together.
 
     Raises:
         InputError: offline, unreachable, an error status, or over the size or time limit.
     """
     if offline:
-        raise InputError(f"{url} needs the network, and --offline forbids it")
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        _HttpRedirects,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.HTTPDefaultErrorHandler,
-    ):
-        opener.add_handler(handler())
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": f"dvl2/{__version__}"})  # noqa: S310
-        with opener.open(request, timeout=limits.download_seconds) as response:
-            return _body(response, url, limits)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise InputError(f"{url} answered {error.code} {error.reason}") from error
-    except TimeoutError as error:
-        raise _too_slow(url, limits) from error
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, TimeoutError):
-            raise _too_slow(url, limits) from error
-        raise InputError(f"cannot reach {url}: {error.reason}") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise InputError(f"cannot read {url}: {error}") from error
+        raise InputError(f"{without_login(url)} needs the network, and --offline forbids it")
+    exchange = _Exchange(address_of(url), limits)
+    thread = threading.Thread(target=exchange.run, name="download", daemon=True)
+    thread.start()
+    thread.join(limits.download_seconds)
+    if exchange.error is not None:
+        raise exchange.error
+    if exchange.body is None:
+        exchange.abort()
+        raise exchange.too_slow()
+    return exchange.body
 
 
-def _body(response: Any, url: str, limits: Limits) -> bytes:
-    length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > limits.download_bytes:
-        raise _too_large(url, limits)
-    deadline = time.monotonic() + limits.download_seconds
-    body = io.BytesIO()
-    while chunk := response.read1(_CHUNK):
-        body.write(chunk)
-        if body.tell() > limits.download_bytes:
-            raise _too_large(url, limits)
-        if time.monotonic() > deadline:
-            raise _too_slow(url, limits)
-    if length.isdigit() and body.tell() < int(length):
-        raise InputError(f"{url} ended after {body.tell()} of {length} bytes", "Try again.")
-    return body.getvalue()
+class _Exchange:
+    """One download, in a thread that can be left where a server does not let go.
+
+    A socket's own timeout begins anew with every byte, and a name may take for ever.
+    """
+
+    def __init__(self, address: Address, limits: Limits) -> None:
+        self.body: bytes | None = None
+        self.error: InputError | None = None
+        self._address = address
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.download_seconds
+        self._sockets: list[socket.socket] = []
+
+    def run(self) -> None:
+        """Ask, and keep the body or what went wrong."""
+        shown = self._address.shown
+        try:
+            self.body = self._fetched()
+        except InputError as error:
+            self.error = error
+        except urllib.error.HTTPError as error:
+            error.close()
+            self.error = InputError(f"{shown} answered {error.code} {error.reason}")
+        except TimeoutError:
+            self.error = self.too_slow()
+        except urllib.error.URLError as error:
+            slow = isinstance(error.reason, TimeoutError)
+            reason = InputError(f"cannot reach {shown}: {error.reason}")
+            self.error = self.too_slow() if slow else reason
+        except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
+            self.error = InputError(f"cannot read {shown}: {error}")
+        except MemoryError:
+            self.error = InputError(f"there is not enough memory for {shown}")
+
+    def abort(self) -> None:
+        """Make the thread end: shut the sockets on which it waits."""
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def too_slow(self) -> InputError:
+        """What is said at the deadline."""
+        seconds = f"{self._limits.download_seconds:g}"
+        return InputError(
+            f"{self._address.shown} took longer than {seconds} seconds", "Download it first."
+        )
+
+    def _fetched(self) -> bytes:
+        opener = urllib.request.OpenerDirector()
+        for handler in (
+            urllib.request.ProxyHandler(),
+            _Http(self._sockets),
+            _Redirects(self._address),
+            urllib.request.HTTPErrorProcessor(),
+            urllib.request.HTTPDefaultErrorHandler(),
+        ):
+            opener.add_handler(handler)
+        request = urllib.request.Request(  # noqa: S310
+            self._address.url, headers={"User-Agent": f"dvl2/{__version__}"}
+        )
+        if self._address.authorization is not None:
+            request.add_unredirected_header("Authorization", self._address.authorization)
+        with opener.open(request, timeout=self._limits.download_seconds) as response:
+            return self._read(response)
+
+    def _read(self, response: Any) -> bytes:
+        limit = self._limits.download_bytes
+        length = response.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) > limit:
+            raise self._too_large()
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        unpacker = zlib.decompressobj(_PACKED[encoding]) if encoding in _PACKED else None
+        body, received = io.BytesIO(), 0
+        while chunk := response.read1(_CHUNK):
+            received += len(chunk)
+            body.write(unpacker.decompress(chunk, limit + 1) if unpacker else chunk)
+            if max(received, body.tell()) > limit:
+                raise self._too_large()
+            if time.monotonic() > self._deadline:
+                raise self.too_slow()
+        if length.isdigit() and received < int(length):
+            shown = self._address.shown
+            raise InputError(f"{shown} ended after {received} of {length} bytes", "Try again.")
+        return body.getvalue()
+
+    def _too_large(self) -> InputError:
+        mebibytes = self._limits.download_bytes // 2**20
+        return InputError(f"{self._address.shown} is over {mebibytes} MiB", "Download it first.")
 
 
-def _too_large(url: str, limits: Limits) -> InputError:
-    return InputError(f"{url} is over {limits.download_bytes // 2**20} MiB", "Download it first.")
+class _Http(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections of both schemes and remembers their sockets."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        urllib.request.HTTPSHandler.__init__(self)
+        self._sockets = sockets
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """As the base class does."""
+        return self.do_open(self._remembering(http.client.HTTPConnection), req)
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """As the base class does."""
+        return self.do_open(self._remembering(http.client.HTTPSConnection), req)
+
+    def _remembering(self, kind: type[http.client.HTTPConnection]) -> Any:
+        sockets = self._sockets
+
+        class Connection(kind):  # type: ignore[valid-type,misc]
+            def connect(self) -> None:
+                super().connect()
+                sockets.append(self.sock)
+
+        return Connection
 
 
-def _too_slow(url: str, limits: Limits) -> InputError:
-    return InputError(
-        f"{url} took longer than {limits.download_seconds:g} seconds", "Download it first."
-    )
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects between http and https only; a login stays with its host."""
+
+    max_redirections = 5
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        """The request that follows, with the login where host and scheme are the same."""
+        where = urllib.parse.urlsplit(newurl)
+        if where.scheme not in ("http", "https"):
+            shown = without_login(newurl)
+            raise InputError(
+                f"{self._address.shown} redirects to {shown}, which is not http or https"
+            )
+        follows = super().redirect_request(req, fp, code, msg, headers, newurl)
+        first = urllib.parse.urlsplit(self._address.url)
+        same = (where.scheme, where.netloc) == (first.scheme, first.netloc)
+        if follows is not None and same and self._address.authorization is not None:
+            follows.add_unredirected_header("Authorization", self._address.authorization)
+        return follows
 
 
 def decode_data_url(url: str, limits: Limits) -> bytes:

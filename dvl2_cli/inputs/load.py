@@ -18,7 +18,6 @@ from dvl2_cli.inputs.fetch import (
     decode_data_url,
     download,
     is_data_url,
-    is_url,
     shown_data_url,
 )
 from dvl2_cli.inputs.pages import PageRanges
@@ -28,6 +27,7 @@ from dvl2_cli.inputs.plugins import read_with_plugin
 from dvl2_cli.inputs.sniff import PDF_MAGIC, is_pdf, looks_like_text
 from dvl2_cli.inputs.sources import STDIN, Source, find_sources
 from dvl2_cli.inputs.upright import upright_rgb
+from dvl2_cli.inputs.urls import is_url, without_login
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,12 +35,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How inputs are read: which pages, how sharp PDF pages are, what is allowed."""
+    """How inputs are read: which pages, how sharp PDF pages are, what is allowed.
+
+    ``password`` opens protected PDFs.
+    """
 
     pages: PageRanges | None = None
     dpi: int = DEFAULT_DPI
     limits: Limits = field(default_factory=Limits)
     offline: bool = False
+    password: str | None = field(default=None, repr=False)
 
 
 def load_pictures(
@@ -79,7 +83,7 @@ def read_pictures(
 ) -> Iterator[Picture | Unreadable]:
     """Every page of one source; never raises InputError."""
     reading = reading or Reading()
-    name = shown_data_url(source.name) if is_data_url(source.name) else source.name
+    name = _shown(source)
     try:
         if source.is_file:
             yield from _from_file(Path(source.name), reading)
@@ -88,6 +92,15 @@ def read_pictures(
             yield from _from_bytes(data, name, _digest(data), reading)
     except InputError as error:
         yield Unreadable(name, None, error)
+    except MemoryError:
+        yield Unreadable(name, None, InputError(f"there is not enough memory for {name}"))
+
+
+def _shown(source: Source) -> str:
+    """What results and messages call a source: no megabytes of data, no login."""
+    if is_data_url(source.name):
+        return shown_data_url(source.name)
+    return without_login(source.name) if is_url(source.name) else source.name
 
 
 def clipboard_pictures(reading: Reading | None = None) -> Iterator[Picture]:
@@ -180,7 +193,13 @@ def _pdf(
     source: Path | bytes, name: str, digest: str, reading: Reading
 ) -> Iterator[Picture | Unreadable]:
     return render_pages(
-        source, name, digest, pages=reading.pages, dpi=reading.dpi, limits=reading.limits
+        source,
+        name,
+        digest,
+        pages=reading.pages,
+        dpi=reading.dpi,
+        limits=reading.limits,
+        password=reading.password,
     )
 
 

@@ -1,10 +1,16 @@
-"""PDF pages as pictures, rendered one at a time."""
+"""PDF pages as pictures, rendered one at a time in a process of their own."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.decode import selected_pages
@@ -12,12 +18,17 @@ from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
 
 if TYPE_CHECKING:
-    import pypdfium2
+    from PIL.Image import Image
 
 DEFAULT_DPI = 200
 _POINTS_PER_INCH = 72
 # pdfium keeps what it has parsed until its document is closed: a scan's pages would pile up.
 _PAGES_AT_ONCE = 16
+_CHILD = Path(__file__).with_name("pdf_child.py")
+
+
+class _GoneError(Exception):
+    """The child ended instead of answering; the message says why."""
 
 
 def render_pages(
@@ -28,87 +39,201 @@ def render_pages(
     pages: PageRanges | None,
     dpi: int,
     limits: Limits,
+    password: str | None = None,
 ) -> Iterator[Picture | Unreadable]:
     """The chosen pages at ``dpi`` dots per inch; a page that fails does not end the document.
 
     Raises:
         InputError: damaged, protected by a password, without pages, or over the page limit.
     """
-    document = _open(source, path)
+    renderer = _Renderer(source, path, password, limits)
     try:
-        if len(document) == 0:
+        stated, count = renderer.open()
+        if stated == 0:
             raise InputError(f"{path} is a PDF without pages")
-        for count, page in enumerate(selected_pages(path, pages, len(document), limits)):
+        for done, page in enumerate(selected_pages(path, pages, count, limits)):
             if isinstance(page, Unreadable):
                 yield page
                 continue
-            if count and count % _PAGES_AT_ONCE == 0:
-                document.close()
-                document = _open(source, path)
+            if done and done % _PAGES_AT_ONCE == 0:
+                renderer.close()
             try:
-                image, notes = _render(document, page, path, dpi, limits)
+                image, notes = renderer.render(page, dpi)
             except InputError as error:
                 yield Unreadable(path, page, error, sha256)
             else:
                 yield Picture(image, path, sha256, page, notes=notes)
+        if count < stated and pages is None:
+            lie = InputError(f"{path} says that it has {stated} pages, and {count} are there")
+            yield Unreadable(path, count + 1, lie, sha256)
     finally:
-        document.close()
+        renderer.close()
 
 
-def _open(source: Path | bytes, path: str) -> pypdfium2.PdfDocument:
-    import pypdfium2
+class _Renderer:
+    """A child process that holds the document; started anew where a page brought it down."""
 
-    try:
-        document = pypdfium2.PdfDocument(source)
-        document.init_forms()
-    except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-            raise InputError(
-                f"{path} is protected by a password", "Save a copy without the password."
-            ) from error
-        raise InputError(f"{path} is a damaged PDF ({error})") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    return document
+    def __init__(
+        self, source: Path | bytes, path: str, password: str | None, limits: Limits
+    ) -> None:
+        self._source = source
+        self._path = path
+        self._password = password
+        self._limits = limits
+        self._child: subprocess.Popen[bytes] | None = None
 
+    def open(self) -> tuple[int, int]:
+        """Start the child.
 
-def _render(
-    document: pypdfium2.PdfDocument, number: int, path: str, dpi: int, limits: Limits
-) -> tuple[Any, tuple[str, ...]]:
-    import pypdfium2
+        Returns:
+            the number of pages that the document says it has, and that it has; they are the
+            same up to the limit of pages, where missing ones fail one by one.
 
-    try:
-        page = document[number - 1]
+        Raises:
+            InputError: damaged, or protected by a password.
+        """
+        first: dict[str, Any] = {
+            "password": self._password,
+            "memory": self._limits.page_bytes,
+            "most": self._limits.pages,
+        }
+        body = b""
+        if isinstance(self._source, bytes):
+            body = self._source
+            first["bytes"] = len(body)
+        else:
+            first["path"] = str(self._source)
+        # What this process can import, the child can: it may have been started in other ways.
+        paths = os.pathsep.join(entry for entry in sys.path if entry)
         try:
-            scale, notes = _scale(page.get_size(), number, path, dpi, limits)
-            bitmap = page.render(scale=scale, fill_color=(255, 255, 255, 255), rev_byteorder=True)
-            try:
-                # The copy outlives the bitmap, whose memory belongs to pdfium.
-                image = bitmap.to_pil().convert("RGB").copy()
-            finally:
-                bitmap.close()
+            self._child = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", str(_CHILD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": paths},
+            )
+        except OSError as error:
+            raise InputError(f"cannot start the process that reads PDFs: {error}") from error
+        try:
+            answer, _ = self._ask(first, body)
+        except _GoneError as error:
+            raise InputError(f"{self._path} is a damaged PDF ({error})") from error
+        if "error" in answer:
+            raise self._unopened(str(answer["error"]))
+        return int(answer["pages"]), int(answer["found"])
+
+    def render(self, page: int, dpi: int) -> tuple[Image, tuple[str, ...]]:
+        """A page and what the user should know about it.
+
+        Raises:
+            InputError: the page cannot be rendered, or costs more than is allowed.
+        """
+        if self._child is None:
+            self.open()
+        request = {
+            "page": page - 1,
+            "scale": dpi / _POINTS_PER_INCH,
+            "pixels": min(self._limits.pixels, self._limits.page_pixels),
+            "seconds": self._limits.page_seconds,
+        }
+        try:
+            answer, body = self._ask(request)
+        except _GoneError as error:
+            raise InputError(f"{self._path} page {page} cannot be rendered: {error}") from error
+        if "error" in answer:
+            reason = answer["error"]
+            raise InputError(f"{self._path} page {page} cannot be rendered ({reason})")
+        return self._picture(page, dpi, answer, body)
+
+    def close(self) -> None:
+        """End the child."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()  # it holds nothing that is to be kept
+        for stream in (child.stdin, child.stdout):
+            with contextlib.suppress(OSError):
+                assert stream is not None  # noqa: S101  both are pipes
+                stream.close()
+        child.wait()
+
+    def _ask(self, request: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytearray]:
+        """The child's answer and the pixels that follow it."""
+        child = self._child
+        assert child is not None  # noqa: S101  the callers opened it
+        assert child.stdin is not None  # noqa: S101  both are pipes
+        assert child.stdout is not None  # noqa: S101
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            child.kill()
+
+        clock = threading.Timer(self._limits.page_seconds, stop)
+        clock.start()
+        try:
+            child.stdin.write(json.dumps(request).encode() + b"\n" + body)
+            child.stdin.flush()
+            answer = json.loads(child.stdout.readline() or "null")
+            if answer is None:
+                raise EOFError
+            return answer, _exactly(child.stdout, answer.get("stride", 0) * answer.get("height", 0))
+        except (EOFError, OSError, ValueError) as error:
+            self.close()
+            raise _GoneError(self._why(late.is_set())) from error
         finally:
-            page.close()
-    except (pypdfium2.PdfiumError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"{path} page {number} cannot be rendered ({error})") from error
-    return image, notes
+            clock.cancel()
+            clock.join()
+
+    def _why(self, late: bool) -> str:
+        if late:
+            return f"it takes more than {self._limits.page_seconds:g} seconds"
+        gibibytes = self._limits.page_bytes / 2**30
+        return f"it is damaged or needs more than {gibibytes:g} GiB of memory"
+
+    def _picture(
+        self, page: int, dpi: int, answer: dict[str, Any], body: bytearray
+    ) -> tuple[Image, tuple[str, ...]]:
+        from PIL import Image
+
+        size = (answer["width"], answer["height"])
+        image = Image.frombuffer("RGB", size, body, "raw", "RGB", answer["stride"], 1)
+        notes = []
+        used = answer["scale"] * _POINTS_PER_INCH
+        if used < dpi * 0.995:
+            notes.append(f"page {page} is very large: rendered at {used:.0f} instead of {dpi} dpi")
+        if lost := answer["lost"]:
+            pictures = "a picture" if lost == 1 else f"{lost} pictures"
+            if all(low == high for low, high in image.getextrema()):  # type: ignore[misc]
+                raise InputError(
+                    f"{self._path} page {page} holds {pictures} that cannot be decoded, "
+                    "and nothing else",
+                    "Scan the page again, or convert it with another program.",
+                )
+            notes.append(f"{pictures} on page {page} cannot be decoded and is missing")
+        return image, tuple(notes)
+
+    def _unopened(self, reason: str) -> InputError:
+        if "password" in reason.lower():
+            if self._password is None:
+                return InputError(f"{self._path} is protected by a password", "Add --password.")
+            return InputError(f"the password does not open {self._path}", "Check --password.")
+        return InputError(f"{self._path} is a damaged PDF ({reason})")
 
 
-def _scale(
-    size: tuple[float, float], number: int, path: str, dpi: int, limits: Limits
-) -> tuple[float, tuple[str, ...]]:
-    """Pixels per point, lowered where the page would exceed the pixel limit."""
-    width, height = size
-    if not (width > 0 and height > 0):
-        raise InputError(f"{path} page {number} has no size")
-    scale = dpi / _POINTS_PER_INCH
-    pixels = (width * scale + 1) * (height * scale + 1)
-    if pixels <= limits.pixels:
-        return scale, ()
-    lowered = scale * (limits.pixels / pixels) ** 0.5 * 0.99
-    used = lowered * _POINTS_PER_INCH
-    if min(width, height) * lowered < 1:
-        raise InputError(
-            f"{path} page {number} is {width:g} x {height:g} points: too long to render"
-        )
-    return lowered, (f"page {number} is very large: rendered at {used:.0f} instead of {dpi} dpi",)
+def _exactly(stream: IO[bytes], size: int) -> bytearray:
+    """``size`` bytes of ``stream``.
+
+    Raises:
+        EOFError: it ends before.
+    """
+    found = bytearray(size)
+    view, filled = memoryview(found), 0
+    while filled < size:
+        got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+        if not got:
+            raise EOFError
+        filled += got
+    view.release()
+    return found

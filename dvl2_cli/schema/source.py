@@ -11,6 +11,7 @@ from typing import Any
 from dvl2_cli.errors import NoUsableOutputError, UsageError
 from dvl2_cli.schema.enforce import enforceable
 from dvl2_cli.schema.fields import Schema, schema_from_fields
+from dvl2_cli.texts import decode_text
 
 _LARGEST = 2**20
 
@@ -84,7 +85,7 @@ def _file_text(path: Path) -> str:
             data = stream.read(_LARGEST + 1)
         if len(data) > _LARGEST:
             raise UsageError(f"the schema {path} is over 1 MiB")
-        return data.decode("utf-8-sig")
+        return decode_text(data)
     except OSError as error:
         raise UsageError(f"cannot read the schema {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

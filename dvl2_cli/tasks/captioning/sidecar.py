@@ -9,6 +9,7 @@ from typing import Literal
 
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.files import output_error
+from dvl2_cli.texts import decode_text
 
 Existing = Literal["skip", "overwrite", "append", "prepend", "error"]
 EXISTING: tuple[Existing, ...] = ("skip", "overwrite", "append", "prepend", "error")
@@ -83,6 +84,6 @@ def _read(path: Path) -> str:
     if len(data) > _LONGEST:
         raise OutputError(f"{path} is over 1 MiB: no caption file")
     try:
-        return data.decode("utf-8-sig")
+        return decode_text(data)
     except UnicodeDecodeError as error:
         raise OutputError(f"{path} is not UTF-8 text, so nothing can be added to it") from error
