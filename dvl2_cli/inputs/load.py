@@ -23,6 +23,7 @@ from dvl2_cli.inputs.fetch import (
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.pdf import DEFAULT_DPI, render_pages
 from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.pipes import read_pipe
 from dvl2_cli.inputs.plugins import read_with_plugin
 from dvl2_cli.inputs.sniff import PDF_MAGIC, is_pdf, looks_like_text
 from dvl2_cli.inputs.sources import STDIN, Source, find_sources
@@ -137,9 +138,15 @@ def _from_file(path: Path, reading: Reading) -> Iterator[Picture | Unreadable]:
         if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
             raise InputError(f"{name} is a device or a socket, not a file")
         keep_input(path)
+        if stat.S_ISFIFO(kind):
+            limit = reading.limits.file_bytes
+            data = read_pipe(path, limit + 1, reading.limits.pipe_seconds)
+            data = _within_limit(data, name, limit)
+            yield from _from_bytes(data, name, _digest(data), reading)
+            return
         with path.open("rb") as stream:
             head = stream.peek(1024)[:1024]
-            on_disk = head.startswith(PDF_MAGIC) and stat.S_ISREG(kind)
+            on_disk = head.startswith(PDF_MAGIC)
             if on_disk:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 data = b""

@@ -16,7 +16,8 @@ class Limits:
     """What an input may cost before it is decoded.
 
     ``file_bytes`` and ``pixels`` are per picture, ``download_bytes`` and
-    ``download_seconds`` per URL, ``pages`` per document. ``page_pixels``, ``page_seconds``
+    ``download_seconds`` per URL, ``pages`` per document, ``pipe_seconds`` until somebody
+    writes to a pipe. ``page_pixels``, ``page_seconds``
     and ``page_bytes`` (of memory) are for rendering one page of a PDF. The pixel limit is
     the size at which Pillow itself calls a picture a decompression bomb.
     """
@@ -26,6 +27,7 @@ class Limits:
     pages: int = 10_000
     download_bytes: int = 64 * 2**20
     download_seconds: float = 60.0
+    pipe_seconds: float = 10.0
     page_pixels: int = 64_000_000
     page_seconds: float = 60.0
     page_bytes: int = 2 * 2**30

@@ -45,8 +45,11 @@ def upright_rgb(
         rgb = colours.brightened(rgb, notes)
     if alpha is not None:
         rgb = on_ground(rgb, alpha, notes)
-    # A copy even where nothing changed, so that the file's bytes can be let go.
-    return rgb.copy() if rgb is image else rgb, applied, notes
+    if rgb is image and getattr(image, "n_frames", 1) > 1:
+        rgb = rgb.copy()  # further frames would keep the file's bytes
+    # A picture that is saved again must not carry the profile that is applied already.
+    rgb.info = {}
+    return rgb, applied, notes
 
 
 def _turn(image: Image.Image, notes: list[str]) -> tuple[Image.Image, bool]:

@@ -16,6 +16,9 @@ _BAND_ASPECT = 1.3
 _OVERLAP = 0.15
 _SEARCH = 0.08
 _SMALLEST_BAND = 160
+_MIN_WIDTH = 8
+# Every band is a question: a page beyond this is shrunk rather than asked about for hours.
+_MAX_STRIPS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,18 @@ class Band:
 
 
 def is_long(size: tuple[int, int]) -> bool:
-    """Whether a page (width, height) is too high to be read in one piece."""
-    return size[1] > _LONGEST_PAGE * size[0] and size[1] > 2 * _SMALLEST_BAND
+    """Whether a page (width, height) is too high to be read in one piece.
+
+    One narrower than a letter holds nothing that pieces would show better.
+    """
+    width, height = size
+    return width >= _MIN_WIDTH and height > max(_LONGEST_PAGE * width, 2 * _SMALLEST_BAND)
 
 
 def strip_count(size: tuple[int, int]) -> int:
-    """How many bands a long page is cut into."""
-    return max(2, math.ceil(size[1] / (_BAND_ASPECT * size[0])))
+    """How many bands a long page is cut into; each is high enough to hold text."""
+    count = math.ceil(size[1] / (_BAND_ASPECT * size[0]))
+    return max(2, min(count, size[1] // _SMALLEST_BAND, _MAX_STRIPS))
 
 
 def can_split(height: int, count: int) -> bool:
