@@ -119,7 +119,7 @@ class GroundTask:
     ) -> None:
         """Ask about every picture that ``image`` names."""
         inputs = options.inputs([image], offline=common.offline)
-        self._check(image, inputs.several, recursive=options.recursive)
+        self._check(image, inputs.several, options)
         if not common.plan:
             self._make_folders()
         examples = self._example(options.reading(offline=common.offline))
@@ -143,7 +143,7 @@ class GroundTask:
                 self._write(run)
             run.finish()
 
-    def _check(self, image: str, several: bool, *, recursive: bool) -> None:
+    def _check(self, image: str, several: bool, options: InputOptions) -> None:
         """Find out what cannot work before anything is asked."""
         if self.form is not None and self.form not in _LINE_FORMATS:
             self._writer = ground_writer(self.form)
@@ -151,7 +151,7 @@ class GroundTask:
             earlier = earlier_classes(self.output) if self.output and self.form == "yolo" else ()
             self._place = Place(self.output, root_of(image), tuple(phrases), earlier)
             if image != "-" and self.form in FILE_FORMATS:
-                self._check_names(image, recursive)
+                self._check_names(image, options)
         if self.output is not None and self._writer is None:
             raise UsageError("-o goes with -f coco, yolo, voc, labelstudio, labelme or csv")
         if self.draw in (None, _AUTOMATIC):
@@ -162,14 +162,14 @@ class GroundTask:
         else:
             check_picture_name(target)
 
-    def _check_names(self, image: str, recursive: bool) -> None:
+    def _check_names(self, image: str, options: InputOptions) -> None:
         """Refuse pictures that would share an annotation file.
 
         Raises:
             InputError: two of them would.
         """
         taken: dict[str, str] = {}
-        for found in find_sources([image], recursive=recursive):
+        for found in find_sources([image], recursive=options.recursive, exclude=options.exclude):
             if isinstance(found, Unreadable) or found.name.lower().endswith(_PAGED):
                 continue  # pages have their numbers in their names
             take_name(self._place.name(Source(found.name)), found.name, taken)

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 DEFAULT_DPI = 200
 _POINTS_PER_INCH = 72
-# pdfium keeps what it has parsed until its document is closed: a scan's pages would pile up.
-_PAGES_AT_ONCE = 16
 _CHILD = Path(__file__).with_name("pdf_child.py")
 
 
 class _GoneError(Exception):
     """The child ended instead of answering; the message says why."""
+
+
+class _LateError(_GoneError):
+    """It was ended because it took too long."""
 
 
 def render_pages(
@@ -51,12 +53,10 @@ def render_pages(
         stated, count = renderer.open()
         if stated == 0:
             raise InputError(f"{path} is a PDF without pages")
-        for done, page in enumerate(selected_pages(path, pages, count, limits)):
+        for page in selected_pages(path, pages, count, limits):
             if isinstance(page, Unreadable):
                 yield page
                 continue
-            if done and done % _PAGES_AT_ONCE == 0:
-                renderer.close()
             try:
                 image, notes = renderer.render(page, dpi)
             except InputError as error:
@@ -81,6 +81,7 @@ class _Renderer:
         self._password = password
         self._limits = limits
         self._child: subprocess.Popen[bytes] | None = None
+        self._served = False
 
     def open(self) -> tuple[int, int]:
         """Start the child.
@@ -129,8 +130,6 @@ class _Renderer:
         Raises:
             InputError: the page cannot be rendered, or costs more than is allowed.
         """
-        if self._child is None:
-            self.open()
         request = {
             "page": page - 1,
             "scale": dpi / _POINTS_PER_INCH,
@@ -138,7 +137,7 @@ class _Renderer:
             "seconds": self._limits.page_seconds,
         }
         try:
-            answer, body = self._ask(request)
+            answer, body = self._ask_afresh(request)
         except _GoneError as error:
             raise InputError(f"{self._path} page {page} cannot be rendered: {error}") from error
         if "error" in answer:
@@ -146,9 +145,24 @@ class _Renderer:
             raise InputError(f"{self._path} page {page} cannot be rendered ({reason})")
         return self._picture(page, dpi, answer, body)
 
+    def _ask_afresh(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+        """The answer, if need be of a new child: earlier pages may have used up the memory."""
+        if self._child is not None and self._served:
+            try:
+                return self._ask(request)
+            except _LateError:
+                raise
+            except _GoneError:
+                pass
+        if self._child is None:
+            self.open()
+        self._served = True
+        return self._ask(request)
+
     def close(self) -> None:
         """End the child."""
         child, self._child = self._child, None
+        self._served = False
         if child is None:
             return
         child.kill()  # it holds nothing that is to be kept
@@ -181,16 +195,16 @@ class _Renderer:
             return answer, _exactly(child.stdout, answer.get("stride", 0) * answer.get("height", 0))
         except (EOFError, OSError, ValueError) as error:
             self.close()
-            raise _GoneError(self._why(late.is_set())) from error
+            if late.is_set():
+                seconds = f"{self._limits.page_seconds:g}"
+                raise _LateError(f"it takes more than {seconds} seconds") from error
+            gibibytes = self._limits.page_bytes / 2**30
+            raise _GoneError(
+                f"it is damaged or needs more than {gibibytes:g} GiB of memory"
+            ) from error
         finally:
             clock.cancel()
             clock.join()
-
-    def _why(self, late: bool) -> str:
-        if late:
-            return f"it takes more than {self._limits.page_seconds:g} seconds"
-        gibibytes = self._limits.page_bytes / 2**30
-        return f"it is damaged or needs more than {gibibytes:g} GiB of memory"
 
     def _picture(
         self, page: int, dpi: int, answer: dict[str, Any], body: bytearray

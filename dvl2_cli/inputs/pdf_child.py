@@ -30,6 +30,8 @@ except ImportError:  # Windows: the parent's clock is the only limit
 
 _ERRORS = (pypdfium2.PdfiumError, ValueError, OverflowError, MemoryError, OSError)
 _MAX_FORM_DEPTH = 8
+# PDFium keeps what it has parsed until its document is closed: a scan's pages would pile up.
+_PAGES_AT_ONCE = 16
 
 
 def main() -> None:
@@ -43,16 +45,18 @@ def main() -> None:
     _limit_memory(first["memory"])
     try:
         source = first.get("path") or requests.read(first["bytes"])
-        document = pypdfium2.PdfDocument(source, password=first.get("password"))
-        document.init_forms()
+        document = _opened(source, first.get("password"))
         pages = len(document)
         found = pages if pages <= first["most"] else _last_page(document, pages)
         _send(answers, {"pages": pages, "found": found})
     except _ERRORS as error:
         _send(answers, {"error": str(error)})
         return
-    for line in requests:
+    for served, line in enumerate(requests):
         request = json.loads(line)
+        if served and served % _PAGES_AT_ONCE == 0:
+            document.close()
+            document = _opened(source, first.get("password"))
         # Should the parent be gone, the clock still ends this process.
         if hasattr(signal, "alarm"):
             signal.alarm(int(request["seconds"]) + 5)
@@ -63,6 +67,12 @@ def main() -> None:
         if hasattr(signal, "alarm"):
             signal.alarm(0)
         _send(answers, head, body)
+
+
+def _opened(source: str | bytes, password: str | None) -> pypdfium2.PdfDocument:
+    document = pypdfium2.PdfDocument(source, password=password)
+    document.init_forms()
+    return document
 
 
 def _limit_memory(size: int) -> None:

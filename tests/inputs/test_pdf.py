@@ -190,3 +190,8 @@ def test_bytes_and_a_child_that_cannot_start(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(InputError, match="cannot start the process that reads PDFs"):
         list(load_pictures(f"data:application/pdf;base64,{data}"))
+
+
+def test_many_pages_of_one_document(tmp_path: Path) -> None:
+    found = read(tmp_path, pages_of(b"3 0 R " * 40, 40, PAGE))
+    assert [item.page for item in found if isinstance(item, Picture)] == list(range(1, 41))
