@@ -11,7 +11,7 @@ from typing import Any, TextIO
 _ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 
 
-def json_line(value: dict[str, Any]) -> str:
+def json_line(value: Any) -> str:
     """``value`` as one line of JSON without the newline; infinities and NaN are refused.
 
     Raises:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-from typing import Protocol
+from typing import Any, Protocol
 
 from dvl2_cli.results.lines import json_line
 from dvl2_cli.results.ocr import OcrResult
-from dvl2_cli.tasks.reading.markdown import to_html
+from dvl2_cli.tasks.reading.markdown import even_tables, to_html
 from dvl2_cli.writers.alto import AltoWriter
 from dvl2_cli.writers.hocr import HocrWriter
 from dvl2_cli.writers.plugins import PluginPages, find_writer
@@ -41,12 +41,22 @@ class TextWriter:
         return ""
 
     def page(self, result: OcrResult, index: int) -> str:
-        """The text, after a form feed if it is not the first page."""
-        return ("\f" if index else "") + result.text.rstrip("\n") + "\n"
+        """The text and the fields asked for, after a form feed if it is not the first page."""
+        found = (result.fields or {}).items()
+        fields = "".join(f"{name}: {_shown(value)}\n" for name, value in found)
+        text = result.text.rstrip("\n") + "\n"
+        return ("\f" if index else "") + text + (f"\n{fields}" if fields else "")
 
     def foot(self) -> str:
         """Nothing."""
         return ""
+
+
+def _shown(value: Any) -> str:
+    """The value of a field; nothing where the page has none."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json_line(value)
 
 
 class MarkdownWriter(TextWriter):
@@ -56,7 +66,7 @@ class MarkdownWriter(TextWriter):
 
     def page(self, result: OcrResult, index: int) -> str:
         """The page's Markdown."""
-        return ("\n---\n\n" if index else "") + result.markdown.rstrip("\n") + "\n"
+        return ("\n---\n\n" if index else "") + even_tables(result.markdown).rstrip("\n") + "\n"
 
 
 class HtmlWriter(TextWriter):

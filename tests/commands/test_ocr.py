@@ -64,6 +64,22 @@ def test_text_formats(cli: Cli, page: Path, form: str, wanted: str) -> None:
     assert done.code == 0
 
 
+def test_text_keeps_the_fields_that_were_asked_for(cli: Cli, page: Path) -> None:
+    done = cli("ocr", page, "-f", "text", "--fields", "total,date", engine=FakeEngine(scripted))
+    assert done.out == TEXT + "\n\ntotal: 41.20\ndate: \n"
+
+
+def test_tables_are_as_wide_as_their_widest_row(cli: Cli, page: Path) -> None:
+    table = "| Item | Qty |\n|---|---|\n| Bolt | 4 | 1.20 |\n| Nut | 2 |"
+    words = ("ocr", page, "-f")
+    done = cli(*words, "md", engine=FakeEngine(table))
+    assert [line.count("|") for line in done.out.splitlines()] == [4, 4, 4, 4]
+    assert "<td>1.20</td>" in cli(*words, "html", engine=FakeEngine(table)).out
+    assert "Bolt,4,1.20" in cli(*words, "csv", engine=FakeEngine(table)).out
+    uneven = "| Item |\n|---|---|\n| Bolt | 4 |"
+    assert "<td>4</td>" in cli(*words, "html", engine=FakeEngine(uneven)).out
+
+
 def test_pages_of_a_document_follow_each_other(cli: Cli, document: Path) -> None:
     done = cli("ocr", document, "-f", "text", engine=FakeEngine("words"))
     assert done.out == "words\n\fwords\n\fwords\n"

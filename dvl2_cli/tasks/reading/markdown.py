@@ -25,6 +25,8 @@ _BLOCKS: dict[str, BlockType] = {
     "html_block": "paragraph",
     "blockquote_open": "paragraph",
 }
+_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_CELL_END = re.compile(r"(?<!\\)\|")
 _FORMULA = re.compile(r"\s*(?:\$\$.*\$\$|\\\[.*\\\])\s*", re.DOTALL)
 
 
@@ -38,7 +40,33 @@ def _parser() -> MarkdownIt:
 
 def to_html(markdown: str) -> str:
     """A fragment of HTML; tags that the model wrote come out escaped."""
-    return str(_parser().render(markdown))
+    return str(_parser().render(even_tables(markdown)))
+
+
+def even_tables(markdown: str) -> str:
+    """``markdown`` with every table as wide as its widest row.
+
+    Markdown drops the cells of a row that its head has no column for, and takes a table whose
+    head and rule differ for text.
+    """
+    lines = markdown.split("\n")
+    for index in range(1, len(lines)):
+        if "|" in lines[index - 1] and "-" in lines[index] and _RULE.fullmatch(lines[index]):
+            end = index + 1
+            while end < len(lines) and "|" in lines[end]:
+                end += 1
+            width = max(len(_cells(line)) for line in lines[index - 1 : end])
+            for place in range(index - 1, end):
+                missing = width - len(_cells(lines[place]))
+                if missing > 0:
+                    added = ("|---" if place == index else "|  ") * missing
+                    lines[place] = f"{lines[place].rstrip().removesuffix('|')}{added}|"
+    return "\n".join(lines)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a row of a table."""
+    return _CELL_END.split(re.sub(r"\A\||(?<!\\)\|\Z", "", line.strip()))
 
 
 def to_text(markdown: str) -> str:
@@ -48,6 +76,7 @@ def to_text(markdown: str) -> str:
 
 def blocks_of(markdown: str) -> list[Block]:
     """The blocks in reading order, each with its Markdown source as text."""
+    markdown = even_tables(markdown)
     lines = markdown.splitlines()
     blocks = []
     for token in _top_level(_parser().parse(markdown)):
@@ -64,7 +93,7 @@ def tables_of(markdown: str) -> tuple[Table, ...]:
     tables = []
     rows: list[tuple[str, ...]] = []
     row: list[str] = []
-    for token, following in _with_next(_parser().parse(markdown)):
+    for token, following in _with_next(_parser().parse(even_tables(markdown))):
         if token.type == "table_open":
             rows = []
         elif token.type == "tr_open":
