@@ -6,8 +6,7 @@ the same strings.
 
 from __future__ import annotations
 
-GROUNDING = "<|grounding|>"
-REF_OPEN, REF_CLOSE = "<|ref|>", "<|/ref|>"
+from deepseek_vl_v2.format.tags import GROUNDING, REF_CLOSE, REF_OPEN
 
 # name -> question, asked after the images
 PRESETS: dict[str, str] = {

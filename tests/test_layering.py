@@ -25,6 +25,8 @@ NETWORK = ROOT / "models" / "deepseek_vl_v2"
 
 HEAVY = {"torch", "transformers", "accelerate", "bitsandbytes", "peft", "matplotlib"}
 HEAVY |= {"deepseek_vl_v2", "safetensors", "tokenizers", "pyarrow", "jiwer"}
+# Pure Python, though of the network's package.
+LIGHT = {"deepseek_vl_v2.format"}
 # Parts that run the network; only imported inside functions of the others.
 MAY_BE_HEAVY = ("engine/local", "finetuning", "quantizing", "evaluation", "benchmarking")
 # Parts that never touch a model, not even inside a function.
@@ -94,7 +96,11 @@ def may_be_heavy(path: Path) -> bool:
 def test_nothing_heavy_at_module_level(path: Path) -> None:
     if may_be_heavy(path):
         return
-    heavy = [module for module, at_top in imports(path) if at_top and within(module, HEAVY)]
+    heavy = [
+        module
+        for module, at_top in imports(path)
+        if at_top and within(module, HEAVY) and not within(module, LIGHT)
+    ]
     assert not heavy
     parts = [name for name, at_top in imports(path) if at_top and within(name, NETWORK_PARTS)]
     assert not parts
@@ -107,7 +113,8 @@ def test_nothing_heavy_at_module_level(path: Path) -> None:
 )
 def test_pure_parts_never_reach_the_network(path: Path) -> None:
     forbidden = {"torch", "transformers", "accelerate", "deepseek_vl_v2"} | set(NETWORK_PARTS)
-    assert not [name for name, _ in imports(path) if within(name, forbidden)]
+    reached = [name for name, _ in imports(path) if within(name, forbidden)]
+    assert not [name for name in reached if not within(name, LIGHT)]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +180,36 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
+def test_the_format_is_pure_python() -> None:
+    modules = [f"deepseek_vl_v2.format.{path.stem}" for path in sources(NETWORK / "format")]
+    code = "\n".join(f"import {name.removesuffix('.__init__')}" for name in modules)
+    assert len(modules) > 5
+    assert not loaded_by(code) & (HEAVY - {"deepseek_vl_v2"})
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "import deepseek_vl_v2; import transformers",
+        "import transformers; import deepseek_vl_v2",
+        "import deepseek_vl_v2.format.tiling; from transformers import AutoConfig",
+        "from deepseek_vl_v2 import DeepseekVLV2Processor; import transformers",
+    ],
+)
+def test_importing_the_package_registers_its_classes(imported: str) -> None:
+    folder = ROOT / "tests" / "golden" / "checkpoints" / "mha"
+    code = (
+        f"{imported}\n"
+        "from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor\n"
+        f"config = AutoConfig.from_pretrained({str(folder)!r})\n"
+        "model = AutoModelForImageTextToText.from_config(config)\n"
+        f"processor = AutoProcessor.from_pretrained({str(folder)!r})\n"
+        "assert type(model).__name__ == 'DeepseekVLV2ForCausalLM'\n"
+        "assert type(processor).__name__ == 'DeepseekVLV2Processor'"
+    )
+    assert "deepseek_vl_v2" in loaded_by(code)
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import contextlib, io, sys\n"
@@ -190,7 +227,7 @@ def test_command_modules_load_nothing_heavy() -> None:
     modules = [module for module, _, _ in COMMANDS.values() if importlib.util.find_spec(module)]
     assert modules
     code = "\n".join(f"import {module}" for module in modules)
-    assert not loaded_by(code) & (HEAVY | {"numpy", "huggingface_hub"})
+    assert not loaded_by(code) & ((HEAVY | {"numpy", "huggingface_hub"}) - {"deepseek_vl_v2"})
 
 
 def test_every_command_of_the_table_exists() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from deepseek_vl_v2.format.architecture import Architecture
 from deepseek_vl_v2.kernels import library as kernels
 from dvl2_cli.benchmarking.answering import Answering
 from dvl2_cli.benchmarking.limits import ReadBandwidth, beside, dense_peak
@@ -34,7 +35,6 @@ from dvl2_cli.planning.hardware import probe
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.planning.working_memory import cache_bytes_per_token
-from dvl2_cli.store.architecture import Architecture
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.resolve import folder_quant
 

@@ -17,6 +17,8 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from deepseek_vl_v2.format.architecture import Architecture, read_architecture
+from deepseek_vl_v2.format.tensors import expected_tensors
 from deepseek_vl_v2.quantized_format import (
     FORMAT_VERSION,
     QUANT_METHOD,
@@ -26,8 +28,6 @@ from deepseek_vl_v2.quantized_format import (
 from dvl2_cli.files import output_error
 from dvl2_cli.planning.released import released_config
 from dvl2_cli.quantizing.layout import Shard, Target, plan_shards
-from dvl2_cli.store.architecture import Architecture, read_architecture
-from dvl2_cli.store.expected import expected_tensors
 from dvl2_cli.store.headers import DTYPE_BYTES, TensorHeader
 from dvl2_cli.store.shards import INDEX
 
@@ -72,7 +72,7 @@ def write_random_copy(
         KeyError: no such shape.
     """
     config = released_config(shape)
-    parts = read_architecture(folder / "config.json", config, [])
+    parts = read_architecture(config)[0]
     kind = PackedKind(quant)
     shards = plan_shards(_headers(parts, folder), parts, kind)
     total = sum(shard.nbytes for shard in shards)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from deepseek_vl_v2.format.architecture import Architecture, Decoder, VisionTower
 from dvl2_cli.benchmarking.limits import Product
-from dvl2_cli.store.architecture import Architecture, Decoder, VisionTower
 
 
 def decoder_products(decoder: Decoder) -> list[Product]:

@@ -8,17 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from deepseek_vl_v2.format.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from dvl2_cli.tasks.grounding.boxes import are_fractions
 from dvl2_cli.tasks.grounding.coordinates import from_pixels
 from dvl2_cli.tasks.grounding.parse import parse_grounding
-from dvl2_cli.tasks.grounding.tags import (
-    DET_CLOSE,
-    DET_OPEN,
-    REF_CLOSE,
-    REF_OPEN,
-    Box999,
-    format_object,
-)
+from dvl2_cli.tasks.grounding.tags import Box999, format_object
 
 Size = tuple[int, int]
 # Annotation tools round outwards.

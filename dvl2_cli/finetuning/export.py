@@ -15,7 +15,7 @@ from dvl2_cli.engine.local.adapter import CONFIG, merge_adapter
 from dvl2_cli.errors import ModelError
 from dvl2_cli.finetuning.state import NETWORK
 from dvl2_cli.finetuning.whole_folder import write_folder
-from dvl2_cli.store.fields import read_json
+from dvl2_cli.store.json_file import read_json
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy, read_policy, write_policy
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepseek_vl_v2.format.architecture import Architecture
 from dvl2_cli.errors import OutOfMemoryError, UsageError
 from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
 from dvl2_cli.planning.weights import Weights, predicted_weights
-from dvl2_cli.store.architecture import Architecture
 
 # Best first. On a GPU bfloat16 is fastest where it fits; on a CPU speed is bytes read, so the
 # smallest copy is the fastest (benchmarks/README.md).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from dvl2_cli.store.architecture import Architecture
+from deepseek_vl_v2.format.architecture import Architecture
 from dvl2_cli.store.keys import ABSORBED, EXACT_ROWS, absorbed_tensors, packed_shape
 
 _BF16 = 2

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
+from deepseek_vl_v2.format.architecture import Architecture
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
 from dvl2_cli.planning.hardware import Hardware
@@ -21,7 +22,6 @@ from dvl2_cli.planning.working_memory import (
     decoder_bytes,
     vision_bytes,
 )
-from dvl2_cli.store.architecture import Architecture
 from dvl2_cli.units import Bytes, Count, Share
 
 # CUDA's own context and the allocator's rounding.

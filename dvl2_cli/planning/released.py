@@ -7,10 +7,10 @@ counts. Once a model is on this machine its own config.json is read instead.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from dvl2_cli.store.architecture import MODEL_TYPE, Architecture, read_architecture
+from deepseek_vl_v2.format.architecture import Architecture, read_architecture
+from deepseek_vl_v2.format.config_fields import MODEL_TYPE
 
 NAMES = ("tiny", "small", "27b")
 
@@ -83,4 +83,4 @@ def released_architecture(name: str) -> Architecture:
     Raises:
         KeyError: no such model.
     """
-    return read_architecture(Path(f"{name}/config.json"), released_config(name), [])
+    return read_architecture(released_config(name))[0]

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from deepseek_vl_v2.format.architecture import Architecture, Decoder
+from deepseek_vl_v2.format.tensors import UNUSED_PREFIX, expected_tensors
 from dvl2_cli.planning.packing import added_tensors, stored_bytes
-from dvl2_cli.store.architecture import Architecture, Decoder
 from dvl2_cli.store.checkpoint import CheckpointInfo
-from dvl2_cli.store.expected import UNUSED_PREFIX, expected_tensors
 from dvl2_cli.store.keys import EXACT_ROWS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dvl2_cli.store.architecture import Architecture, Decoder
+from deepseek_vl_v2.format.architecture import Architecture, Decoder
 
 # Tiles that the tower takes at once, and tokens of a prompt that the decoder takes at once.
 TILES_AT_ONCE = 16

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from deepseek_vl_v2.format.architecture import Architecture
+from deepseek_vl_v2.format.tensors import UNUSED_PREFIX
 from deepseek_vl_v2.quantized_format import PackedKind, packed_shape
-from dvl2_cli.store.architecture import Architecture
-from dvl2_cli.store.expected import UNUSED_PREFIX
 from dvl2_cli.store.headers import DTYPE_BYTES, TensorHeader
 from dvl2_cli.store.keys import ABSORBED, EXACT_ROWS
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepseek_vl_v2.format.architecture import Architecture, read_architecture
+from deepseek_vl_v2.format.config_fields import MODEL_TYPE
+from deepseek_vl_v2.format.tensors import UNUSED_PREFIX, Shape, expected_tensors
 from dvl2_cli.errors import ModelError
-from dvl2_cli.store.architecture import MODEL_TYPE, Architecture, read_architecture
-from dvl2_cli.store.expected import UNUSED_PREFIX, Shape, expected_tensors
-from dvl2_cli.store.fields import read_json
 from dvl2_cli.store.headers import TensorHeader
+from dvl2_cli.store.json_file import read_json
 from dvl2_cli.store.keys import check_plain, check_quantised
 from dvl2_cli.store.policy import FILE_NAME as POLICY
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy, check_policy
-from dvl2_cli.store.problems import Problem, as_error
+from dvl2_cli.store.problems import Problem, as_error, fetch_again
 from dvl2_cli.store.shards import read_tensors
 from dvl2_cli.store.vocabulary import check_processor, check_tokenizer
 
@@ -97,7 +98,8 @@ def examine(folder: Path) -> tuple[CheckpointInfo | None, list[Problem]]:
     config = read_json(config_path, problems)
     if config is None or not _is_ours(config_path, config, problems):
         return None, problems
-    parts = read_architecture(config_path, config, problems)
+    parts, faults = read_architecture(config)
+    problems += [Problem(f"{config_path} {fault}", fetch_again(config_path)) for fault in faults]
     if problems:
         return None, problems
     quant_method = _quant_method(config_path, config, problems)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepseek_vl_v2.format.tensors import expected_tensors
 from dvl2_cli.store.checkpoint import CheckpointInfo
-from dvl2_cli.store.expected import expected_tensors
 from dvl2_cli.store.headers import TensorHeader
 from dvl2_cli.store.keys import packed_kind
 from dvl2_cli.store.names import HubId

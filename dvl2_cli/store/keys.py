@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from dvl2_cli.store.architecture import Architecture
-from dvl2_cli.store.expected import UNUSED_PREFIX, Shape, expected_tensors
+from deepseek_vl_v2.format.architecture import Architecture
+from deepseek_vl_v2.format.tensors import UNUSED_PREFIX, Shape, expected_tensors
 from dvl2_cli.store.headers import TensorHeader
 from dvl2_cli.store.problems import Problem, fetch_again
 

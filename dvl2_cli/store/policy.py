@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dvl2_cli.files import atomic_write
-from dvl2_cli.store.fields import read_json
+from dvl2_cli.store.json_file import read_json
 from dvl2_cli.store.problems import Problem, as_error
 
 FILE_NAME = "dvl2_policy.json"

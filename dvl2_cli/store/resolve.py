@@ -198,7 +198,7 @@ def folder_quant(folder: Path) -> str:
 
 def _quantisation(folder: Path) -> dict[str, Any]:
     """The ``quantization_config`` of a model folder; empty for plain weights."""
-    from dvl2_cli.store.fields import read_json
+    from dvl2_cli.store.json_file import read_json
 
     config = read_json(folder / "config.json", []) or {}
     table = config.get("quantization_config")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dvl2_cli.store.fields import read_json
 from dvl2_cli.store.headers import BrokenFileError, FileHeader, TensorHeader, read_header
+from dvl2_cli.store.json_file import read_json
 from dvl2_cli.store.problems import Problem, fetch_again
 
 SINGLE = "model.safetensors"

@@ -5,22 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dvl2_cli.store.architecture import Architecture
-from dvl2_cli.store.fields import Fields, read_json
+from deepseek_vl_v2.format.architecture import Architecture
+from deepseek_vl_v2.format.processor_fields import ProcessorFields
+from deepseek_vl_v2.format.rules import read_table
+from deepseek_vl_v2.format.template import SPECIAL_TOKENS
+from dvl2_cli.store.json_file import read_json
 from dvl2_cli.store.problems import Problem, fetch_again
-
-# Added at load time, in this order, where a tokenizer file lacks them.
-SPECIAL_TOKENS = (
-    "<｜▁pad▁｜>",
-    "<image>",
-    "<|ref|>",
-    "<|/ref|>",
-    "<|det|>",
-    "<|/det|>",
-    "<|grounding|>",
-    "<|User|>",
-    "<|Assistant|>",
-)
 
 
 def check_tokenizer(path: Path, vocab_size: int, problems: list[Problem]) -> None:
@@ -56,29 +46,11 @@ def check_processor(path: Path, parts: Architecture, problems: list[Problem]) ->
     content = read_json(path, problems)
     if content is None:
         return
-    fields = Fields(path, "", problems, content)
-    _must_equal(fields, "patch_size", parts.vision.patch_size)
-    _must_equal(fields, "downsample_ratio", parts.projector.downsample_ratio)
-    resolutions = content.get("candidate_resolutions")
-    size = parts.vision.image_size
-    if not _are_resolutions(resolutions, size):
-        fields.fault(f"needs candidate_resolutions: [width, height] pairs, multiples of {size}")
-
-
-def _must_equal(fields: Fields, key: str, wanted: int) -> None:
-    value = fields.integer(key, wanted)
-    if value != wanted:
-        fields.fault(f"has {key} = {value}, but config.json says {wanted}")
-
-
-def _are_resolutions(value: Any, tile: int) -> bool:
-    if not isinstance(value, list) or not value:
-        return False
-    pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2]
-    sides = [side for pair in pairs for side in pair]
-    return len(pairs) == len(value) and all(
-        type(side) is int and side > 0 and side % tile == 0 for side in sides
-    )
+    faults: list[str] = []
+    fields, _ = read_table(ProcessorFields, "", content, faults)
+    if not faults:
+        faults = fields.faults(parts)
+    problems += [Problem(f"{path} {fault}", fetch_again(path)) for fault in faults]
 
 
 def _is_token(token: Any) -> bool:

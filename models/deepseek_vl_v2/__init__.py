@@ -2,33 +2,27 @@
 
 Importing the package registers its classes: ``AutoConfig``, ``AutoModelForCausalLM``,
 ``AutoModelForImageTextToText`` and ``AutoProcessor`` then load released checkpoints without
-remote code.
+remote code. Nothing heavy is imported for that: classes are registered once transformers is
+imported, and loaded when first asked for. ``deepseek_vl_v2.format`` needs neither torch nor
+transformers.
 """
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from deepseek_vl_v2.configuration import (
-    DeepseekVLV2Config,
-    DeepseekVLV2ProjectorConfig,
-    DeepseekVLV2TextConfig,
-    DeepseekVLV2VisionConfig,
-)
-from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM, DeepseekVLV2TextModel
-from deepseek_vl_v2.format.template import PromptError
-from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
-from deepseek_vl_v2.processing import DeepseekVLV2Processor, ProcessedSample
+from deepseek_vl_v2.registering import register_with_transformers
 
-AutoConfig.register(DeepseekVLV2Config.model_type, DeepseekVLV2Config, exist_ok=True)
-for auto_class in (AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText):
-    auto_class.register(DeepseekVLV2Config, DeepseekVLV2ForCausalLM, exist_ok=True)
-AutoProcessor.register(DeepseekVLV2Config, DeepseekVLV2Processor, exist_ok=True)
-del auto_class
+if TYPE_CHECKING:
+    from deepseek_vl_v2.configuration import (
+        DeepseekVLV2Config,
+        DeepseekVLV2ProjectorConfig,
+        DeepseekVLV2TextConfig,
+        DeepseekVLV2VisionConfig,
+    )
+    from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM, DeepseekVLV2TextModel
+    from deepseek_vl_v2.format.template import PromptError
+    from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
+    from deepseek_vl_v2.processing import DeepseekVLV2Processor, ProcessedSample
 
 __all__ = [
     "DeepseekVLV2Config",
@@ -42,3 +36,25 @@ __all__ = [
     "ProcessedSample",
     "PromptError",
 ]
+
+_MODULES = {
+    "DeepseekVLV2Config": "configuration",
+    "DeepseekVLV2ForCausalLM": "modeling",
+    "DeepseekVLV2Processor": "processing",
+    "DeepseekVLV2ProjectorConfig": "configuration",
+    "DeepseekVLV2TextConfig": "configuration",
+    "DeepseekVLV2TextForCausalLM": "decoder",
+    "DeepseekVLV2TextModel": "decoder",
+    "DeepseekVLV2VisionConfig": "configuration",
+    "ProcessedSample": "processing",
+    "PromptError": "format.template",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+register_with_transformers()

@@ -1,20 +1,21 @@
 """Configurations of the vision tower, the projector, the decoder and the whole model.
 
-Field names and defaults are those of the released ``config.json`` files and of the code
-that reads them upstream: released files omit many fields, so the defaults are part of the
-format. Unknown fields are kept and written back.
+The fields, their defaults and ranges are those of ``format.config_fields``. Unknown fields are
+kept and written back.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-IGNORED_INDEX = -100
-TILE_SIZE = 384
+from deepseek_vl_v2.format import config_fields as format_fields
+from deepseek_vl_v2.format.rules import Rule, wrong
+
 # Arguments of from_pretrained that say where a file comes from.
 HUB_ARGUMENTS = (
     "revision",
@@ -26,8 +27,22 @@ HUB_ARGUMENTS = (
 )
 
 
+class _OwnNames(PreTrainedConfig):
+    """A configuration whose properties and methods no unknown field of a file can hide."""
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        unknown = {name: value for name, value in kwargs.items() if not _is_own(type(self), name)}
+        super().__post_init__(**unknown)
+
+
+def _is_own(kind: type, name: str) -> bool:
+    """Whether ``name`` is a method or a read-only property of ``kind``."""
+    found = getattr(kind, name, None)
+    return callable(found) or (isinstance(found, property) and found.fset is None)
+
+
 @strict
-class DeepseekVLV2VisionConfig(PreTrainedConfig):
+class DeepseekVLV2VisionConfig(format_fields.VisionFields, _OwnNames):
     """The SigLIP tower. ``patch_size`` is 14 in every release though the default is 16."""
 
     model_type = "vision"
@@ -37,14 +52,6 @@ class DeepseekVLV2VisionConfig(PreTrainedConfig):
         "num_hidden_layers": "layers",
         "num_attention_heads": "heads",
     }
-
-    image_size: int = TILE_SIZE
-    patch_size: int = 16
-    width: int = 1024
-    layers: int = 24
-    heads: int = 16
-    mlp_ratio: float | int = 4.0
-    initializer_range: float = 0.02
 
     @property
     def intermediate_size(self) -> int:
@@ -58,23 +65,15 @@ class DeepseekVLV2VisionConfig(PreTrainedConfig):
 
 
 @strict
-class DeepseekVLV2ProjectorConfig(PreTrainedConfig):
+class DeepseekVLV2ProjectorConfig(format_fields.ProjectorFields, _OwnNames):
     """The pixel-shuffle MLP between the tower and the decoder."""
 
     model_type = "mlp_projector"
     base_config_key = "projector_config"
 
-    projector_type: str = "downsample_mlp_gelu"
-    input_dim: int = 1152
-    n_embed: int = 2048
-    depth: int = 2
-    mlp_ratio: int = 1
-    downsample_ratio: int = 2
-    initializer_range: float = 0.02
-
 
 @strict
-class DeepseekVLV2TextConfig(PreTrainedConfig):
+class DeepseekVLV2TextConfig(format_fields.TextFields, _OwnNames):
     """The DeepSeekMoE decoder, with MLA (``use_mla``) or plain multi-head attention.
 
     When ``use_mla`` is false the MLA dimensions are ignored and a head has
@@ -84,45 +83,6 @@ class DeepseekVLV2TextConfig(PreTrainedConfig):
     model_type = "deepseek_v2"
     base_config_key = "language_config"
     keys_to_ignore_at_inference = ["past_key_values"]  # noqa: RUF012
-
-    vocab_size: int = 102400
-    hidden_size: int = 4096
-    intermediate_size: int = 11008
-    moe_intermediate_size: int = 1407
-    num_hidden_layers: int = 30
-    num_attention_heads: int = 32
-    num_key_value_heads: int | None = None
-    n_shared_experts: int | None = None
-    n_routed_experts: int | None = None
-    routed_scaling_factor: float | int = 1.0
-    kv_lora_rank: int | None = 512
-    q_lora_rank: int | None = 1536
-    qk_rope_head_dim: int = 64
-    v_head_dim: int = 128
-    qk_nope_head_dim: int = 128
-    topk_method: str = "gready"
-    n_group: int | None = None
-    topk_group: int | None = None
-    num_experts_per_tok: int | None = None
-    moe_layer_freq: int = 1
-    first_k_dense_replace: int = 0
-    norm_topk_prob: bool = False
-    scoring_func: str = "softmax"
-    aux_loss_alpha: float | int = 0.001
-    hidden_act: str = "silu"
-    max_position_embeddings: int = 2048
-    initializer_range: float = 0.02
-    rms_norm_eps: float = 1e-6
-    use_cache: bool = True
-    pad_token_id: int | None = None
-    bos_token_id: int | None = 100000
-    eos_token_id: int | list[int] | None = 100001
-    tie_word_embeddings: bool = False
-    rope_theta: float | int = 10000.0
-    rope_scaling: dict[str, Any] | None = None
-    attention_bias: bool = False
-    attention_dropout: float | int = 0.0
-    use_mla: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.num_key_value_heads is None:
@@ -150,33 +110,19 @@ class DeepseekVLV2TextConfig(PreTrainedConfig):
         Raises:
             ValueError: naming the field, its value and the values that are understood.
         """
-        if self.topk_method not in ("greedy", "noaux_tc"):
-            raise ValueError(
-                f"language_config.topk_method is {self.topk_method!r}; "
-                "supported are 'greedy' and 'noaux_tc'"
-            )
-        if self.scoring_func not in ("softmax", "sigmoid"):
-            raise ValueError(
-                f"language_config.scoring_func is {self.scoring_func!r}; "
-                "supported are 'softmax' and 'sigmoid'"
-            )
-        if self.rope_scaling is not None:
-            raise ValueError("language_config.rope_scaling is set; only null is supported")
-        if self.hidden_act != "silu":
-            raise ValueError(
-                f"language_config.hidden_act is {self.hidden_act!r}; only 'silu' is supported"
-            )
+        unread = () if self.n_routed_experts is not None else ("topk_method",)
+        _check_fields(format_fields.TextFields, "language_config", self, unread)
 
 
 @strict
-class DeepseekVLV2Config(PreTrainedConfig):
+class DeepseekVLV2Config(format_fields.ModelFields, _OwnNames):
     """The whole model; reads the released ``config.json`` verbatim.
 
     ``image_token_id`` is not in released files: it is looked up in the tokenizer when a
     checkpoint is loaded.
     """
 
-    model_type = "deepseek_vl_v2"
+    model_type = format_fields.MODEL_TYPE
     sub_configs_defaults = {  # noqa: RUF012
         "vision_config": SubConfigSpec(config_class=DeepseekVLV2VisionConfig),
         "projector_config": SubConfigSpec(config_class=DeepseekVLV2ProjectorConfig),
@@ -187,10 +133,6 @@ class DeepseekVLV2Config(PreTrainedConfig):
     projector_config: dict[str, Any] | PreTrainedConfig | None = None
     language_config: dict[str, Any] | PreTrainedConfig | None = None
     candidate_resolutions: list[list[int]] | tuple[tuple[int, int], ...] = ((384, 384),)
-    global_view_pos: str = "head"
-    tile_tag: str = "2D"
-    image_token_id: int | None = None
-    tie_word_embeddings: bool = False
 
     @property
     def vision(self) -> DeepseekVLV2VisionConfig:
@@ -222,12 +164,20 @@ class DeepseekVLV2Config(PreTrainedConfig):
         Raises:
             ValueError: naming the field, its value and the values that are understood.
         """
-        if self.tile_tag != "2D":
-            raise ValueError(f"tile_tag is {self.tile_tag!r}; only '2D' is supported")
-        projector = self.projector
-        if projector.projector_type != "downsample_mlp_gelu" or projector.depth < 1:
-            raise ValueError(
-                f"projector_config.projector_type is {projector.projector_type!r}; "
-                "only 'downsample_mlp_gelu' is supported"
-            )
+        _check_fields(format_fields.ModelFields, "", self)
+        _check_fields(format_fields.VisionFields, "vision_config", self.vision)
+        _check_fields(format_fields.ProjectorFields, "projector_config", self.projector)
         self.language.check_supported()
+
+
+def _check_fields(
+    table: type, section: str, config: PreTrainedConfig, unread: tuple[str, ...] = ()
+) -> None:
+    for item in fields(table):
+        rule: Rule = item.metadata["rule"]
+        value = getattr(config, item.name)
+        if item.name not in unread and not rule.accepts(value):
+            raise ValueError(f"the configuration {wrong(section, item.name, value, rule.wanted)}")
+
+
+AutoConfig.register(DeepseekVLV2Config.model_type, DeepseekVLV2Config, exist_ok=True)

@@ -18,7 +18,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 
 from deepseek_vl_v2.attention import Tables, build_attention
-from deepseek_vl_v2.configuration import IGNORED_INDEX, DeepseekVLV2TextConfig
+from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
+from deepseek_vl_v2.format.config_fields import IGNORED_INDEX
 from deepseek_vl_v2.moe import GatedMlp, MixtureOfExperts, Router
 from deepseek_vl_v2.norm import RMSNorm
 from deepseek_vl_v2.rope import rotary_tables

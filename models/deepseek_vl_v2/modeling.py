@@ -10,7 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedModel
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    GenerationMixin,
+    PreTrainedModel,
+)
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast
@@ -277,3 +283,7 @@ def _unique_tiles(tiles: Tensor) -> tuple[Tensor, Tensor]:
         index.append(match)
     device = tiles.device
     return torch.tensor(first, device=device), torch.tensor(index, device=device)
+
+
+for _auto_class in (AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText):
+    _auto_class.register(DeepseekVLV2Config, DeepseekVLV2ForCausalLM, exist_ok=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from transformers import BatchFeature, PreTrainedTokenizerFast
+from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerFast
 from transformers.processing_utils import ProcessorMixin
 from transformers.utils.hub import cached_file
 
-from deepseek_vl_v2.configuration import HUB_ARGUMENTS, IGNORED_INDEX, TILE_SIZE
+from deepseek_vl_v2.configuration import HUB_ARGUMENTS, DeepseekVLV2Config
 from deepseek_vl_v2.format import template, tiling
+from deepseek_vl_v2.format.config_fields import IGNORED_INDEX, TILE_SIZE
+from deepseek_vl_v2.format.processor_fields import ProcessorFields
+from deepseek_vl_v2.format.tags import TAGS
 from deepseek_vl_v2.literal_text import LiteralEncoder
 
 Conversation = Sequence[Mapping[str, object]]
@@ -107,7 +110,7 @@ class DeepseekVLV2Processor(ProcessorMixin):
         super().__init__(tokenizer, chat_template=chat_template or default)
         self.tokens = template.TemplateTokens(
             encode=self._encode,
-            encode_literal=LiteralEncoder(tokenizer, template.GROUNDING_TOKENS),
+            encode_literal=LiteralEncoder(tokenizer, TAGS),
             bos=_token_id(tokenizer, template.BOS),
             eos=_token_id(tokenizer, template.EOS),
             image=_token_id(tokenizer, image_token),
@@ -128,10 +131,10 @@ class DeepseekVLV2Processor(ProcessorMixin):
         hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
         settings_file = cached_file(str(name_or_path), "processor_config.json", **hub)
         settings = json.loads(Path(str(settings_file)).read_text(encoding="utf-8"))
-        settings.pop("processor_class", None)
-        settings.pop("auto_map", None)
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(name_or_path), **hub)
-        return cls(tokenizer, **settings)
+        # Upstream ignores what it does not know; so is an old class's name.
+        known = {item.name for item in fields(ProcessorFields)} | {"zoom"}
+        settings = {name: value for name, value in settings.items() if name in known}
+        return cls(_tokenizer(str(name_or_path), hub), **settings)
 
     @property
     def tile_size(self) -> int:
@@ -356,8 +359,19 @@ def _tags(prompt: Any, tag: str) -> int:
     return sum(str(message["content"]).count(tag) for message in said)
 
 
+def _tokenizer(name_or_path: str, hub: dict[str, Any]) -> PreTrainedTokenizerFast:
+    """From ``tokenizer.json``, with the settings of ``tokenizer_config.json`` if there is one."""
+    has_settings = cached_file(
+        name_or_path, "tokenizer_config.json", _raise_exceptions_for_missing_entries=False, **hub
+    )
+    if has_settings is not None:
+        return PreTrainedTokenizerFast.from_pretrained(name_or_path, **hub)  # type: ignore[no-any-return]
+    file = cached_file(name_or_path, "tokenizer.json", **hub)
+    return PreTrainedTokenizerFast(tokenizer_file=str(file), clean_up_tokenization_spaces=False)
+
+
 def _add_missing_tokens(tokenizer: PreTrainedTokenizerFast, pad: str, image: str) -> None:
-    wanted = (pad, image, *template.GROUNDING_TOKENS, template.USER, template.ASSISTANT)
+    wanted = (pad, image, *TAGS, template.USER, template.ASSISTANT)
     vocabulary = tokenizer.get_vocab()
     missing = [token for token in wanted if token not in vocabulary]
     if missing:
@@ -378,3 +392,6 @@ def _stack_padded(rows: Sequence[Tensor]) -> Tensor:
     return torch.stack(
         [torch.cat([row, row.new_zeros(longest - len(row), *row.shape[1:])]) for row in rows]
     )
+
+
+AutoProcessor.register(DeepseekVLV2Config, DeepseekVLV2Processor, exist_ok=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from deepseek_vl_v2.format import template
+from deepseek_vl_v2.format.tags import TAGS
 from deepseek_vl_v2.literal_text import LiteralEncoder
 from tests import golden_data as golden
 
@@ -47,12 +48,12 @@ def unmarked() -> tuple[PreTrainedTokenizerFast, LiteralEncoder]:
     from tokenizers import Tokenizer
 
     for token in processor_file["added_tokens"]:
-        token["special"] = token["content"] in template.GROUNDING_TOKENS
+        token["special"] = token["content"] in TAGS
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(processor_file))
     )
     tokenizer.add_tokens(["<|a|>", "<|a|><|b|>", "ø"])
-    return tokenizer, LiteralEncoder(tokenizer, template.GROUNDING_TOKENS)
+    return tokenizer, LiteralEncoder(tokenizer, TAGS)
 
 
 @given(st.lists(st.sampled_from([*CONTROL[:-1], "<|a|>", "<|a|><|b|>", "<", "|>", "hi "])))

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from deepseek_vl_v2.format.architecture import read_architecture
+from deepseek_vl_v2.format.tensors import expected_tensors
 from dvl2_cli.errors import ModelError
-from dvl2_cli.store.architecture import read_architecture
 from dvl2_cli.store.checkpoint import check_checkpoint, examine
-from dvl2_cli.store.expected import expected_tensors
-from dvl2_cli.store.problems import Problem
 from tests.store.tiny_checkpoint import (
     read_raw_safetensors,
     tiny_config,
@@ -130,9 +129,9 @@ def test_released_sizes_add_up(language: dict[str, Any], billions: float) -> Non
         "patch_size": 14,
     }
     config["projector_config"] = {"n_embed": language["hidden_size"]}
-    problems: list[Problem] = []
-    shapes = expected_tensors(read_architecture(Path("config.json"), config, problems))
-    assert not problems
+    parts, faults = read_architecture(config)
+    assert not faults
+    shapes = expected_tensors(parts)
     assert shapes["vision.blocks.0.mlp.fc1.weight"] == (4304, 1152)
     total = 0
     for shape in shapes.values():
@@ -339,7 +338,7 @@ def test_wrong_dtype(tmp_path: Path) -> None:
 def test_the_unused_pool_may_be_absent_but_not_partial(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "m")
     config = json.loads((folder / "config.json").read_text())
-    shapes = expected_tensors(read_architecture(folder / "config.json", config, []))
+    shapes = expected_tensors(read_architecture(config)[0])
     pool = "vision.attn_pool."
     write_safetensors(folder / WEIGHTS, {k: v for k, v in shapes.items() if not k.startswith(pool)})
     check_checkpoint(folder)

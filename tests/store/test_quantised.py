@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from deepseek_vl_v2.format.architecture import read_architecture
+from deepseek_vl_v2.format.tensors import UNUSED_PREFIX, expected_tensors
 from dvl2_cli.errors import ModelError
-from dvl2_cli.store.architecture import read_architecture
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.contents import parts_of
-from dvl2_cli.store.expected import UNUSED_PREFIX, expected_tensors
 from dvl2_cli.store.keys import (
     BLOCK_BYTES,
     BLOCK_COLUMNS,
@@ -31,7 +31,7 @@ def write_copy(folder: Path, kind: str = "int4", change: Change = lambda _: None
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["quantization_config"] = {"quant_method": "dvl2", "format": kind}
     write_json(folder / "config.json", config)
-    parts = read_architecture(folder / "config.json", config, [])
+    parts = read_architecture(config)[0]
     entries: dict[str, Any] = {}
     for key, shape in {**expected_tensors(parts), **absorbed_tensors(parts)}.items():
         packed = "_proj.weight" in key or key in absorbed_tensors(parts)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dvl2_cli.store.architecture import read_architecture
-from dvl2_cli.store.expected import expected_tensors
-from dvl2_cli.store.vocabulary import SPECIAL_TOKENS
+from deepseek_vl_v2.format.architecture import read_architecture
+from deepseek_vl_v2.format.template import SPECIAL_TOKENS
+from deepseek_vl_v2.format.tensors import expected_tensors
 
 DTYPE = "BF16"
 VOCAB = 64
@@ -73,7 +73,7 @@ def write_checkpoint(folder: Path, *, shards: int = 1, **language: Any) -> Path:
             "downsample_ratio": 2,
         },
     )
-    shapes = expected_tensors(read_architecture(folder / "config.json", config, []))
+    shapes = expected_tensors(read_architecture(config)[0])
     names = list(shapes)
     if shards == 1:
         write_safetensors(folder / "model.safetensors", shapes)

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from deepseek_vl_v2.format.tags import DET_OPEN
 from dvl2_cli.engine.engine import ModelInfo
 from dvl2_cli.engine.events import (
     Confidence,
@@ -38,7 +39,6 @@ from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix, context_overflow
 from dvl2_cli.engine.local.sampling import Sampler
 from dvl2_cli.engine.request import Request
-from dvl2_cli.tasks.grounding.tags import DET_OPEN
 
 # Fewer tokens than these are read anew: it costs nothing, and then the answer about a picture
 # does not depend, not even in its rounding, on which other picture came before.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from deepseek_vl_v2.format.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from dvl2_cli.tasks.grounding.boxes import Rejected, parse_boxes, quote
 from dvl2_cli.tasks.grounding.overlap import without_repeats
-from dvl2_cli.tasks.grounding.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, Box999
+from dvl2_cli.tasks.grounding.tags import Box999
 
 _TAG = re.compile(r"<\|/?(?:ref|det)\|>")
 # The model's other special tokens carry no text: <|grounding|>, <｜end▁of▁sentence｜>, …

@@ -1,17 +1,10 @@
-"""The special tokens around labels and boxes, and text written with them.
-
-Format of the released models: ``<|ref|>label<|/ref|><|det|>[[x1, y1, x2, y2], …]<|/det|>``,
-integers 0..999 relative to the whole original picture.
-"""
+"""Labels and boxes written in the tags of the released models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-REF_OPEN, REF_CLOSE = "<|ref|>", "<|/ref|>"
-DET_OPEN, DET_CLOSE = "<|det|>", "<|/det|>"
-GROUNDING = "<|grounding|>"
-TAGS = (REF_OPEN, REF_CLOSE, DET_OPEN, DET_CLOSE, GROUNDING)
+from deepseek_vl_v2.format.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 
 Box999 = tuple[float, float, float, float]
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deepseek_vl_v2.format.tags import TAGS
+
 USER, ASSISTANT = "<|User|>", "<|Assistant|>"
 IMAGE_TAG = "<image>"
 BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
-GROUNDING_TOKENS = ("<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>")
 # The order in which upstream adds those that a tokenizer lacks.
-SPECIAL_TOKENS = (PAD, IMAGE_TAG, *GROUNDING_TOKENS, USER, ASSISTANT)
+SPECIAL_TOKENS = (PAD, IMAGE_TAG, *TAGS, USER, ASSISTANT)
 
 _ROLES = {
     USER: "user",
@@ -44,7 +45,7 @@ class TemplateTokens:
     """The tokenizer's part: two encoders without special additions, and the special ids.
 
     ``encode`` reads every special token that a text spells, ``encode_literal`` only
-    ``GROUNDING_TOKENS``.
+    ``TAGS``.
     """
 
     encode: Callable[[str], list[int]]
@@ -135,7 +136,7 @@ def encode_conversation(
 def encode_turns(
     turns: Iterable[Turn], tokens: TemplateTokens, *, mask_prompt: bool, for_generation: bool
 ) -> EncodedPrompt:
-    """Encode turns whose text is only text: of special tokens it may spell ``GROUNDING_TOKENS``.
+    """Encode turns whose text is only text: of special tokens it may spell ``TAGS``.
 
     Args:
         turns: in order; for generation the last is an assistant turn without parts.

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from deepseek_vl_v2.format.tags import TAGS
 from dvl2_cli.tasks.grounding.grammar import caption_grammar, objects_grammar
-from dvl2_cli.tasks.grounding.tags import TAGS, format_object
+from dvl2_cli.tasks.grounding.tags import format_object
 
 llguidance = pytest.importorskip("llguidance")
 

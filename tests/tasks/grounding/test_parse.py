@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepseek_vl_v2.format.tags import TAGS
 from dvl2_cli.tasks.grounding.overlap import without_repeats
 from dvl2_cli.tasks.grounding.parse import parse_grounding
-from dvl2_cli.tasks.grounding.tags import TAGS, Box999, format_object
+from dvl2_cli.tasks.grounding.tags import Box999, format_object
 
 coordinates = st.integers(0, 999)
 labels = st.text(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dvl2_cli.store.architecture import Architecture, Decoder, Projector, VisionTower
+from deepseek_vl_v2.format.architecture import Architecture, Decoder, Projector, VisionTower
 
 Shape = tuple[int, ...]
 Named = Iterator[tuple[str, Shape]]
