@@ -192,6 +192,7 @@ def test_the_format_is_pure_python() -> None:
     [
         "import deepseek_vl_v2; from transformers import AutoConfig",
         "import transformers; import deepseek_vl_v2",
+        "from deepseek_vl_v2 import DeepseekVLV2Processor; import transformers",
     ],
 )
 def test_importing_the_package_registers_its_classes(imported: str) -> None:

@@ -21,8 +21,11 @@ from dvl2_cli.store.keys import check_plain, check_quantised
 from dvl2_cli.store.policy import FILE_NAME as POLICY
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy, check_policy
 from dvl2_cli.store.problems import Problem, as_error, fetch_again
-from dvl2_cli.store.shards import read_tensors
+from dvl2_cli.store.shards import INDEX, read_tensors
 from dvl2_cli.store.vocabulary import check_processor, check_tokenizer
+
+# What is said of these where they are read.
+_CHECKED = ("config.json", "tokenizer.json", "processor_config.json", POLICY, INDEX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def examine(folder: Path) -> tuple[CheckpointInfo | None, list[Problem]]:
     check_tokenizer(folder / "tokenizer.json", parts.decoder.vocab_size, problems)
     check_processor(folder / "processor_config.json", parts, problems)
     policy = check_policy(folder / POLICY, problems)
+    _check_companions(folder, problems)
     tensors = read_tensors(folder, problems)
     if tensors is None:
         return None, problems
@@ -114,6 +118,15 @@ def examine(folder: Path) -> tuple[CheckpointInfo | None, list[Problem]]:
     else:
         check_quantised(folder, quant_method, tensors, parts, problems)
     return CheckpointInfo(folder, config, parts, tensors, quant_method, policy), problems
+
+
+def _check_companions(folder: Path, problems: list[Problem]) -> None:
+    """Files beside the weights that loaders read: a device or a pipe would never end."""
+    for path in sorted(folder.iterdir()):
+        read = path.suffix in (".json", ".safetensors", ".md") or path.stem.startswith("LICEN")
+        endless = path.exists() and not path.is_file() and not path.is_dir()
+        if read and endless and path.name not in _CHECKED:
+            problems.append(Problem(f"{path} is no regular file", fetch_again(path)))
 
 
 def _is_ours(path: Path, config: dict[str, Any], problems: list[Problem]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ def read_json(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
     """The JSON object in ``path``; None, with the reason in ``problems``, if there is none."""
     remedy = fetch_again(path)
     try:
-        if path.stat().st_size > _LARGEST_JSON:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            problems.append(Problem(f"{path} is no regular file", remedy))
+            return None
+        if found.st_size > _LARGEST_JSON:
             problems.append(Problem(f"{path} is too large to be a model's JSON file", remedy))
             return None
         content = json.loads(path.read_bytes())

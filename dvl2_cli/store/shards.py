@@ -10,6 +10,7 @@ from dvl2_cli.store.problems import Problem, fetch_again
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+_LONGEST_NAME = 255  # bytes, on every usual file system
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -92,4 +93,10 @@ def _read(path: Path, problems: list[Problem]) -> FileHeader | None:
 
 def _is_name(value: object) -> bool:
     # Only plain names: an index must not reach out of its folder.
-    return isinstance(value, str) and value == Path(value).name and value.endswith(".safetensors")
+    return (
+        isinstance(value, str)
+        and value == Path(value).name
+        and value.endswith(".safetensors")
+        and value.isprintable()
+        and len(value.encode("utf-8", "replace")) <= _LONGEST_NAME
+    )

@@ -10,7 +10,7 @@ transformers.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from deepseek_vl_v2.registering import register_with_transformers
+from deepseek_vl_v2.registering import import_classes, register_with_transformers
 
 if TYPE_CHECKING:
     from deepseek_vl_v2.configuration import (
@@ -54,6 +54,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not _MODULES[name].startswith("format."):
+        import_classes()
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

@@ -132,7 +132,6 @@ class DeepseekVLV2Config(format_fields.ModelFields, _OwnNames):
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     projector_config: dict[str, Any] | PreTrainedConfig | None = None
     language_config: dict[str, Any] | PreTrainedConfig | None = None
-    candidate_resolutions: list[list[int]] | tuple[tuple[int, int], ...] = ((384, 384),)
 
     @property
     def vision(self) -> DeepseekVLV2VisionConfig:

@@ -11,6 +11,10 @@ from transformers import PreTrainedTokenizerFast
 _MARKUP = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
 
 
+class TokenizerError(ValueError):
+    """A tokenizer whose patterns fail on a text."""
+
+
 class LiteralEncoder:
     """Encodes text with every control token spelled out, but for the ``allowed`` ones.
 
@@ -57,9 +61,15 @@ class LiteralEncoder:
         return [number for letter in text for number in self._plain(letter)]
 
     def _plain(self, text: str) -> list[int]:
-        return self._tokenizer.encode(  # type: ignore[no-any-return]
-            text, add_special_tokens=False, split_special_tokens=True
-        )
+        try:
+            return self._tokenizer.encode(  # type: ignore[no-any-return]
+                text, add_special_tokens=False, split_special_tokens=True
+            )
+        except BaseException as error:
+            # The tokenizers library panics where a pattern takes too many steps.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise TokenizerError(f"tokenizer.json cannot split this text: {error}") from error
 
     def _broken(self, text: str) -> Iterator[str]:
         start = 0

@@ -27,6 +27,7 @@ from deepseek_vl_v2.attention import LatentForm, MultiHeadLatentAttention
 from deepseek_vl_v2.configuration import HUB_ARGUMENTS, DeepseekVLV2Config
 from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM
 from deepseek_vl_v2.format.template import IMAGE_TAG
+from deepseek_vl_v2.processing import DeepseekVLV2Processor
 from deepseek_vl_v2.projector import Projector, assemble_image
 from deepseek_vl_v2.vision import AttentionPool, VisionTower
 
@@ -257,7 +258,10 @@ class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
 
 
 def image_token_id(name_or_path: str, **kwargs: Any) -> int | None:
-    """The id of ``<image>`` in a checkpoint's ``tokenizer.json``, or None without one."""
+    """The id of ``<image>`` in a checkpoint's tokenizer, or None without one.
+
+    A ``tokenizer.json`` may lack the token: its id is then the one that the processor adds.
+    """
     hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
     path = cached_file(
         name_or_path, "tokenizer.json", _raise_exceptions_for_missing_entries=False, **hub
@@ -265,7 +269,15 @@ def image_token_id(name_or_path: str, **kwargs: Any) -> int | None:
     if path is None:
         return None
     added = json.loads(Path(path).read_text(encoding="utf-8")).get("added_tokens", [])
-    return next((int(token["id"]) for token in added if token["content"] == IMAGE_TAG), None)
+    known = next((int(token["id"]) for token in added if token["content"] == IMAGE_TAG), None)
+    if known is not None:
+        return known
+    settings = cached_file(
+        name_or_path, "processor_config.json", _raise_exceptions_for_missing_entries=False, **hub
+    )
+    if settings is None:
+        return None
+    return DeepseekVLV2Processor.from_pretrained(name_or_path, **hub).tokens.image
 
 
 def _unique_tiles(tiles: Tensor) -> tuple[Tensor, Tensor]:

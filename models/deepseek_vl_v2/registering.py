@@ -24,12 +24,13 @@ _WITH_CLASSES = ("deepseek_vl_v2.modeling", "deepseek_vl_v2.processing")
 def register_with_transformers() -> None:
     """Register the classes, now or as soon as transformers is imported."""
     if _LIBRARY in sys.modules:
-        _import_classes()
+        import_classes()
     else:
         sys.meta_path.insert(0, _AfterTransformers())
 
 
-def _import_classes() -> None:
+def import_classes() -> None:
+    """Import every module that registers a class."""
     own = [module for name, module in sys.modules.items() if name.startswith("deepseek_vl_v2.")]
     if any(getattr(module.__spec__, "_initializing", False) for module in own if module):
         # A module of this package is what imports transformers; it registers its class itself.
@@ -71,4 +72,4 @@ class _RegisteringLoader:
         self._loader.exec_module(module)
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
-        _import_classes()
+        import_classes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any
 
@@ -15,7 +16,7 @@ from dvl2_cli.engine.local.decoder import TorchDecoder
 from dvl2_cli.engine.local.engine import LocalEngine
 from dvl2_cli.engine.local.loading import LoadedModel
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
-from dvl2_cli.errors import ContextOverflowError, UsageError
+from dvl2_cli.errors import ContextOverflowError, ModelError, UsageError
 from tests import golden_data as golden
 
 CASES = [
@@ -194,3 +195,15 @@ def test_batch_equals_single() -> None:
         *_, single = engine_of("mla").stream(request)
         assert isinstance(single, Finished)
         assert single.raw == answer.raw
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_numbers_that_are_not_finite_are_an_error(value: float, temperature: float) -> None:
+    model = copy.deepcopy(golden.model("mha"))
+    model.language.lm_head.weight.data[7] = value
+    loaded = LoadedModel(model, golden.processor("mha"), TorchDecoder(model), None)
+    info = ModelInfo("mha", None, "none", "cpu", 4096, False, "test")
+    request = Request((Message("user", "hello"),), Sampling(temperature=temperature))
+    with pytest.raises(ModelError, match="not finite"):
+        list(LocalEngine(loaded, info).stream(request))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_vl_v2.format.architecture import read_architecture
-from deepseek_vl_v2.format.template import SPECIAL_TOKENS
+from deepseek_vl_v2.format.template import BOS, EOS, SPECIAL_TOKENS
 from deepseek_vl_v2.format.tensors import expected_tensors
 
 DTYPE = "BF16"
@@ -88,18 +88,22 @@ def write_checkpoint(folder: Path, *, shards: int = 1, **language: Any) -> Path:
     return folder
 
 
+_BYTES = {"add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+_AS_WRITTEN = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+
+
 def tiny_tokenizer() -> dict[str, Any]:
     """A byte-level BPE with a few letters and every special token."""
     letters = {letter: 2 + index for index, letter in enumerate("abcdefghij")}
-    added = ["<bos>", "<eos>", *SPECIAL_TOKENS]
+    added = [BOS, EOS, *SPECIAL_TOKENS]
     numbers = [0, 1, *range(20, 20 + len(SPECIAL_TOKENS))]
     return {
         "version": "1.0",
         "added_tokens": [
-            {"id": number, "content": token, "special": True}
+            {"id": number, "content": token, "special": True, **_AS_WRITTEN}
             for number, token in zip(numbers, added, strict=True)
         ],
-        "pre_tokenizer": {"type": "ByteLevel"},
+        "pre_tokenizer": {"type": "ByteLevel", **_BYTES},
         "model": {"type": "BPE", "vocab": letters, "merges": []},
     }
 

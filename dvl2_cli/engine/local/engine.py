@@ -11,6 +11,7 @@ Design decisions:
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,7 @@ from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.prompt import Prompt, build_prompt, common_prefix, context_overflow
 from dvl2_cli.engine.local.sampling import Sampler
 from dvl2_cli.engine.request import Request
+from dvl2_cli.errors import ModelError
 
 # Fewer tokens than these are read anew: it costs nothing, and then the answer about a picture
 # does not depend, not even in its rounding, on which other picture came before.
@@ -168,6 +170,7 @@ class LocalEngine:
             if cancel.is_set():
                 yield "cancelled"
                 return
+            _check_finite(logits)
             allowed = mask.apply(logits) if mask else logits
             token_id = sampler.choose(allowed, history)
             if token_id == self._loaded.processor.tokens.eos:
@@ -207,3 +210,14 @@ class LocalEngine:
         # The last digits of a box are anyone's guess, also where the box is right.
         low = None if DET_OPEN in answer.raw else statistics.probability
         return Confidence(answer.mean_probability, max(distances), statistics.threshold, low)
+
+
+def _check_finite(logits: Tensor) -> None:
+    """Refuse logits [V] of which any is NaN or infinite: every token would then be a guess."""
+    # One pass: what is not finite makes the sum so, too.
+    if not math.isfinite(float(logits.sum(dtype=torch.float32))):
+        raise ModelError(
+            "the model computes numbers that are not finite: its weights are damaged, or too large "
+            "for their type",
+            "Fetch it again with dvl2 pull, or take another copy with --quant.",
+        )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors import SafetensorError
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
@@ -21,11 +20,13 @@ from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.engine.local.offloading import place
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
-from dvl2_cli.errors import ModelError, UsageError
+from dvl2_cli.errors import Dvl2Error, ModelError, UsageError
 from dvl2_cli.planning.choose import check_packed
 from dvl2_cli.planning.weights import widened
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
+
+_LONGEST_REASON = 300  # characters
 
 
 @dataclass(slots=True)
@@ -74,9 +75,11 @@ def load_model(
         torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with reported_out_of_memory(), _reported_model_errors(folder):
+    with reported_out_of_memory(), _reported_model_errors(folder / "tokenizer.json"):
         processor = DeepseekVLV2Processor.from_pretrained(folder, local_files_only=True)
+    with reported_out_of_memory(), _reported_model_errors(folder):
         model = _load_weights(folder, info, device=device, dtype=dtype)
+        model.config.image_token_id = processor.tokens.image
         if adapter is not None:
             model = _with_adapter(model, adapter, info)
         if info.quant_method is None:
@@ -125,16 +128,28 @@ def _decoder_for(model: DeepseekVLV2ForCausalLM, device: str) -> Decoder:
 
 
 @contextlib.contextmanager
-def _reported_model_errors(folder: Path) -> Iterator[None]:
+def _reported_model_errors(path: Path) -> Iterator[None]:
+    """Turn whatever a loader raises into one line that names ``path``."""
     try:
         yield
+    except (Dvl2Error, MemoryError, torch.OutOfMemoryError):
+        raise
     except ImportError as error:
         raise ModelError(
-            f"the model in {folder} needs a package that is not installed: {error.name or error}",
+            f"the model in {path} needs a package that is not installed: {error.name or error}",
             "Install it: pip install 'dvl2[bnb,train]'",
         ) from error
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(
-            f"the model in {folder} cannot be loaded: {error}",
-            "Fetch it again with dvl2 pull, or check the folder.",
-        ) from error
+    except RuntimeError as error:
+        if "not enough memory" in str(error):
+            raise
+        raise _not_loaded(path, error) from error
+    except Exception as error:
+        raise _not_loaded(path, error) from error
+
+
+def _not_loaded(path: Path, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+    return ModelError(
+        f"{path} cannot be loaded: {reason}",
+        "Fetch it again with dvl2 pull, or check the folder.",
+    )

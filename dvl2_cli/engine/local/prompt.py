@@ -9,10 +9,11 @@ from PIL.Image import Image
 from deepseek_vl_v2 import DeepseekVLV2Processor, PromptError
 from deepseek_vl_v2.format.template import Turn, encode_turns
 from deepseek_vl_v2.format.tiling import TileGrid
+from deepseek_vl_v2.literal_text import TokenizerError
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.local.features import FeatureKey, picture_digest
 from dvl2_cli.engine.request import Request
-from dvl2_cli.errors import ContextOverflowError, UsageError
+from dvl2_cli.errors import ContextOverflowError, ModelError, UsageError
 from dvl2_cli.planning.print_size import shown_zoom
 from dvl2_cli.planning.tile_budget import choose_tiles
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
@@ -88,6 +89,8 @@ def build_prompt(
         )
     except PromptError as error:
         raise UsageError(str(error)) from error
+    except TokenizerError as error:
+        raise ModelError(str(error), "The model's tokenizer is faulty: fetch it again.") from error
     feature_keys = [
         (picture_digest(picture) if hashed else b"", grid.columns, grid.rows)
         for picture, grid in zip(pictures, grids, strict=True)

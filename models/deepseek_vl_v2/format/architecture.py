@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepseek_vl_v2.format.config_fields import (
+    DTYPES,
     MAX_ALL_EXPERTS,
     ModelFields,
     ProjectorFields,
@@ -105,6 +106,7 @@ def read_architecture(config: Mapping[str, Any]) -> tuple[Architecture, list[str
     read_table(ModelFields, "", dict(config), faults)
     if "tile_tag" not in config:
         faults.append(lacking("", "tile_tag", rule_of(ModelFields, "tile_tag").wanted))
+    _check_dtypes(config, faults)
     architecture = Architecture(
         _vision(config.get("vision_config"), faults),
         _projector(config.get("projector_config"), faults),
@@ -113,6 +115,16 @@ def read_architecture(config: Mapping[str, Any]) -> tuple[Architecture, list[str
     if not faults:
         _check_widths(architecture, faults)
     return architecture, faults
+
+
+def _check_dtypes(config: Mapping[str, Any], faults: list[str]) -> None:
+    """Transformers loads weights as the type that any of the tables names."""
+    for section in ("", "vision_config", "projector_config", "language_config"):
+        table = config.get(section) if section else config
+        for name in ("dtype", "torch_dtype"):
+            value = table.get(name) if isinstance(table, Mapping) else None
+            if value is not None and not (isinstance(value, str) and value in DTYPES):
+                faults.append(wrong(section, name, value, f"one of {', '.join(DTYPES)}"))
 
 
 def _vision(content: Any, faults: list[str]) -> VisionTower:

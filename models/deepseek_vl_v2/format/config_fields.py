@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from deepseek_vl_v2.format.rules import flag, null, number, tokens, whole, word
+from deepseek_vl_v2.format.rules import flag, null, number, other, tokens, whole, word
 
 MODEL_TYPE = "deepseek_vl_v2"
 TILE_SIZE = 384
 IGNORED_INDEX = -100
+DTYPES = ("bfloat16", "float16", "float32")
 MAX_LAYERS = 1024
 MAX_WIDTH = 2**20
 MAX_EXPERTS = 4096
@@ -22,6 +23,27 @@ MAX_ALL_EXPERTS = 2**17
 MAX_VOCABULARY = 2**24
 MAX_CONTEXT = 2**30
 MAX_PIXELS = 16384  # of a tile's side
+MAX_CANVASES = 4096
+
+Canvases = list[list[int]] | tuple[tuple[int, int], ...]
+
+
+def _is_canvases(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and 0 < len(value) <= MAX_CANVASES
+        and all(
+            isinstance(pair, (list, tuple))
+            and len(pair) == 2
+            and all(type(side) is int and side > 0 for side in pair)
+            for pair in value
+        )
+    )
+
+
+def canvases() -> Any:
+    """A field for the canvases that pictures are cut on, [width, height] in pixels."""
+    return other(((TILE_SIZE, TILE_SIZE),), "[width, height] pairs", _is_canvases)
 
 
 # transformers makes its own __repr__ and __eq__ for the classes that derive from these.
@@ -103,6 +125,7 @@ class TextFields:
 class ModelFields:
     """``config.json`` itself, besides its tables."""
 
+    candidate_resolutions: Canvases = canvases()
     tile_tag: str = word("2D", "2D")
     global_view_pos: str = word("head", "head", "tail")
     tie_word_embeddings: bool = flag(False)

@@ -123,5 +123,10 @@ def _full(section: str, name: str) -> str:
     return f"{section}.{name}" if section else name
 
 
+def other(default: Any, wanted: str, accepts: Callable[[Any], bool]) -> Any:
+    """A field for what ``accepts`` takes."""
+    return _field(default, wanted, accepts, default)
+
+
 def _field(default: Any, wanted: str, accepts: Callable[[Any], bool], stand_in: Any) -> Any:
     return field(default=default, metadata={"rule": Rule(wanted, accepts, stand_in)})
