@@ -130,7 +130,8 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
     from dvl2_cli.engine.events import Finished
     from dvl2_cli.engine.local.engine import LocalEngine
     from dvl2_cli.engine.local.loading import load_model
-    from dvl2_cli.evaluation.runner import View, request_for
+    from dvl2_cli.engine.request import RequestDefaults
+    from dvl2_cli.evaluation.runner import request_for
     from dvl2_cli.evaluation.scoring import score
     from dvl2_cli.evaluation.summary import summarise_part
     from nano_lab.evaluation.nano_suite import PARTS, part_items
@@ -141,7 +142,7 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
     for part in PARTS:
         outcomes, image_tokens = [], 0
         for item in part_items(part, limit):
-            *_, finished = engine.stream(request_for(item, View(tiles)))
+            *_, finished = engine.stream(request_for(item, RequestDefaults(tiles=tiles)))
             assert isinstance(finished, Finished)  # noqa: S101
             usage = finished.usage
             image_tokens += usage.image_tokens

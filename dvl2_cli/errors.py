@@ -22,11 +22,13 @@ class Dvl2Error(Exception):
     Args:
         message: what went wrong and with which file, key or value; one line.
         hint: what to do about it; one line, or None.
+
+    Attributes:
+        fatal: whether it would meet every other input too, so that going on is pointless.
     """
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "failed"
-    # Whether the error would meet every other input too, so that going on is pointless.
     fatal: ClassVar[bool] = False
 
     def __init__(self, message: str, hint: str | None = None) -> None:

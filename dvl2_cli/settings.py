@@ -16,7 +16,7 @@ from dvl2_cli.texts import decode_text
 from dvl2_cli.user_folders import NoHomeError, config_folder
 
 if TYPE_CHECKING:
-    from dvl2_cli.options import CommonOptions
+    from _typeshed import DataclassInstance
 
 DEFAULT_SOURCE = "default"
 
@@ -117,10 +117,10 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     return Settings(**values, sources=sources)
 
 
-def with_flags(settings: Settings, common: CommonOptions) -> Settings:
-    """``settings`` with every shared flag that was given laid over them."""
-    names = {item.name for item in fields(common)} & RULES.keys()
-    values = {name: getattr(common, name) for name in sorted(names)}
+def with_flags(settings: Settings, flags: DataclassInstance) -> Settings:
+    """``settings`` with the members of ``flags`` that are settings, where given, laid over them."""
+    names = {item.name for item in fields(flags)} & RULES.keys()
+    values = {name: getattr(flags, name) for name in sorted(names)}
     given = {name: value for name, value in values.items() if not (value is None or value is False)}
     sources = {name: f"flag --{name.replace('_', '-')}" for name in given}
     checked = {name: _check(name, value, sources[name]) for name, value in given.items()}

@@ -13,6 +13,7 @@ from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Finished, Started
 from dvl2_cli.engine.opening import open_engine
 from dvl2_cli.engine.request import Message, Request, Sampling
+from dvl2_cli.engine.session import Session
 from dvl2_cli.options import CommonOptions
 
 
@@ -30,7 +31,7 @@ def ask(engine: Engine, picture: Image.Image, question: str) -> tuple[str, int]:
 
 def main(path: str, questions: list[str], model: str | None = None) -> list[tuple[str, int]]:
     """Answer every question with one engine."""
-    engine = open_engine(CommonOptions(model=model))
+    engine = open_engine(Session(CommonOptions(model=model)))
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
     return [ask(engine, picture, question) for question in questions]

@@ -8,21 +8,13 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from dvl2_cli import prompts
-from dvl2_cli.engine.request import Constraint
-from dvl2_cli.results.doubts import doubts
-from dvl2_cli.tasks.grounding.grammar import objects_grammar
-from dvl2_cli.tasks.grounding.locating import Located, ground_result
-from dvl2_cli.tasks.grounding.second_look import look_again
+from dvl2_cli.tasks.ground import GroundOptions, ground
 from dvl2_cli.ui.boxes import LabelledBox, colour_of
 from dvl2_cli.ui.control import printable
 from dvl2_cli.ui.picture import TerminalPicture
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from dvl2_cli.chatting.conversation import Conversation
-    from dvl2_cli.engine.events import Finished
     from dvl2_cli.inputs.picture import Picture
 
 _ROWS = 16
@@ -30,15 +22,9 @@ _ROWS = 16
 
 def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
     """Ask for the boxes of ``phrase`` in ``picture`` and show them, in pixels."""
-    constraint = Constraint("lark", objects_grammar())
-
-    def ask(image: Image, about: str) -> Finished:
-        return chat.ask_apart(prompts.locate(about), [image], constraint)
-
-    told = Located(phrase, ask(picture.image, phrase))
-    told = look_again(told, picture.image, ask) if chat.policy.refine_boxes else told
-    result = ground_result([told], (picture.width, picture.height))
-    for warning in (*result.warnings, *doubts(told.answer.confidence)):
+    with chat.context(stats=True) as context:
+        result = ground(context, picture, GroundOptions((phrase,)))
+    for warning in result.warnings[len(picture.notes) :]:
         chat.console.warn(warning)
     if not result.objects:
         chat.output.line("nothing found")
@@ -48,7 +34,6 @@ def show_objects(chat: Conversation, phrase: str, picture: Picture) -> None:
         chat.rich.print(TerminalPicture(picture.image, boxes, most_rows=_ROWS))
     for box in boxes:
         chat.rich.print(_line(box, picture), highlight=False, soft_wrap=True)
-    chat.console.stats(told.answer.usage)
 
 
 def _line(item: LabelledBox, picture: Picture) -> Text:

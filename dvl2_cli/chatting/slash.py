@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from dvl2_cli.ui.dropped import named_paths
 
 if TYPE_CHECKING:
     from dvl2_cli.chatting.conversation import Conversation
+    from dvl2_cli.engine.request import Tiles
     from dvl2_cli.inputs.picture import Picture
 
 _ATTACHED_ROWS = 10
@@ -57,7 +58,7 @@ def attach(chat: Conversation, names: list[str]) -> None:
 
     reading = Reading(offline=chat.common.offline)
     found = list(load_pictures(*names, reading=reading))
-    chat.session.pending += found
+    chat.talk.pending += found
     greet_pictures(chat, found)
 
 
@@ -83,10 +84,10 @@ def _image(chat: Conversation, rest: str) -> None:
     if rest:
         attach(chat, named_paths(rest))
         return
-    pictures = chat.session.pictures()
+    pictures = chat.talk.pictures()
     if not pictures:
         chat.console.note("no pictures yet: /image PATH, or drop a file here")
-    asked = len(pictures) - len(chat.session.pending)
+    asked = len(pictures) - len(chat.talk.pending)
     for index, picture in enumerate(pictures):
         state = "" if index < asked else ", for the next question"
         chat.console.note(f"{index + 1}. {describe(picture)}{state}")
@@ -94,7 +95,7 @@ def _image(chat: Conversation, rest: str) -> None:
 
 def _clear(chat: Conversation, rest: str) -> None:
     _nothing(rest, "/clear")
-    chat.session.clear()
+    chat.talk.clear()
     chat.tokens = None
     chat.console.note("cleared: a new session, without pictures")
 
@@ -106,18 +107,18 @@ def _retry(chat: Conversation, rest: str) -> None:
 
 def _undo(chat: Conversation, rest: str) -> None:
     _nothing(rest, "/undo")
-    question = chat.session.undo()
+    question = chat.talk.undo()
     if question is None:
         raise UsageError("nothing has been asked yet")
-    pictures = len(chat.session.pending)
+    pictures = len(chat.talk.pending)
     held = f"; its pictures ({pictures}) go with the next question" if pictures else ""
     chat.console.note(f"forgot the question {question!r} and its answer{held}")
 
 
 def _system(chat: Conversation, rest: str) -> None:
     if rest:
-        chat.session.system = None if rest == "-" else rest
-    chat.console.note(f"system prompt: {chat.session.system or 'none'}")
+        chat.talk.system = None if rest == "-" else rest
+    chat.console.note(f"system prompt: {chat.talk.system or 'none'}")
 
 
 def _save(chat: Conversation, rest: str) -> None:
@@ -126,7 +127,7 @@ def _save(chat: Conversation, rest: str) -> None:
     if not rest:
         raise UsageError("/save needs a file", "/save talk.json, or talk.md to read it.")
     path = Path(rest).expanduser()
-    write_transcript(chat.session, path)
+    write_transcript(chat.talk, path)
     chat.console.note(f"saved to {path}")
 
 
@@ -138,12 +139,12 @@ def _load(chat: Conversation, rest: str) -> None:
         raise UsageError("/load needs a file or a session's id", "dvl2 history lists them.")
     path = Path(rest).expanduser()
     if path.suffix == ".json" or path.is_file():
-        chat.session = read_transcript(path)
+        chat.talk = read_transcript(path)
     else:
         with History() as history:
-            chat.session = history.load(rest)
+            chat.talk = history.load(rest)
     chat.tokens = None
-    turns, pictures = len(chat.session.turns), len(chat.session.pictures())
+    turns, pictures = len(chat.talk.turns), len(chat.talk.pictures())
     chat.console.note(f"loaded {turns // 2} questions, {pictures} pictures")
 
 
@@ -159,15 +160,14 @@ def _ocr(chat: Conversation, rest: str) -> None:
 
 
 def _tiles(chat: Conversation, rest: str) -> None:
-    if rest == "auto":
-        chat.tiles = "auto"
+    if rest in ("auto", "default"):
+        tiles: Tiles = "auto" if rest == "auto" else None
+        chat.defaults = replace(chat.defaults, tiles=tiles)
     elif rest.isdecimal() and int(rest) <= 9:
-        chat.tiles = int(rest)
-    elif rest == "default":
-        chat.tiles = None
+        chat.defaults = replace(chat.defaults, tiles=int(rest))
     elif rest:
         raise UsageError(f"/tiles {rest}: not a number of tiles", f"{_CHAT_TILES}, or default")
-    shown = "the model's own rule" if chat.tiles is None else chat.tiles
+    shown = "the model's own rule" if chat.defaults.tiles is None else chat.defaults.tiles
     chat.console.note(f"local tiles per picture: {shown}")
 
 

@@ -14,7 +14,7 @@ from dvl2_cli import completing
 from dvl2_cli.options import CommonOptions, with_common_options
 
 if TYPE_CHECKING:
-    from dvl2_cli.settings import Settings
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
 
 app = typer.Typer(add_completion=False)
@@ -51,14 +51,15 @@ def bench(
     Each rate stands beside the machine's own limit, measured in the same run: the read
     bandwidth of all threads, and torch's dense matrix products at the same sizes.
     """
-    from dvl2_cli.engine.opening import effective_settings
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.bench_table import render_bench
     from dvl2_cli.ui.console import Console
     from dvl2_cli.ui.output import Output
 
-    settings = effective_settings(common)
+    session = Session(common, remember=False)
+    settings = session.settings
     console = Console(common)
-    with _model(shape, weights, settings, common, console) as (folder, name):
+    with _model(shape, weights, session, console) as (folder, name):
         from dvl2_cli.benchmarking.measure import measure
 
         result = measure(
@@ -84,8 +85,7 @@ def bench(
 def _model(
     shape: str | None,
     weights: Path | None,
-    settings: Settings,
-    common: CommonOptions,
+    session: Session,
     console: Console,
 ) -> Iterator[tuple[Path, str]]:
     """The folder to measure and its name; random weights in a temporary one go afterwards."""
@@ -95,20 +95,17 @@ def _model(
     if shape is None:
         if weights is not None:
             raise UsageError("--weights is for random weights", "Give --shape too, or --model.")
-        from dvl2_cli.store.resolve import resolve, spec_from
-
-        resolved = resolve(spec_from(settings, common.revision), remember=False)
-        yield resolved.folder, resolved.id
+        yield session.resolved.folder, session.resolved.id
         return
     if shape not in NAMES:
         raise UsageError(f"--shape is {shape!r}", f"Give one of {', '.join(NAMES)}.")
     name = f"{shape} (random weights)"
     if weights is not None:
-        _make(shape, weights, settings.quant, console)
+        _make(shape, weights, session.settings.quant, console)
         yield weights, name
         return
     with tempfile.TemporaryDirectory(prefix="dvl2-bench-") as temporary:
-        _make(shape, Path(temporary), settings.quant, console)
+        _make(shape, Path(temporary), session.settings.quant, console)
         yield Path(temporary), name
 
 

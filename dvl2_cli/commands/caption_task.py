@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli.commands.caption_answers import Answerer
 from dvl2_cli.commands.caption_files import CaptionFiles
-from dvl2_cli.commands.resuming import entered, model_identity, state_journal
-from dvl2_cli.commands.run import Run, is_fatal
+from dvl2_cli.commands.reporter import Reporter
+from dvl2_cli.commands.resuming import JournaledEngine, entered, model_identity, state_journal
 from dvl2_cli.commands.sources import InputOptions, Inputs
 from dvl2_cli.errors import CancelledError, Dvl2Error, UsageError
 from dvl2_cli.files import is_no_file
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
+from dvl2_cli.tasks.caption import MAX_TOKENS, caption, caption_request, caption_together
 from dvl2_cli.tasks.captioning.sidecar import Sidecars
 from dvl2_cli.tasks.captioning.tables import CaptionTable, check_table_format
 from dvl2_cli.tasks.captioning.wording import Wording
+from dvl2_cli.tasks.context import OnText
 from dvl2_cli.ui.progress import Progress
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from dvl2_cli.inputs.sources import Source as InputSource
     from dvl2_cli.options import CommonOptions
 
-MAX_TOKENS = 512
 _STDOUT_FORMATS = ("text", "ndjson", "csv")
 
 # A picture to caption, or a row that is final without the model.
@@ -91,23 +91,26 @@ class CaptionTask:
         self._check()
         inputs = options.inputs(paths, offline=common.offline)
         with (
-            Run(
+            Reporter(
                 common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
-            ) as run,
+            ) as reporter,
             ExitStack() as stack,
         ):
-            self._choose_form(run, inputs)
+            self._choose_form(reporter, inputs)
             if common.plan:
-                self._plan(run, inputs)
+                self._plan(reporter, inputs)
                 return
             journal = None
             if inputs.several and not self.dry_run:
-                journal = self._journal(paths, run, stack)
+                journal = self._journal(paths, reporter, stack)
+            if journal is not None:
+                kept = journal
+                reporter.wrap = lambda engine: JournaledEngine(engine, kept)
             files = CaptionFiles(self.sidecars, self.xmp, journal)
-            self._work(run, inputs, files, Answerer(run, self.wording, journal))
+            self._work(reporter, inputs, files)
             if journal is not None:
                 journal.complete()
-            run.finish()
+            reporter.finish()
 
     def _check(self) -> None:
         self.wording.check()
@@ -123,38 +126,41 @@ class CaptionTask:
             check_table_format(self.form)
             raise UsageError(f"-f {self.form} is a file", "Add -o FILE.")
 
-    def _choose_form(self, run: Run, inputs: Inputs) -> None:
+    def _choose_form(self, reporter: Reporter, inputs: Inputs) -> None:
         if self.dry_run and self.output is not None:
             self.form = None  # nothing is written to the table: show the rows instead
         if self.form is None:
-            pretty = run.output.is_tty and (not inputs.several or self.sidecars is not None)
+            pretty = reporter.output.is_tty and (not inputs.several or self.sidecars is not None)
             self.form = "text" if pretty else "ndjson"
 
-    def _journal(self, paths: Sequence[str], run: Run, stack: ExitStack) -> Journal | None:
+    def _journal(
+        self, paths: Sequence[str], reporter: Reporter, stack: ExitStack
+    ) -> Journal | None:
         fingerprint = self.wording.fingerprint(
-            model=model_identity(run.common),
-            sampling=run.sampling,
-            tiles=run.tiles,
-            zoom=run.zoom,
+            model=model_identity(reporter.session),
+            sampling=reporter.defaults.sampling,
+            tiles=reporter.defaults.tiles,
+            zoom=reporter.defaults.zoom,
             sidecars=self.sidecars,
         )
         if self.output is None:
             name = (str(Path.cwd()), list(paths), self.sidecars, self.xmp)
             with suppress(NoHomeError):
-                return entered(state_journal("captions", name, fingerprint), stack, run)
+                journal = state_journal("captions", name, fingerprint)
+                return entered(journal, stack, reporter.console)
             return None
         if is_no_file(self.output):
             return None
         # Beside the table: where the one cannot be written, neither can the other.
         path = self.output.with_name(f".{self.output.name}.journal")
-        return entered(Journal(path, fingerprint), stack, run, needed=True)
+        return entered(Journal(path, fingerprint), stack, reporter.console, needed=True)
 
-    def _work(self, run: Run, inputs: Inputs, files: CaptionFiles, answerer: Answerer) -> None:
+    def _work(self, reporter: Reporter, inputs: Inputs, files: CaptionFiles) -> None:
         tally = Tally()
-        shows_rows = (self.output is None or self.dry_run) and run.output.is_tty
+        shows_rows = (self.output is None or self.dry_run) and reporter.output.is_tty
         sources = inputs.sources()
         total = None
-        if inputs.several and not shows_rows and run.console.err_is_tty:
+        if inputs.several and not shows_rows and reporter.console.err_is_tty:
             listed = list(sources)
             sources, total = iter(listed), len(listed)
         with ExitStack() as stack:
@@ -162,22 +168,22 @@ class CaptionTask:
             if self.output is not None and not self.dry_run:
                 table = stack.enter_context(CaptionTable(self.output, self.form or "ndjson"))
             shown = inputs.several and not shows_rows
-            bar = stack.enter_context(Progress(run.console, "captions", total, shown=shown))
+            bar = stack.enter_context(Progress(reporter.console, "captions", total, shown=shown))
             slots = self._slots(inputs, sources, files)
             while batch := list(islice(slots, self.batch_size)):
-                for result in self._results(run, batch, files, answerer, several=inputs.several):
-                    run.count(result, code=5 if result.finish_reason == "loop" else 0)
+                for result in self._results(reporter, batch, files, several=inputs.several):
+                    reporter.count(result, code=5 if result.finish_reason == "loop" else 0)
                     tally.take(result)
                     if table is not None:
                         table.add(result)
                     else:
-                        self._show(run, result, inputs.several)
+                        self._show(reporter, result, inputs.several)
                     bar.advance(result.source.path if result.source else "")
-                if run.interrupts.stop:
+                if reporter.interrupts.stop:
                     hint = "The same command goes on from here." if inputs.several else None
                     raise CancelledError(f"cancelled: {tally.summary()}", hint)
         if inputs.several:
-            run.console.note(tally.summary())
+            reporter.console.note(tally.summary())
 
     def _slots(
         self, inputs: Inputs, sources: Iterator[InputSource | Unreadable], files: CaptionFiles
@@ -222,7 +228,7 @@ class CaptionTask:
         try:
             reason = files.reason_to_skip(source)
         except Dvl2Error as error:
-            if is_fatal(error):
+            if error.fatal:
                 raise
             return CaptionResult.failure(error, source)
         if reason is None:
@@ -230,53 +236,62 @@ class CaptionTask:
         return CaptionResult(source=source, length=self.wording.length, skipped=reason)
 
     def _results(
-        self,
-        run: Run,
-        batch: list[Slot],
-        files: CaptionFiles,
-        answerer: Answerer,
-        *,
-        several: bool,
+        self, reporter: Reporter, batch: list[Slot], files: CaptionFiles, *, several: bool
     ) -> Iterator[CaptionResult]:
         """The rows of a batch: its pictures are asked together, its order is kept."""
         pictures = [slot for slot in batch if isinstance(slot, Picture)]
-        answered = iter(answerer.results(pictures, self._stream(run, several)))
+        answered = iter(self._captions(reporter, pictures, self._stream(reporter, several)))
         for slot in batch:
             if isinstance(slot, Picture):
                 yield files.write(next(answered), slot)
             else:
                 yield slot
 
-    def _stream(self, run: Run, several: bool) -> Callable[[str], None] | None:
+    def _captions(
+        self, reporter: Reporter, pictures: list[Picture], on_text: OnText | None
+    ) -> list[CaptionResult]:
+        if not pictures:
+            return []
+        if len(pictures) > 1:
+            return caption_together(reporter.context, pictures, self.wording)
+        (picture,) = pictures
+        try:
+            return [caption(reporter.context, picture, self.wording, on_text)]
+        except Dvl2Error as error:
+            if error.fatal:
+                raise
+            return [CaptionResult.failure(error, Source.of(picture), reporter.model)]
+
+    def _stream(self, reporter: Reporter, several: bool) -> OnText | None:
         """Shows a lone caption while it is written, where nothing is put around it."""
         plain = self.wording == Wording(self.wording.length)
-        if several or not plain or not run.output.is_tty or self.form != "text":
+        if several or not plain or not reporter.output.is_tty or self.form != "text":
             return None
 
         def show(text: str) -> None:
             self._streamed = True
-            run.output.text(text)
+            reporter.output.text(text)
 
         return show
 
-    def _show(self, run: Run, result: CaptionResult, several: bool) -> None:
+    def _show(self, reporter: Reporter, result: CaptionResult, several: bool) -> None:
         if self.form == "ndjson":
-            run.output.json(result.as_json())
+            reporter.output.json(result.as_json())
         elif self.form == "csv":
             if not self._csv_started:
-                run.output.text(csv_head())
+                reporter.output.text(csv_head())
                 self._csv_started = True
-            run.output.text(csv_row(result))
+            reporter.output.text(csv_row(result))
         elif self._streamed:
             self._streamed = False
-            run.output.end_line()
+            reporter.output.end_line()
         elif result.status != "failed":
-            run.output.text(caption_line(result, several))
+            reporter.output.text(caption_line(result, several))
 
-    def _plan(self, run: Run, inputs: Inputs) -> None:
+    def _plan(self, reporter: Reporter, inputs: Inputs) -> None:
         for found in inputs:
             if isinstance(found, Unreadable):
-                run.count(CaptionResult.failure(found.error, Source.of(found)))
+                reporter.count(CaptionResult.failure(found.error, Source.of(found)))
             else:
-                run.plan(run.request(self.wording.question, [found.image]), found.path)
-        run.finish()
+                reporter.plan(caption_request(reporter.defaults, found, self.wording), found.path)
+        reporter.finish()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from dvl2_cli.chatting.conversation import Conversation
 from dvl2_cli.chatting.slash import COMMANDS, attach, greet_pictures, run_command
 from dvl2_cli.commands.chat_setup import ChatOptions, start_session
+from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.prompts import PRESETS
+from dvl2_cli.ui.console import Console
 from dvl2_cli.ui.dropped import dropped_paths
 from dvl2_cli.ui.output import Output
 from dvl2_cli.ui.type_ahead import type_ahead
@@ -30,12 +32,10 @@ def converse(options: ChatOptions, common: CommonOptions) -> None:
     Raises:
         CancelledError: it ended by Ctrl-C.
     """
-    from dvl2_cli.engine.opening import effective_settings
-
-    settings = effective_settings(common)
-    session = start_session(options, settings, common)
-    keep = options.keep and settings.history
-    chat = Conversation(common, settings, session, Output(), keep=keep)
+    session = Session(common, Console(common).tell)
+    talk = start_session(options, session.settings, common)
+    keep = options.keep and session.settings.history
+    chat = Conversation(common, session, talk, Output(), keep=keep)
     chat.show_prompt = options.show_prompt
     if options.show_image is not None:
         chat.show_images = options.show_image
@@ -96,10 +96,10 @@ class _Repl:
 
 
 def _greet(chat: Conversation) -> None:
-    if chat.session.turns:
-        count = len(chat.session.turns) // 2
-        chat.console.note(f"going on with session {chat.session.id}, {count} questions so far")
-    greet_pictures(chat, chat.session.pending)
+    if chat.talk.turns:
+        count = len(chat.talk.turns) // 2
+        chat.console.note(f"going on with session {chat.talk.id}, {count} questions so far")
+    greet_pictures(chat, chat.talk.pending)
     chat.console.note("/help shows the commands")
 
 
@@ -128,9 +128,9 @@ def _typed_lines() -> Path | None:
 def _toolbar(chat: Conversation) -> str:
     info = chat.engine.info
     parts = [info.id]
-    pictures = len(chat.session.pictures())
+    pictures = len(chat.talk.pictures())
     if pictures:
-        waiting = len(chat.session.pending)
+        waiting = len(chat.talk.pending)
         new = f", {waiting} new" if waiting else ""
         parts.append(f"{pictures} picture{'s' if pictures > 1 else ''}{new}")
     if chat.tokens:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.history.session import Session
+from dvl2_cli.history.session import ChatSession
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.picture import Picture
@@ -39,14 +39,14 @@ class ChatOptions:
     keep: bool = True
 
 
-def start_session(options: ChatOptions, settings: Settings, common: CommonOptions) -> Session:
+def start_session(options: ChatOptions, settings: Settings, common: CommonOptions) -> ChatSession:
     """The session to go on with, or a new one; the pictures are pending.
 
     Raises:
         InputError: a picture cannot be read.
         UsageError: no such session, or too many pictures.
     """
-    session = _kept(options) or Session()
+    session = _kept(options) or ChatSession()
     if options.system is not None or session.system is None:
         session.system = options.system or settings.system
     session.pending += load(options, common)
@@ -76,7 +76,7 @@ def load(options: ChatOptions, common: CommonOptions) -> list[Picture]:
     return found
 
 
-def _kept(options: ChatOptions) -> Session | None:
+def _kept(options: ChatOptions) -> ChatSession | None:
     if not (options.resume or options.session):
         return None
     from dvl2_cli.history.store import History

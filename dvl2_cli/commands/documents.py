@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
-from dvl2_cli.commands.run import Run
+from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.files import atomic_write
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.results import OcrResult
@@ -25,10 +25,10 @@ class Documents:
     when its document is complete, and a run that is killed leaves none half-written.
     """
 
-    def __init__(self, writer: PageWriter, folder: Path | None, run: Run) -> None:
+    def __init__(self, writer: PageWriter, folder: Path | None, reporter: Reporter) -> None:
         self._writer = writer
         self._folder = folder
-        self._run = run
+        self._reporter = reporter
         self._path: str | None = None
         self._index = 0
         self._names = UniqueNames()
@@ -48,8 +48,12 @@ class Documents:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            if self._run.interrupts.stop and self._folder is not None and self._path is not None:
-                self._run.console.note(f"stopped after {self._index} pages of {self._path}")
+            if (
+                self._reporter.interrupts.stop
+                and self._folder is not None
+                and self._path is not None
+            ):
+                self._reporter.console.note(f"stopped after {self._index} pages of {self._path}")
             self._finish_document()
         elif self._open is not None:
             # The temporary file of an incomplete document is removed.
@@ -57,7 +61,7 @@ class Documents:
 
     @property
     def _on_terminal(self) -> bool:
-        return self._folder is None and self._run.output.is_tty
+        return self._folder is None and self._reporter.output.is_tty
 
     def stream_to(self, found: Picture | Unreadable) -> Callable[[str], None] | None:
         """Where text may be shown as it comes: plain text on a terminal."""
@@ -71,9 +75,9 @@ class Documents:
 
         def show(text: str) -> None:
             if follows and not self._streamed:
-                self._run.output.text("\n")
+                self._reporter.output.text("\n")
             self._streamed += text
-            self._run.output.text(text)
+            self._reporter.output.text(text)
 
         return show
 
@@ -86,7 +90,7 @@ class Documents:
             self._finish_document()
             self._start_document(path, result)
         if self._streamed:
-            self._run.output.end_line()
+            self._reporter.output.end_line()
         if not self._is_shown(result):
             page = self._writer.page(result, self._index)
             # A form feed would move the cursor of a terminal.
@@ -123,4 +127,4 @@ class Documents:
         if self._stream is not None:
             self._stream.write(text.encode("utf-8", "replace").decode("utf-8"))
         else:
-            self._run.output.text(text)
+            self._reporter.output.text(text)

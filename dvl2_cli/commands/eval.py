@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dvl2_cli.engine.engine import Engine
+    from dvl2_cli.engine.request import RequestDefaults
     from dvl2_cli.evaluation.item import Item, Outcome
-    from dvl2_cli.evaluation.runner import View
     from dvl2_cli.evaluation.summary import Summary
     from dvl2_cli.ui.console import Console
 
@@ -53,23 +53,23 @@ def evaluate(
     The suite "nano" is rendered with held-out fonts, layouts, words and combinations, always
     the same; answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
-    from dvl2_cli.engine.opening import effective_settings, open_engine, tiles_of, zoom_of
-    from dvl2_cli.evaluation.runner import View
+    from dvl2_cli.engine.opening import open_engine
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
     from dvl2_cli.writers.folder import check_output
 
     if answers is not None:
         check_output(answers, [data] if data is not None else [])
     parts = _parts(data, suite, only, limit, common.plan)
-    settings = effective_settings(common)
-    view = View(tiles_of(settings), zoom_of(settings))
     console = Console(common)
+    session = Session(common, console.tell)
+    defaults = session.defaults(max_tokens=0)
     outcomes: list[Outcome] = []
     summaries: list[Summary] = []
-    engine = open_engine(common)
+    engine = open_engine(session)
     try:
         console.introduce(engine.info)
-        stopped = _ask(engine, parts, view, console, outcomes, summaries, common.json)
+        stopped = _ask(engine, parts, defaults, console, outcomes, summaries, common.json)
     finally:
         engine.close()
     if not common.json:
@@ -119,7 +119,7 @@ def _parts(
 def _ask(
     engine: Engine,
     parts: list[tuple[str, float | None, Iterator[Item]]],
-    view: View,
+    defaults: RequestDefaults,
     console: Console,
     outcomes: list[Outcome],
     summaries: list[Summary],
@@ -138,7 +138,7 @@ def _ask(
             asked: list[Outcome] = []
             interrupts.begin()
             try:
-                for outcome in run(engine, items, interrupts.cancel, view):
+                for outcome in run(engine, items, interrupts.cancel, defaults):
                     asked.append(outcome)
                     _progress(console, name, len(asked))
                     if interrupts.stop:

@@ -104,13 +104,15 @@ def ground(
     common: CommonOptions,
 ) -> None:
     """Find what PHRASEs name and return boxes, in pixels of the upright picture."""
-    from dvl2_cli.commands.ground_task import GroundTask, Wanted
+    from dvl2_cli.commands.ground_task import GroundTask
     from dvl2_cli.commands.sources import InputOptions
+    from dvl2_cli.tasks.ground import GroundOptions
 
-    wanted = Wanted(tuple(phrases or ()), every, caption, example, not no_constrain)
-    wanted.check()
+    wanted = GroundOptions(tuple(phrases or ()), every, caption, constrain=not no_constrain)
+    wanted.check(has_example=example is not None)
     task = GroundTask(
         wanted,
+        example,
         draw=draw,
         crop_dir=crop_dir,
         form="json" if common.json else form,

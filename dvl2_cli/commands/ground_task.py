@@ -7,18 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli import prompts
-from dvl2_cli.commands.run import Run, is_fatal
-from dvl2_cli.engine.request import Constraint
+from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.errors import Dvl2Error, InputError, UsageError
 from dvl2_cli.files import forget_input
-from dvl2_cli.inputs.load import Reading, load_pictures
+from dvl2_cli.inputs.load import load_pictures
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import find_sources
 from dvl2_cli.results import FoundObject, GroundResult, Source
-from dvl2_cli.tasks.grounding.grammar import caption_grammar, objects_grammar
-from dvl2_cli.tasks.grounding.locating import Located, ground_result
-from dvl2_cli.tasks.grounding.second_look import look_again
+from dvl2_cli.tasks.ground import MAX_TOKENS, GroundOptions, ground, ground_requests
 from dvl2_cli.writers.folder import make_folder, write_files
 from dvl2_cli.writers.ground import FILE_FORMATS, PICTURE_FORMATS, FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of
@@ -34,69 +30,21 @@ from dvl2_cli.writers.place import (
 )
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from dvl2_cli.commands.sources import InputOptions
-    from dvl2_cli.engine.events import Finished
     from dvl2_cli.options import CommonOptions
 
-MAX_TOKENS = 1024
 _AUTOMATIC = "auto"
 _DRAWN = ".boxes.png"
 _LINE_FORMATS = ("text", "json")
 _PAGED = (".pdf", ".tif", ".tiff")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to ask about each picture."""
-
-    phrases: tuple[str, ...]
-    every: bool = False
-    caption: bool = False
-    example: str | None = None
-    constrain: bool = True
-
-    def check(self) -> None:
-        """Refuse combinations that make no question.
-
-        Raises:
-            UsageError: so combined.
-        """
-        if self.caption and (self.phrases or self.every or self.example):
-            raise UsageError(
-                "--caption describes the whole picture", "Leave out phrases, --all and --example."
-            )
-        if not self.caption and not self.phrases and not self.example:
-            raise UsageError(
-                "nothing to find", 'Name it, as in: dvl2 ground photo.jpg "red car", or --caption.'
-            )
-        if any(not phrase.strip() for phrase in self.phrases):
-            raise UsageError("a phrase is empty", "Name what to find.")
-
-    def questions(self) -> list[tuple[str | None, str]]:
-        """(phrase, prompt) for each request."""
-        if self.caption:
-            return [(None, prompts.PRESETS["grounded-caption"])]
-        if self.example is not None:
-            phrases = self.phrases or ("an object",)
-            return [(phrase, prompts.locate_like(phrase)) for phrase in phrases]
-        ask = prompts.locate_all if self.every else prompts.locate
-        return [(phrase, ask(phrase)) for phrase in self.phrases]
-
-    def constraint(self) -> Constraint | None:
-        """The grammar of the answers."""
-        if not self.constrain:
-            return None
-        free = self.caption or self.example is not None
-        return Constraint("lark", caption_grammar() if free else objects_grammar())
-
-
 @dataclass(slots=True)
 class GroundTask:
     """One run of the command."""
 
-    wanted: Wanted
+    options: GroundOptions
+    example: str | None = None
     draw: str | None = None
     crop_dir: Path | None = None
     form: str | None = None
@@ -122,26 +70,29 @@ class GroundTask:
         self._check(image, inputs.several, options)
         if not common.plan:
             self._make_folders()
-        examples = self._example(options.reading(offline=common.offline))
-        with Run(
+        if self.example is not None:
+            reading = options.reading(offline=common.offline)
+            example = next(load_pictures(self.example, reading=reading))
+            self.options = dataclasses.replace(self.options, example=example)
+        with Reporter(
             common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
-        ) as run:
+        ) as reporter:
             if self.form is None:
-                pretty = run.output.is_tty and not inputs.several
+                pretty = reporter.output.is_tty and not inputs.several
                 self.form = "text" if pretty else "json"
             for found in inputs:
                 if inputs.several and found.path.endswith(_DRAWN):
                     forget_input(Path(found.path))
                     continue  # drawn by an earlier run over the same folder
                 if common.plan and isinstance(found, Picture):
-                    self._plan(run, found, examples)
+                    self._plan(reporter, found)
                     continue
-                self._report(run, self._result(run, found, examples))
-                if run.interrupts.stop:
+                self._report(reporter, self._result(reporter, found))
+                if reporter.interrupts.stop:
                     break
             if not common.plan:
-                self._write(run)
-            run.finish()
+                self._write(reporter)
+            reporter.finish()
 
     def _check(self, image: str, several: bool, options: InputOptions) -> None:
         """Find out what cannot work before anything is asked."""
@@ -179,69 +130,24 @@ class GroundTask:
             if folder is not None:
                 make_folder(folder)
 
-    def _example(self, reading: Reading) -> list[Picture]:
-        if self.wanted.example is None:
-            return []
-        return [next(load_pictures(self.wanted.example, reading=reading))]
+    def _plan(self, reporter: Reporter, picture: Picture) -> None:
+        for phrase, request in ground_requests(reporter.defaults, picture, self.options):
+            reporter.plan(request, f"{picture.path}: {phrase or 'caption'}")
 
-    def _plan(self, run: Run, picture: Picture, examples: list[Picture]) -> None:
-        for phrase, question in self.wanted.questions():
-            images = [item.image for item in (*examples, picture)]
-            run.plan(run.request(question, images), f"{picture.path}: {phrase or 'caption'}")
-
-    def _result(
-        self, run: Run, found: Picture | Unreadable, examples: list[Picture]
-    ) -> GroundResult:
+    def _result(self, reporter: Reporter, found: Picture | Unreadable) -> GroundResult:
         source = Source.of(found)
         if isinstance(found, Unreadable):
             return GroundResult.failure(found.error, source)
         try:
             self._take_name(source)
-            result = self._ask(run, found, examples)
+            result = ground(reporter.context, found, self.options)
             if result.finish_reason == "cancelled":
                 return result  # half of the boxes are no crops, drawing or annotation
-            return self._save_pictures(run, result, found)
+            return self._save_pictures(reporter, result, found)
         except Dvl2Error as error:
-            if is_fatal(error):
+            if error.fatal:
                 raise
-            return GroundResult.failure(error, source, run.model)
-
-    def _ask(self, run: Run, picture: Picture, examples: list[Picture]) -> GroundResult:
-        images = [item.image for item in (*examples, picture)]
-        located = []
-        warnings = list(picture.notes)
-        questions = self.wanted.questions()
-        for phrase, question in questions:
-            request = run.request(question, images, constraint=self.wanted.constraint())
-            answer = run.ask(request)
-            located.append(self._closer(run, picture, Located(phrase, answer)))
-            named = phrase if len(self.wanted.phrases) > 1 else None
-            warnings += [text for text in run.doubts(answer, named) if text not in warnings]
-            if run.interrupts.cancel.is_set():
-                break
-        result = ground_result(
-            located,
-            (picture.width, picture.height),
-            as_caption=self.wanted.caption,
-            complete=len(located) == len(questions),
-        )
-        return dataclasses.replace(
-            result,
-            source=Source.of(picture),
-            model=run.model,
-            warnings=(*warnings, *result.warnings),
-        )
-
-    def _closer(self, run: Run, picture: Picture, told: Located) -> Located:
-        """``told`` after a second look, with a model that wants what is small shown larger."""
-        if self.wanted.example is not None or not run.policy.refine_boxes:
-            return told
-
-        def ask(image: Image, about: str) -> Finished:
-            constraint = self.wanted.constraint()
-            return run.ask(run.request(prompts.locate(about), [image], constraint=constraint))
-
-        return look_again(told, picture.image, ask)
+            return GroundResult.failure(error, source, reporter.model)
 
     def _take_name(self, source: Source) -> None:
         """Refuse a picture that annotations could not name, before it is asked about.
@@ -272,7 +178,9 @@ class GroundTask:
             result, source=dataclasses.replace(source, path=str(path), page=None)
         )
 
-    def _save_pictures(self, run: Run, result: GroundResult, picture: Picture) -> GroundResult:
+    def _save_pictures(
+        self, reporter: Reporter, result: GroundResult, picture: Picture
+    ) -> GroundResult:
         """Draw and crop, as asked."""
         result = self._own_picture(result, picture)
         stem = self._names.take(stem_of(Source.of(picture)))
@@ -281,7 +189,7 @@ class GroundTask:
         if self.draw is not None:
             from dvl2_cli.ui.boxes import LabelledBox, draw_boxes
 
-            groups = {query: index for index, query in enumerate(self.wanted.phrases)}
+            groups = {query: index for index, query in enumerate(self.options.phrases)}
             boxes = [
                 LabelledBox(item.box, item.label, groups.get(item.query or "", item.id))
                 for item in result.objects
@@ -290,7 +198,7 @@ class GroundTask:
             path = self._drawn_path(picture, stem)
             save_picture(drawing.image, path)
             for note in drawing.notes:
-                run.console.note(note)
+                reporter.console.note(note)
             result = dataclasses.replace(result, drawn=str(path))
         return result
 
@@ -316,27 +224,27 @@ class GroundTask:
             paths.append(str(path))
         return tuple(paths)
 
-    def _report(self, run: Run, result: GroundResult) -> None:
+    def _report(self, reporter: Reporter, result: GroundResult) -> None:
         empty = result.status != "failed" and not result.objects
         unusable = empty and (bool(result.rejected) or result.finish_reason == "loop")
-        run.count(result, code=5 if unusable else int(empty and self.fail_empty))
+        reporter.count(result, code=5 if unusable else int(empty and self.fail_empty))
         if self._writer is not None:
             if result.finish_reason != "cancelled":
                 self._results.append(result)
         elif self.form == "json":
-            run.output.json(result.as_json())
+            reporter.output.json(result.as_json())
         elif result.status != "failed":
-            run.output.text(as_text(result))
+            reporter.output.text(as_text(result))
 
-    def _write(self, run: Run) -> None:
+    def _write(self, reporter: Reporter) -> None:
         if self._writer is None or not self._results:
             return  # no annotations are asked for, or Ctrl-C came before any was whole
         files = self._writer(self._results, self._place)
         if self.output is not None:
             write_files(self.output, files)
-            run.console.note(f"wrote {len(files)} files to {self.output}")
+            reporter.console.note(f"wrote {len(files)} files to {self.output}")
         elif len(files) == 1:
-            run.output.text(next(iter(files.values())))
+            reporter.output.text(next(iter(files.values())))
         elif files:
             raise UsageError(f"-f {self.form} makes several files", "Add -o FOLDER.")
 

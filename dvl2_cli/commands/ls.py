@@ -44,12 +44,11 @@ def ls(
 
 
 def _default_folder() -> Path | None:
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.errors import Dvl2Error
-    from dvl2_cli.settings import load_settings
-    from dvl2_cli.store.resolve import resolve, spec_from
 
     try:
-        return resolve(spec_from(load_settings()), remember=False).folder
+        return Session(remember=False).resolved.folder
     except Dvl2Error as error:
         from dvl2_cli.ui.control import printable
 

@@ -44,16 +44,19 @@ def pull(
     An interrupted pull continues where it stopped. HF_ENDPOINT names a mirror, DVL2_MODELS
     the folder for models.
     """
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.options import CommonOptions
-    from dvl2_cli.settings import load_settings
     from dvl2_cli.store.conversion import chosen_format, size_share
     from dvl2_cli.store.pulling import plan_pull, pull_offline
     from dvl2_cli.ui.console import Console
 
     console = Console(CommonOptions(quiet=quiet, no_color=no_color))
     hub_id = _hub_id(model)
-    target = chosen_format(quant)
-    if offline or load_settings().offline:
+    session = Session(remember=False)
+    target = chosen_format(
+        quant, lambda: any(card.kind == "cuda" for card in session.accelerators[0])
+    )
+    if offline or session.settings.offline:
         record = pull_offline(hub_id, revision)
     else:
         plan = plan_pull(hub_id, revision, extra_share=size_share(target))

@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvl2_cli.commands.run import Run
-from dvl2_cli.engine.events import Confidence, Finished, Usage
+from dvl2_cli.engine.events import Confidence, Event, Finished, PromptCost, Usage
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error, OutputError
 from dvl2_cli.journal import Journal, JournalInUseError
@@ -20,26 +20,29 @@ from dvl2_cli.results import Model
 from dvl2_cli.user_folders import state_folder
 
 if TYPE_CHECKING:
-    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.engine.engine import Engine, ModelInfo
+    from dvl2_cli.engine.session import Session
+    from dvl2_cli.ui.console import Console
 
 # Journals of runs that nobody took up again hold what was read: they are not kept for ever.
 _KEPT_SECONDS = 30 * 24 * 3600
 
 
-def model_identity(common: CommonOptions) -> list[object]:
-    """What has to be equal for two runs to get the same answers from "the" model."""
-    from dvl2_cli.engine.opening import effective_settings
-    from dvl2_cli.engine.remote.places import ModelKey
-    from dvl2_cli.store.resolve import resolve, spec_from
+class JournalWriteError(OutputError):
+    """A journal that cannot be written: no picture is at fault, and the next would fail too."""
 
-    settings = effective_settings(common)
+    fatal = True
+
+
+def model_identity(session: Session) -> list[object]:
+    """What has to be equal for two runs to get the same answers from "the" model."""
+    settings = session.settings
     if settings.server is not None:
         return [settings.server, settings.model]
     try:
-        folder = resolve(spec_from(settings, common.revision), remember=False).folder
+        key = session.key
     except Dvl2Error:
         return [settings.model]  # it will be said when the model is needed
-    key = ModelKey.of(folder, settings)
     return [key.folder, key.fingerprint, key.quant, key.adapter, key.adapter_fingerprint]
 
 
@@ -56,7 +59,7 @@ def state_journal(kind: str, what: object, fingerprint: str) -> Journal:
 
 
 def entered(
-    journal: Journal, stack: contextlib.ExitStack, run: Run, *, needed: bool = False
+    journal: Journal, stack: contextlib.ExitStack, console: Console, *, needed: bool = False
 ) -> Journal | None:
     """``journal``, in use until ``stack`` ends; None where it cannot be written.
 
@@ -69,50 +72,84 @@ def entered(
     except OutputError as error:
         if needed or isinstance(error, JournalInUseError):
             raise
-        run.console.note(f"{error.message}: if this run is killed, it starts over")
+        console.note(f"{error.message}: if this run is killed, it starts over")
         return None
     if journal.resumed:
-        run.console.note(f"going on after {journal.resumed} answers of a killed run")
+        console.note(f"going on after {journal.resumed} answers of a killed run")
     return journal
 
 
-class KeptAnswers:
-    """Asks the model through ``run``, but for what the journal has; new answers go into it.
+class JournaledEngine:
+    """Implements `Engine`: asks ``engine``, but for what the journal has; new answers go into it.
 
     An answer belongs to its whole request, pixels included: after a kill the same questions
-    come again in the same order, retries and bands too, and get what they got.
+    come again in the same order, retries too, and get what they got.
+
+    Args:
+        engine: is asked for the rest.
+        journal: entered.
+        give_up: is told why the journal cannot be written, and the run goes on without it; None
+            makes that a JournalWriteError.
     """
 
-    def __init__(self, run: Run, journal: Journal | None) -> None:
-        self._run = run
-        self._journal = journal
-        self.model: Model | None = None
+    def __init__(
+        self, engine: Engine, journal: Journal, give_up: Callable[[str], None] | None = None
+    ) -> None:
+        self._engine, self._journal, self._give_up = engine, journal, give_up
+        self._writable = True
 
-    def ask(self, request: Request, on_text: Callable[[str], None] | None = None) -> Finished:
-        """The answer; ``on_text`` sees a new one as it comes."""
-        if self._journal is None:
-            answer = self._run.ask(request, on_text)
-            self.model = self._run.model
-            return answer
-        key = request_key(request)
-        kept = self._journal.answer(key)
+    @property
+    def info(self) -> ModelInfo:
+        """The model that is asked."""
+        return self._engine.info
+
+    def cost(self, request: Request) -> PromptCost:
+        """As `Engine.cost`."""
+        return self._engine.cost(request)
+
+    def stream(self, request: Request, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """As `Engine.stream`; a kept answer is a Finished alone."""
+        kept = self._kept(request)
         if kept is not None:
-            self.model = Model(**kept["model"])
-            return _finished(kept["finished"])
-        answer = self._run.ask(request, on_text)
-        self.model = Model.of(self._run.engine.info)
-        if answer.finish_reason != "cancelled":
-            self._keep(key, answer, self.model)
-        return answer
+            yield kept
+            return
+        for event in self._engine.stream(request, cancel):
+            if isinstance(event, Finished):
+                self._keep(request, event)
+            yield event
 
-    def _keep(self, key: str, answer: Finished, model: Model) -> None:
-        assert self._journal is not None  # noqa: S101  asked with one
-        asdict = dataclasses.asdict
+    def answer_batch(self, requests: Sequence[Request]) -> list[Finished]:
+        """As `Engine.answer_batch`; those that are not kept are asked together."""
+        kept = [self._kept(request) for request in requests]
+        missing = [item for item, answer in zip(requests, kept, strict=True) if answer is None]
+        fresh = self._engine.answer_batch(missing) if missing else []
+        for request, answer in zip(missing, fresh, strict=True):
+            self._keep(request, answer)
+        rest = iter(fresh)
+        return [next(rest) if answer is None else answer for answer in kept]
+
+    def close(self) -> None:
+        """Close the engine that was wrapped."""
+        self._engine.close()
+
+    def _kept(self, request: Request) -> Finished | None:
+        found = self._journal.answer(request_key(request))
+        return None if found is None else _finished(found["finished"])
+
+    def _keep(self, request: Request, answer: Finished) -> None:
+        if answer.finish_reason == "cancelled" or not self._writable:
+            return
+        kept = {
+            "model": dataclasses.asdict(Model.of(self._engine.info)),
+            "finished": dataclasses.asdict(answer),
+        }
         try:
-            self._journal.keep(key, {"model": asdict(model), "finished": asdict(answer)})
+            self._journal.keep(request_key(request), kept)
         except OutputError as error:
-            self._run.console.note(f"{error.message}: a killed run reads again from here on")
-            self._journal = None
+            if self._give_up is None:
+                raise JournalWriteError(error.message, error.hint) from error
+            self._give_up(f"{error.message}: a killed run reads again from here on")
+            self._writable = False
 
 
 def request_key(request: Request) -> str:

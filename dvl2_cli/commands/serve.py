@@ -14,7 +14,7 @@ from dvl2_cli.options import CommonOptions, with_common_options
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
-    from dvl2_cli.settings import Settings
+    from dvl2_cli.engine.session import Session
 
 app = typer.Typer(add_completion=False)
 
@@ -43,24 +43,25 @@ def serve(
     """
     from dataclasses import replace
 
-    from dvl2_cli.engine.opening import effective_settings
+    from dvl2_cli.engine.session import Session
+    from dvl2_cli.ui.console import Console
 
     del socket  # says in scripts what is the default anyway
-    settings = effective_settings(common)
+    session = Session(common, Console(common).tell)
     if idle_minutes is not None:
-        settings = replace(settings, idle_minutes=idle_minutes)
-    _serve_socket(settings, common, at)
+        session.settings = replace(session.settings, idle_minutes=idle_minutes)
+    _serve_socket(session, common, at)
 
 
-def _serve_socket(settings: Settings, common: CommonOptions, at: Path | None) -> None:
+def _serve_socket(session: Session, common: CommonOptions, at: Path | None) -> None:
     from dvl2_cli.engine.opening import open_local_engine
-    from dvl2_cli.engine.remote.places import explicit_socket, socket_path, wanted_key
+    from dvl2_cli.engine.remote.places import explicit_socket, socket_path
     from dvl2_cli.server.daemon import Daemon, claim
 
-    key = wanted_key(settings, common.revision)
+    settings, key = session.settings, session.key
     path = at or explicit_socket() or socket_path(key)
     with claim(path):  # before the model is loaded: another may already have it
-        engine = open_local_engine(settings, common.revision, quiet=common.quiet)
+        engine = open_local_engine(session)
         daemon = Daemon(engine, key, path, idle_seconds=settings.idle_minutes * 60)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: daemon.stop())

@@ -42,11 +42,11 @@ def show(
     """
     from dataclasses import replace
 
-    from dvl2_cli.settings import load_settings
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.store.checkpoint import examine
-    from dvl2_cli.store.resolve import ModelSpec, resolve, spec_from
+    from dvl2_cli.store.resolve import ModelSpec, resolve
 
-    spec = spec_from(load_settings(), revision)
+    spec = replace(Session(remember=False).spec, revision=revision)
     if model is not None:
         spec = ModelSpec(model, "the command line", quant, revision, spec.cuda)
     resolved = resolve(replace(spec, quant=quant), remember=False)

@@ -171,17 +171,18 @@ def _recipe(source: Path, said: FineTuning, quiet: bool) -> Recipe:
 
 
 def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
-    """What was said, with the folder of the model in place of its name."""
+    """What was given, with the folder of the model in place of its name."""
     from dataclasses import replace
 
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.options import CommonOptions
-    from dvl2_cli.settings import load_settings, with_flags
-    from dvl2_cli.store.resolve import PLAIN, announce, resolve, spec_from
+    from dvl2_cli.store.resolve import PLAIN, resolve
+    from dvl2_cli.ui.console import Console
 
-    settings = with_flags(load_settings(), CommonOptions(model=said.model or None))
-    resolved = resolve(replace(spec_from(settings), quant=PLAIN))
-    if not quiet and _is_main():
-        announce(resolved)
+    common = CommonOptions(model=said.model or None, quiet=quiet)
+    resolved = resolve(replace(Session(common).spec, quant=PLAIN))
+    if _is_main():
+        Console(common).note(resolved.describe())
     return replace(said, model=str(resolved.folder.resolve()))
 
 

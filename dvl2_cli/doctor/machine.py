@@ -61,7 +61,7 @@ def _ram(hardware: Hardware) -> Check:
 
 def _device(hardware: Hardware) -> Check:
     """The device that torch will use, beside what the driver says is there."""
-    from dvl2_cli.engine.local.placement import choose_device
+    from dvl2_cli.engine.local.placement import usable_device
     from dvl2_cli.settings import load_settings
 
     try:
@@ -69,7 +69,7 @@ def _device(hardware: Hardware) -> Check:
     except Dvl2Error:
         requested = "auto"  # the settings have a check of their own
     try:
-        device = choose_device(requested)
+        device = usable_device(requested)
     except Dvl2Error as error:
         return from_error(GROUP, "device", error)
     cards = hardware.accelerators.value

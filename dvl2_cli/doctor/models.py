@@ -18,6 +18,7 @@ from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.inventory import Copy, all_copies
 from dvl2_cli.store.keys import OWN_METHOD
 from dvl2_cli.store.names import RELEASED
+from dvl2_cli.store.policy import FILE_NAME, PLAIN_POLICY, read_policy
 from dvl2_cli.store.resolve import PLAIN, folder_quant
 
 GROUP = "models"
@@ -79,11 +80,10 @@ def model_reports(hardware: Hardware) -> Iterator[ModelReport]:
 
 def _chosen_folder(known: list[Path]) -> Path | None:
     """The folder that the settings choose, where it is not one of ``known``."""
-    from dvl2_cli.settings import load_settings
-    from dvl2_cli.store.resolve import resolve, spec_from
+    from dvl2_cli.engine.session import Session
 
     try:
-        folder = resolve(spec_from(load_settings()), remember=False).folder
+        folder = Session(remember=False).resolved.folder
     except Dvl2Error:
         return None  # the check of the choice says so
     return None if folder in known else folder
@@ -91,11 +91,14 @@ def _chosen_folder(known: list[Path]) -> Path | None:
 
 def chosen_check() -> Iterator[Check]:
     """Which model a command without --model takes, and why."""
-    from dvl2_cli.settings import load_settings
-    from dvl2_cli.store.resolve import resolve, spec_from
+    from dvl2_cli.engine.session import Session
 
-    resolved = resolve(spec_from(load_settings()), remember=False)
+    resolved = Session(remember=False).resolved
     yield Check(GROUP, "chosen", Status.OK, f"{resolved.id}, {resolved.quant}", resolved.reason)
+    policy = read_policy(resolved.folder)
+    rows = ", ".join(f"{name} {value}" for name, value in policy.rows())
+    source = FILE_NAME if policy != PLAIN_POLICY else f"it has no {FILE_NAME}"
+    yield Check(GROUP, "policy of the chosen", Status.OK, rows, source)
 
 
 def _of_copy(copy: Copy, hardware: Hardware) -> ModelReport:

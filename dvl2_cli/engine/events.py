@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,3 +85,19 @@ class Finished:
 
 
 Event = Started | Token | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person may want to know; a ``detail`` only who asks for every choice."""
+
+    text: str
+    detail: bool = False
+
+
+Tell = Callable[[Notice], None]
+
+
+def tell_nobody(notice: Notice) -> None:
+    """For whoever runs without a person to tell."""
+    del notice

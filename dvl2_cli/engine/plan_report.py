@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 from dvl2_cli.engine.events import PromptCost
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import ContextOverflowError, Dvl2Error, OutOfMemoryError, UsageError
-from dvl2_cli.planning.choose import Choice, check_packed, choose_device
-from dvl2_cli.planning.hardware import Hardware, probe
+from dvl2_cli.planning.choose import Choice
+from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import Plan, Workload, make_plan
 from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import Weights, weights_held
@@ -23,7 +23,7 @@ from dvl2_cli.units import Bytes, Count
 
 if TYPE_CHECKING:
     from deepseek_vl_v2.processing import DeepseekVLV2Processor
-    from dvl2_cli.options import CommonOptions
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.settings import Settings
     from dvl2_cli.store.policy import Policy
     from dvl2_cli.store.resolve import Resolved
@@ -127,24 +127,19 @@ class Planner:
         UsageError: a setting is wrong, or the answers would come from a server.
     """
 
-    def __init__(self, common: CommonOptions) -> None:
-        from dvl2_cli.engine.opening import effective_settings
-        from dvl2_cli.store.checkpoint import check_checkpoint
-        from dvl2_cli.store.resolve import resolve, spec_from
-
-        settings = effective_settings(common)
+    def __init__(self, session: Session) -> None:
+        settings = session.settings
         if settings.server is not None:
             raise UsageError(
                 "--plan is for a model on this machine, and a server would answer",
                 f"Only the server knows what it takes ({settings.source('server')}).",
             )
-        self._common = common
         self._settings = settings
         self._cap = None if settings.max_memory is None else parse_size(settings.max_memory)
-        self._resolved = resolve(spec_from(settings, common.revision), remember=False)
-        self._info = check_checkpoint(self._resolved.folder)
-        self._hardware = probe(self._resolved.folder)
-        self._device = _checked_device(self._hardware, settings.device, self._resolved)
+        self._resolved = session.resolved
+        self._info = session.checkpoint
+        self._hardware = session.hardware
+        self._device = session.device
         self._prompts: list[PromptPlan] = []
         self._largest = Workload()
 
@@ -193,24 +188,6 @@ class Planner:
             hardware=self._hardware,
         )
 
-    def show(self) -> None:
-        """Write the report to stdout: tables, or with ``--json`` one line.
-
-        Raises:
-            OutOfMemoryError: after the report is shown, where the run cannot fit.
-        """
-        from dvl2_cli.ui.console import Console
-        from dvl2_cli.ui.output import Output
-        from dvl2_cli.ui.plan_table import render_plan
-
-        report = self.report()
-        if self._common.json:
-            Output().json(report.row().as_json())
-        else:
-            render_plan(report, Console(self._common).rich_out())
-        if report.refusal is not None:
-            raise report.refusal
-
     @property
     def policy(self) -> Policy:
         """What the model wants done around its answers."""
@@ -239,23 +216,6 @@ class Planner:
         except OutOfMemoryError as error:
             return None, error
         return plan, None
-
-
-def _checked_device(hardware: Hardware, requested: str, resolved: Resolved) -> Choice:
-    """The device, refused where its memory cannot be known or the copy does not run."""
-    from dvl2_cli.engine.opening import checked_device
-
-    found = hardware.accelerators
-    kind = checked_device(requested).split(":")[0]
-    if kind in ("cuda", "mps") and all(card.kind != kind for card in found.value):
-        raise UsageError(
-            f"--device is {requested}, but no such device is there ({found.source})",
-            "Use --device cpu, or see: dvl2 doctor",
-        )
-    choice = choose_device(hardware, requested, packed=resolved.packed)
-    if resolved.packed:
-        check_packed(resolved.folder, choice.chosen)
-    return choice
 
 
 def _model_choice(resolved: Resolved) -> Choice:

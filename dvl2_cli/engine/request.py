@@ -97,6 +97,21 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestDefaults:
+    """What the requests of one task share; ``tiles`` and ``zoom`` as in ``Request``."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+    tiles: Tiles = None
+    zoom: Zoom = None
+
+    def request(
+        self, messages: tuple[Message, ...], constraint: Constraint | None = None
+    ) -> Request:
+        """The request that answers ``messages``."""
+        return Request(messages, self.sampling, constraint, self.tiles, self.zoom)
+
+
+@dataclass(frozen=True, slots=True)
 class Constraint:
     """A grammar that the answer must follow.
 

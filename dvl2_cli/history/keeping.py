@@ -8,11 +8,11 @@ from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.history.store import History
 
 if TYPE_CHECKING:
-    from dvl2_cli.history.session import Session
+    from dvl2_cli.history.session import ChatSession
     from dvl2_cli.ui.console import Console
 
 
-def keep_session(session: Session, model: str, console: Console) -> None:
+def keep_session(session: ChatSession, model: str, console: Console) -> None:
     """Save the session; a history that cannot be written is a warning, for the answer stands."""
     try:
         with History() as history:

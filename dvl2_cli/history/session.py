@@ -28,7 +28,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Session:
+class ChatSession:
     """A conversation; ``id`` is None until history keeps it.
 
     ``pending`` are pictures that the next question takes along.

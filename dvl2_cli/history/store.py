@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from dvl2_cli.errors import UsageError
 from dvl2_cli.history.database import Database
 from dvl2_cli.history.images import add_pictures, drop_unused_images, pictures_of
-from dvl2_cli.history.session import Session, Turn
+from dvl2_cli.history.session import ChatSession, Turn
 from dvl2_cli.results.row import Row
 from dvl2_cli.units import Count
 from dvl2_cli.user_folders import data_folder
@@ -82,7 +82,7 @@ class History:
         """Close the file."""
         self._database.connection.close()
 
-    def save(self, session: Session, model: str) -> None:
+    def save(self, session: ChatSession, model: str) -> None:
         """Keep ``session`` as it stands; a session without an id gets one."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         session_id = session.id or secrets.token_hex(4)
@@ -104,7 +104,7 @@ class History:
             drop_unused_images(db)
         session.id = session_id
 
-    def load(self, session_id: str) -> Session:
+    def load(self, session_id: str) -> ChatSession:
         """The session whose id is or starts with ``session_id``.
 
         Raises:
@@ -122,7 +122,7 @@ class History:
                 Turn(role, text, tuple(pictures_of(db, turn)), reason)
                 for turn, role, text, reason in rows
             ]
-        return Session((row and row[0]) or None, turns, id=found)
+        return ChatSession((row and row[0]) or None, turns, id=found)
 
     def find(self, session_id: str) -> str:
         """The whole id of the session whose id starts with ``session_id``.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.files import atomic_write
-from dvl2_cli.history.session import Session, Speaker, Turn
+from dvl2_cli.history.session import ChatSession, Speaker, Turn
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.picture import Picture
@@ -20,7 +20,7 @@ _SCHEMA = "dvl2.session/1"
 _LARGEST = 2**30
 
 
-def write_transcript(session: Session, path: Path) -> None:
+def write_transcript(session: ChatSession, path: Path) -> None:
     """Write ``session`` to ``path``: Markdown if it ends in .md, else JSON.
 
     Raises:
@@ -32,7 +32,7 @@ def write_transcript(session: Session, path: Path) -> None:
         stream.write(text.encode("utf-8", "replace").decode())
 
 
-def read_transcript(path: Path) -> Session:
+def read_transcript(path: Path) -> ChatSession:
     """The session in the JSON file ``path``; it has no id, so that it is kept as a new one.
 
     Raises:
@@ -50,7 +50,7 @@ def read_transcript(path: Path) -> Session:
         raise InputError(f"{path} is no saved session: {error}") from error
 
 
-def as_json(session: Session) -> dict[str, Any]:
+def as_json(session: ChatSession) -> dict[str, Any]:
     """The session as JSON types."""
     turns = [
         {
@@ -64,7 +64,7 @@ def as_json(session: Session) -> dict[str, Any]:
     return {"schema": _SCHEMA, "system": session.system, "turns": turns}
 
 
-def from_json(value: Any) -> Session:
+def from_json(value: Any) -> ChatSession:
     """The session that `as_json` wrote.
 
     Raises:
@@ -84,7 +84,7 @@ def from_json(value: Any) -> Session:
     system = value["system"]
     if not (system is None or isinstance(system, str)):
         raise ValueError("its system prompt is no text")
-    return Session(system, turns)
+    return ChatSession(system, turns)
 
 
 def _picture_json(picture: Picture) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _picture(value: dict[str, Any]) -> Picture:
     return Picture(found.image, name, str(value["sha256"]), page, orientation_applied=turned)
 
 
-def _as_markdown(session: Session) -> str:
+def _as_markdown(session: ChatSession) -> str:
     parts = [f"> {session.system}"] if session.system else []
     for turn in session.turns:
         if turn.role == "user":

@@ -32,7 +32,10 @@ class _NvmlMemory(ctypes.Structure):
     )
 
 
-def find_accelerators() -> tuple[tuple[Accelerator, ...], str]:
+Found = tuple[tuple[Accelerator, ...], str]
+
+
+def find_accelerators() -> Found:
     """The accelerators and how they were looked for."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return (_apple(),), "platform"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from dvl2_cli.planning.accelerators import Accelerator, find_accelerators
+from dvl2_cli.planning.accelerators import Accelerator, Found, find_accelerators
 from dvl2_cli.units import Bytes, Count
 
 T = TypeVar("T")
@@ -64,11 +64,14 @@ class Hardware:
         return max(0, self.ram_available.value - _reserve(self.ram_total.value))
 
 
-def probe(disk: Path | None = None, *, root: Path = Path("/")) -> Hardware:
+def probe(
+    disk: Path | None = None, *, root: Path = Path("/"), accelerators: Found | None = None
+) -> Hardware:
     """Read the machine's facts.
 
     Args:
         disk: a path on the disk whose free space matters; the current folder by default.
+        accelerators: as they were found before; None looks for them.
         root: where /proc and /sys are found (tests give a folder of their own).
     """
     total, available = _memory()
@@ -88,7 +91,7 @@ def probe(disk: Path | None = None, *, root: Path = Path("/")) -> Hardware:
         ram_available=Fact(available, available_source),
         memory_limit=limit,
         disk_free=_disk_free(disk or Path.cwd()),
-        accelerators=Fact(*find_accelerators()),
+        accelerators=Fact(*(accelerators or find_accelerators())),
         core_limit=_cgroup_cores(root),
     )
 

@@ -5,10 +5,9 @@ The settings already rank the first three; here the name becomes a folder.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dvl2_cli.errors import ModelError
 from dvl2_cli.store.copies import copy_folder, is_current
@@ -16,9 +15,6 @@ from dvl2_cli.store.keys import OWN_METHOD
 from dvl2_cli.store.names import NANO, NANO_ID, HubId, parse_name
 from dvl2_cli.store.places import nano_folder
 from dvl2_cli.store.records import Record, all_records, find_record, mark_used
-
-if TYPE_CHECKING:
-    from dvl2_cli.settings import Settings
 
 PLAIN = "none"
 # What runs best from a local copy, best first; see benchmarks/README.md.
@@ -54,7 +50,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """The values that decide; None where nothing was said.
+    """The values that decide; None where nothing was given.
 
     ``source`` is where ``model`` was named, as the settings tell it: "flag --model",
     "DVL2_MODEL", or a file and line. ``cuda`` says whether the model will run on a CUDA
@@ -66,16 +62,6 @@ class ModelSpec:
     quant: str | None = None
     revision: str | None = None
     cuda: bool = False
-
-
-def spec_from(settings: Settings, revision: str | None = None) -> ModelSpec:
-    """The spec that the settings (flags and variables laid over them) express."""
-    from dvl2_cli.planning.accelerators import find_accelerators
-
-    cuda = settings.device.startswith("cuda")
-    if settings.device == "auto":
-        cuda = any(accelerator.kind == "cuda" for accelerator in find_accelerators()[0])
-    return ModelSpec(settings.model, settings.source("model"), settings.quant, revision, cuda)
 
 
 def resolve(spec: ModelSpec, *, remember: bool = True) -> Resolved:
@@ -107,13 +93,6 @@ def resolve(spec: ModelSpec, *, remember: bool = True) -> Resolved:
     if remember:
         mark_used(record)
     return resolved
-
-
-def announce(resolved: Resolved) -> None:
-    """Show the choice on stderr."""
-    from dvl2_cli.ui.control import printable
-
-    print(f"dvl2: {printable(resolved.describe())}", file=sys.stderr)
 
 
 def _nano(reason: str, spec: ModelSpec) -> Resolved:

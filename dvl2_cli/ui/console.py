@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
     from dvl2_cli.engine.engine import ModelInfo
-    from dvl2_cli.engine.events import Started, Usage
+    from dvl2_cli.engine.events import Notice, Started, Usage
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.output import Output
 
@@ -69,6 +69,13 @@ class Console:
         """A choice and its reason; only with --verbose."""
         if self.verbose:
             self._line(f"dvl2: {text}")
+
+    def tell(self, notice: Notice) -> None:
+        """A notice of whoever works below the commands."""
+        if notice.detail:
+            self.detail(notice.text)
+        else:
+            self.note(notice.text)
 
     def warn(self, text: str) -> None:
         """Something that makes a result doubtful; silent with --quiet."""

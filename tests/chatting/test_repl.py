@@ -35,8 +35,9 @@ def chat(
 
 def test_how_many_is_checked_by_pointing(tmp_path: Path, photo: Path) -> None:
     boxes = "[[0, 0, 200, 200], [400, 400, 600, 600], [700, 700, 900, 900]]"
+    policy = {"count_by_boxes": True}
     answers = {"How many": "1", "<|ref|>": f"<|ref|>cars<|/ref|><|det|>{boxes}<|/det|>"}
-    with chat(tmp_path, str(photo), "--zoom", "auto", answer=answers) as terminal:
+    with chat(tmp_path, str(photo), answer=answers, policy=policy) as terminal:
         terminal.wait(PROMPT)
         terminal.send("How many cars are there?\r")
         shown = terminal.wait("of 4,096 tokens")

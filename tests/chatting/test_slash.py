@@ -91,8 +91,9 @@ def test_ground_looks_again_where_small_things_are_to_be_enlarged(
     photo: Path,  # noqa: F811
 ) -> None:
     log = tmp_path / "log"
-    arguments = (str(photo), "--zoom", "auto", "--no-show-image")
-    with chat(tmp_path, *arguments, answer=BOXES, log=str(log)) as terminal:
+    arguments = (str(photo), "--no-show-image")
+    policy = {"refine_boxes": True}
+    with chat(tmp_path, *arguments, answer=BOXES, log=str(log), policy=policy) as terminal:
         terminal.wait(PROMPT)
         terminal.send("/ground car\r")
         terminal.wait("(pixels of 60 x 40)")

@@ -4,6 +4,7 @@
 
 ANSWERS.json has {"answer": text, {substring of the prompt: text} or [text of each request, the
 last one's also of all that follow], "finish_reason": …,
+"policy": fields of the model's policy,
 "delay": seconds before each answer, "pace": seconds before each token, "log": file that
 gets a line for each request, "peak": file that gets the process's memory status at its end}.
 """
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from dvl2_cli.engine import opening
 from dvl2_cli.engine.events import Event, Token
 from dvl2_cli.engine.request import Request
+from dvl2_cli.store.policy import Policy
 from tests.fakes import FakeEngine
 
 
@@ -59,17 +62,19 @@ def engine_from(script: dict[str, Any]) -> FakeEngine:
         return str(next((text for key, text in answers.items() if key in content), "nothing"))
 
     ScriptedEngine.pace = script.get("pace", 0.0)
-    return ScriptedEngine(
+    engine = ScriptedEngine(
         answer,
         finish_reason=script.get("finish_reason", "stop"),
         mean_probability=script.get("mean_probability", 0.9),
         is_nano=script.get("is_nano", False),
     )
+    engine.info = replace(engine.info, policy=Policy(**script.get("policy", {})))
+    return engine
 
 
 def main() -> None:
     script = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    opening.open_engine = lambda common: engine_from(script)
+    opening.open_engine = lambda session: engine_from(script)
     if "peak" in script:
         atexit.register(shutil.copyfile, "/proc/self/status", script["peak"])
     sys.argv[1:2] = []

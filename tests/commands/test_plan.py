@@ -34,7 +34,7 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def on(monkeypatch: pytest.MonkeyPatch, hardware: Hardware) -> None:
-    monkeypatch.setattr("dvl2_cli.engine.plan_report.probe", lambda disk: hardware)
+    monkeypatch.setattr("dvl2_cli.planning.hardware.probe", lambda *_, **__: hardware)
 
 
 COMMANDS = {

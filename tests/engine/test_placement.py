@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from dvl2_cli.engine.local.placement import choose_device
+from dvl2_cli.engine.local.placement import usable_device
 from dvl2_cli.engine.opening import open_engine
+from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import UsageError
 from dvl2_cli.options import CommonOptions
 from dvl2_cli.quantizing.quantize import Format, quantize_model
+from dvl2_cli.ui.console import Console
 from tests import golden_data
 
 
@@ -29,7 +31,8 @@ def packed(tmp_path: Path) -> Path:
 def test_a_packed_copy_runs_on_the_cpu_and_that_is_said_once(
     packed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine = open_engine(CommonOptions(model=str(packed)))
+    common = CommonOptions(model=str(packed))
+    engine = open_engine(Session(common, Console(common).tell))
     assert engine.info.device == "cpu"
     assert "packed for the CPU" in engine.info.reason
     said = [line for line in capsys.readouterr().err.splitlines() if "not on cuda" in line]
@@ -38,9 +41,9 @@ def test_a_packed_copy_runs_on_the_cpu_and_that_is_said_once(
 
 def test_who_asks_for_the_device_is_told_why_not(packed: Path) -> None:
     with pytest.raises(UsageError, match="is packed for the CPU, and --device is cuda"):
-        open_engine(CommonOptions(model=str(packed), device="cuda", quiet=True))
+        open_engine(Session(CommonOptions(model=str(packed), device="cuda", quiet=True)))
 
 
 def test_plain_weights_take_the_device() -> None:
-    assert choose_device("auto").name == "cuda"
-    assert choose_device("cpu").name == "cpu"
+    assert usable_device("auto").name == "cuda"
+    assert usable_device("cpu").name == "cpu"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dvl2_cli.errors import InputError, OutputError, UsageError
-from dvl2_cli.history.session import Session
+from dvl2_cli.history.session import ChatSession
 from dvl2_cli.history.store import History
 from dvl2_cli.inputs.picture import Picture
 
@@ -21,7 +21,7 @@ def picture(seed: int = 0, page: int | None = None) -> Picture:
 
 
 def test_a_session_comes_back_as_it_was(tmp_path: Path) -> None:
-    session = Session("be brief", pending=[picture(1), picture(2)])
+    session = ChatSession("be brief", pending=[picture(1), picture(2)])
     session.add("what is on these?", "a car", "stop")
     session.add("and the other?", "a dog", "length")
     with History(tmp_path / "h.db") as history:
@@ -44,7 +44,7 @@ def test_a_session_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_saving_again_adds_only_what_is_new_and_forgets_what_was_undone(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as history:
-        session = Session(pending=[picture(1)])
+        session = ChatSession(pending=[picture(1)])
         session.add("one?", "first", "stop")
         history.save(session, "fake")
         session.pending.append(picture(2))
@@ -69,7 +69,7 @@ def test_a_picture_is_stored_once_and_goes_with_its_last_session(tmp_path: Path)
         return int(count)
 
     with History(tmp_path / "h.db") as history:
-        sessions = [Session(pending=[picture(1), picture(seed)]) for seed in (1, 2)]
+        sessions = [ChatSession(pending=[picture(1), picture(seed)]) for seed in (1, 2)]
         for session in sessions:
             session.add("q", "a", "stop")
             history.save(session, "fake")
@@ -82,7 +82,7 @@ def test_a_picture_is_stored_once_and_goes_with_its_last_session(tmp_path: Path)
 
 def test_deleted_text_is_gone_from_the_file(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as history:
-        session = Session()
+        session = ChatSession()
         session.add("the password is xyzzyplugh", "noted: xyzzyplugh", "stop")
         history.save(session, "fake")
         history.delete(session.id or "")
@@ -92,7 +92,7 @@ def test_deleted_text_is_gone_from_the_file(tmp_path: Path) -> None:
 
 def test_search_folds_case_and_accents_and_ignores_operators(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as history:
-        session = Session()
+        session = ChatSession()
         session.add("Où est le CAFÉ?", 'NEAR("the") AND sea', "stop")
         history.save(session, "fake")
         (hit,) = history.search("cafe")
@@ -107,7 +107,7 @@ def test_search_folds_case_and_accents_and_ignores_operators(tmp_path: Path) -> 
 def test_any_text_can_be_kept_and_any_words_searched(tmp_path: Path, words: str, text: str) -> None:
     with History(tmp_path / "h.db") as history:
         history.delete_all()
-        session = Session(text)
+        session = ChatSession(text)
         session.add(text, text, "stop")
         history.save(session, "fake")
         loaded = history.load(session.id or "")
@@ -118,7 +118,7 @@ def test_any_text_can_be_kept_and_any_words_searched(tmp_path: Path, words: str,
 
 def test_lone_surrogates_are_replaced(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as history:
-        session = Session("\udcff")
+        session = ChatSession("\udcff")
         session.pending.append(Picture(picture().image, "a\udcff.png", "0" * 64))
         session.add("\udcff", "a", "stop")
         history.save(session, "fake")
@@ -130,7 +130,7 @@ def test_lone_surrogates_are_replaced(tmp_path: Path) -> None:
 def test_ids_that_fit_none_or_many(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as history:
         for number in range(20):
-            session = Session()
+            session = ChatSession()
             session.add(str(number), "a", "stop")
             history.save(session, "fake")
         with pytest.raises(UsageError, match="no session has the id 'zz'"):
@@ -150,7 +150,7 @@ def test_two_processes_may_write(tmp_path: Path) -> None:
         together.wait()
         with History(tmp_path / "h.db") as history:
             for _ in range(10):
-                session = Session(pending=[picture(1)])
+                session = ChatSession(pending=[picture(1)])
                 session.add("q", "a", "stop")
                 history.save(session, "fake")
 

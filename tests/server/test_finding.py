@@ -16,16 +16,23 @@ import pytest
 from dvl2_cli.engine.engine import ModelInfo
 from dvl2_cli.engine.opening import open_engine
 from dvl2_cli.engine.remote.daemon import DaemonEngine, connect_running
-from dvl2_cli.engine.remote.places import ModelKey, runtime_folder, socket_path, wanted_key
+from dvl2_cli.engine.remote.places import ModelKey, runtime_folder, socket_path
+from dvl2_cli.engine.session import Session
 from dvl2_cli.options import CommonOptions
 from dvl2_cli.server.daemon import Daemon
 from dvl2_cli.settings import Settings
+from dvl2_cli.ui.console import Console
 from tests.commands.conftest import Cli
 from tests.commands.conftest import cli as cli
 from tests.fakes import FakeEngine
 
 MODEL = str(Path(__file__).parents[1] / "golden" / "checkpoints" / "mha")
 SETTINGS = Settings(model=MODEL)
+
+
+def session() -> Session:
+    common = CommonOptions(model=MODEL)
+    return Session(common, Console(common).tell)
 
 
 @contextmanager
@@ -46,9 +53,9 @@ def warm(path: Path, key: ModelKey) -> Iterator[FakeEngine]:
 def test_a_warm_model_with_the_same_settings_is_used_and_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    key = wanted_key(SETTINGS, None)
+    key = Session(settings=SETTINGS).key
     with warm(socket_path(key), key):
-        engine = open_engine(CommonOptions(model=MODEL))
+        engine = open_engine(session())
         assert isinstance(engine, DaemonEngine)
         assert engine.info.reason == "test; kept warm"
     assert capsys.readouterr().err == "dvl2: model fake (test; kept warm)\n"
@@ -64,29 +71,30 @@ def test_a_warm_model_with_the_same_settings_is_used_and_named(
 def test_other_settings_get_no_answer_from_it(
     other: Settings, differing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = wanted_key(SETTINGS, None)
+    key = Session(settings=SETTINGS).key
     wanted = ModelKey.of(Path(MODEL), other)
-    monkeypatch.setattr("dvl2_cli.engine.remote.daemon.wanted_key", lambda *_: wanted)
+    asking = Session(settings=other)
+    asking.key = wanted  # there is no such copy to resolve
     told: list[str] = []
     with warm(socket_path(key), key):
-        assert connect_running(other, explain=told.append) is None
+        assert connect_running(asking, told.append) is None
         assert told == [f"no model is kept warm at {socket_path(wanted)}"]
         monkeypatch.setenv("DVL2_SOCKET", str(socket_path(key)))
-        assert connect_running(other, explain=told.append) is None
+        assert connect_running(asking, told.append) is None
     assert told[1] == f"the warm model at {socket_path(key)} differs in {differing}: not used"
 
 
 def test_another_version_is_not_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    key = wanted_key(SETTINGS, None)
+    key = Session(settings=SETTINGS).key
     path = tmp_path / "own.sock"
     monkeypatch.setenv("DVL2_SOCKET", str(path))
     monkeypatch.setattr(
         "dvl2_cli.engine.opening.open_local_engine", lambda *_, **__: FakeEngine("local")
     )
     with warm(path, replace(key, version="0.0.1")):
-        engine = open_engine(CommonOptions(model=MODEL))
+        engine = open_engine(session())
     assert isinstance(engine, FakeEngine)
     assert f"the warm model at {path} differs in version: not used" in capsys.readouterr().err
 
@@ -94,19 +102,19 @@ def test_another_version_is_not_used(
 def test_a_model_that_changed_on_disk_is_another(tmp_path: Path) -> None:
     for file in Path(MODEL).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    before = wanted_key(Settings(model=str(tmp_path)), None)
+    before = Session(settings=Settings(model=str(tmp_path))).key
     config = tmp_path / "config.json"
     os.utime(config, (1, 1))
-    after = wanted_key(Settings(model=str(tmp_path)), None)
+    after = Session(settings=Settings(model=str(tmp_path))).key
     assert before.fingerprint != after.fingerprint
     assert socket_path(before) != socket_path(after)
 
 
 def test_a_stale_socket_is_no_obstacle(capsys: pytest.CaptureFixture[str]) -> None:
-    path = socket_path(wanted_key(SETTINGS, None))
+    path = socket_path(Session(settings=SETTINGS).key)
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    assert connect_running(SETTINGS) is None
+    assert connect_running(Session(settings=SETTINGS)) is None
     assert capsys.readouterr().err == ""
 
 
@@ -118,7 +126,7 @@ def test_the_folder_of_the_sockets_is_its_owners_only() -> None:
 
 def test_ps_lists_and_stops(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no model is kept warm" in cli("ps").err
-    key = wanted_key(SETTINGS, None)
+    key = Session(settings=SETTINGS).key
     own = tmp_path / "own.sock"
     monkeypatch.setenv("DVL2_SOCKET", str(own))
     with warm(socket_path(key), key) as first, warm(own, key) as second:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from dvl2_cli.engine.remote.places import socket_path, wanted_key
+from dvl2_cli.engine.remote.places import socket_path
+from dvl2_cli.engine.session import Session
 from dvl2_cli.settings import Settings
 from tests.commands.conftest import picture
 
@@ -59,7 +60,7 @@ def test_warm_answers_are_equal_and_sooner_and_a_kill_is_survived(tmp_path: Path
     assert "kept warm" not in told
     server = started()
     try:
-        path = socket_path(wanted_key(Settings(model=MODEL), None))
+        path = socket_path(Session(settings=Settings(model=MODEL)).key)
         assert path.stat().st_mode & 0o777 == 0o600
         timed(*ask)
         warm, told, warm_seconds = timed(*ask)

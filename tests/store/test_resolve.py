@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import ModelError
+from dvl2_cli.options import CommonOptions
 from dvl2_cli.settings import load_settings
 from dvl2_cli.store.copies import copy_folder, is_current
 from dvl2_cli.store.names import RELEASED, HubId, parse_name
 from dvl2_cli.store.places import models_folder, nano_folder
 from dvl2_cli.store.records import Record, all_records, find_record, write_record
-from dvl2_cli.store.resolve import ModelSpec, Resolved, announce, resolve, spec_from
+from dvl2_cli.store.resolve import ModelSpec, Resolved, resolve
+from dvl2_cli.ui.console import Console
 from tests.store.tiny_checkpoint import write_checkpoint, write_json
 
 TINY = RELEASED["tiny"]
@@ -61,7 +64,7 @@ def test_order(
         settings = load_settings()
         if flag:
             settings = replace(settings, model=flag, sources={"model": "flag --model"})
-        return resolve(spec_from(settings))
+        return resolve(Session(settings=settings).spec)
 
     assert chosen().folder == nano
     assert chosen().is_nano
@@ -77,7 +80,7 @@ def test_order(
     assert chosen().reason == "from DVL2_MODEL"
     assert chosen("nano").is_nano
     assert chosen("nano").reason == "from flag --model"
-    announce(chosen())
+    Console(CommonOptions()).note(chosen().describe())
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"dvl2: model owner/other@{COMMIT[:8]} (from DVL2_MODEL)\n"

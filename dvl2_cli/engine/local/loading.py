@@ -22,6 +22,7 @@ from dvl2_cli.engine.local.offloading import place
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import Dvl2Error, ModelError, UsageError
 from dvl2_cli.planning.choose import check_packed
+from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.weights import widened
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
@@ -46,31 +47,34 @@ class LoadedModel:
 
 
 def load_model(
-    folder: Path,
+    source: Path | CheckpointInfo,
     *,
     device: str = "cpu",
     dtype: torch.dtype | None = None,
     adapter: str | None = None,
     threads: int | None = None,
     max_memory: str | None = None,
+    hardware: Hardware | None = None,
 ) -> LoadedModel:
     """Load a checkpoint folder, released or quantised.
 
     Args:
-        folder: is checked before any weight is read.
+        source: a folder, which is checked before any weight is read, or one that was checked.
         device: "cpu", "cuda", "cuda:1" or "mps".
         dtype: of the weights; None takes the file's own, which keeps them memory-mapped, but
             widens float16 to float32 on a CPU.
         adapter: folder of a LoRA adapter to lay over the weights.
         threads: CPU threads; None for torch's choice.
         max_memory: hard cap on resident memory, as "8GB".
+        hardware: the machine as it was found before; None looks at it.
 
     Raises:
         ModelError: see ``check_checkpoint``.
         OutOfMemoryError: the weights do not fit.
     """
-    info = check_checkpoint(folder)
-    plan = check_fits(info, device, max_memory)
+    info = check_checkpoint(source) if isinstance(source, Path) else source
+    folder = info.folder
+    plan = check_fits(info, device, max_memory, hardware)
     if threads is not None:
         torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.experts_cache import expert_tensors
-from dvl2_cli.planning.hardware import probe
+from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
 from dvl2_cli.planning.resident_cap import ResidentCap, Span
 from dvl2_cli.planning.size import parse_size
@@ -17,7 +17,9 @@ from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.store.checkpoint import CheckpointInfo
 
 
-def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> Plan:
+def check_fits(
+    info: CheckpointInfo, device: str, max_memory: str | None, hardware: Hardware | None = None
+) -> Plan:
     """Refuse a model that cannot run within memory, before any weight is read.
 
     Returns:
@@ -30,7 +32,9 @@ def check_fits(info: CheckpointInfo, device: str, max_memory: str | None) -> Pla
     cap = None if max_memory is None else parse_size(max_memory)
     weights = weights_held(info, device)
     workload = Workload() if device == "cpu" else PAGE
-    return make_plan(info.architecture, weights, probe(), workload, device=device, max_memory=cap)
+    return make_plan(
+        info.architecture, weights, hardware or probe(), workload, device=device, max_memory=cap
+    )
 
 
 def hold_cap(

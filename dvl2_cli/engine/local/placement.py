@@ -18,8 +18,8 @@ class Device:
     instead_of: str | None = None
 
 
-def choose_device(requested: str, *, packed: bool = False) -> Device:
-    """The device for "auto", "cpu", "cuda", "cuda:N" or "mps".
+def usable_device(requested: str, *, packed: bool = False) -> Device:
+    """The device that torch can use for "auto", "cpu", "cuda", "cuda:N" or "mps".
 
     ``packed`` says that the weights are in dvl2's own format, which only the CPU multiplies.
 

@@ -25,7 +25,6 @@ from dvl2_cli.engine.remote.places import (
     any_socket,
     explicit_socket,
     socket_path,
-    wanted_key,
 )
 from dvl2_cli.engine.remote.wire import (
     ClosedError,
@@ -38,7 +37,7 @@ from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error
 
 if TYPE_CHECKING:
-    from dvl2_cli.settings import Settings
+    from dvl2_cli.engine.session import Session
 
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
@@ -126,20 +125,20 @@ class DaemonEngine:
 
 
 def connect_running(
-    settings: Settings, revision: str | None = None, explain: Callable[[str], None] = lambda _: None
+    session: Session, explain: Callable[[str], None] = lambda _: None
 ) -> DaemonEngine | None:
-    """The warm engine that has the model of ``settings`` loaded; None where none runs.
+    """The warm engine that has the session's model loaded; None where none runs.
 
     Asked is the socket that DVL2_SOCKET names, else the model's own in the runtime folder. A
     warm model with any other setting is not used; ``explain`` is then told why.
 
     Raises:
-        ModelError: the settings' model is not on this machine.
+        ModelError: the session's model is not on this machine.
     """
     path = explicit_socket()
     if path is None and not any_socket():
         return None  # the usual case: nothing of the model has to be looked at
-    key = wanted_key(settings, revision)
+    key = session.key
     path = path or socket_path(key)
     status = daemon_status(path)
     if status is None:

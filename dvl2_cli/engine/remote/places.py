@@ -59,17 +59,6 @@ class ModelKey:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def wanted_key(settings: Settings, revision: str | None) -> ModelKey:
-    """The key of the model that the settings choose.
-
-    Raises:
-        ModelError: it is not on this machine.
-    """
-    from dvl2_cli.store.resolve import resolve, spec_from
-
-    return ModelKey.of(resolve(spec_from(settings, revision)).folder, settings)
-
-
 def runtime_folder() -> Path:
     """The folder of the sockets: only its owner may enter.
 

@@ -1,8 +1,8 @@
-"""How many there are, checked by pointing.
+"""How many there are, counted by boxes.
 
-A small model guesses a number rather than count. Told to point at each it does better, so if it
-finds any, the number of boxes is the answer (compare Molmo, arXiv 2409.17146, which counts by
-pointing). That there is none is told more surely at once: asked for boxes it finds some.
+A small model guesses a number rather than count. It does better when it has to box each one, so
+the number of boxes is the answer (compare Molmo, arXiv 2409.17146, which counts by pointing). The
+direct answer is more reliable when the count is zero: asked for boxes, the model finds some.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dvl2_cli.engine.events import Finished, Usage
 from dvl2_cli.engine.request import Message, Request
 from dvl2_cli.prompts import locate, locate_all
 from dvl2_cli.tasks.grounding.locating import Located
-from dvl2_cli.tasks.grounding.second_look import look_again
+from dvl2_cli.tasks.grounding.refine import refine_boxes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,12 +47,12 @@ def asks_how_many(request: Request) -> bool:
     return _counted(request) is not None
 
 
-def count(request: Request, ask: Ask) -> Finished:
-    """The answer to a request that ``asks_how_many``; a number but 0 is checked by pointing.
+def count_by_boxes(request: Request, ask: Ask) -> Finished:
+    """The answer to a request that ``asks_how_many``; any number but 0 is counted by boxes.
 
     Args:
         request: greedy or not; the boxes are asked for with the same sampling.
-        ask: gives the whole answer. If it is stopped, so is this one.
+        ask: gives the whole answer. If it is cancelled, so is this one.
     """
     first = ask(request)
     asked = _counted(request)
@@ -65,17 +65,17 @@ def count(request: Request, ask: Ask) -> Finished:
         message = Message("user", question, (image,))
         return ask(replace(request, messages=(message,)))
 
-    told = Located(phrase, about(picture, locate_all(phrase)))
-    told = look_again(told, picture, lambda image, name: about(image, locate(name)))
-    answers = (first, told.answer, *told.again)
+    prediction = Located(phrase, about(picture, locate_all(phrase)))
+    prediction = refine_boxes(prediction, picture, lambda image, name: about(image, locate(name)))
+    answers = (first, prediction.answer, *prediction.again)
     usage = _sum([answer.usage for answer in answers])
     if any(answer.finish_reason == "cancelled" for answer in answers):
         return replace(first, finish_reason="cancelled", usage=usage)
-    number = str(len(told.found.regions))
-    if told.answer.finish_reason != "stop" or number in {"0", first.text.strip()}:
+    number = str(len(prediction.found.regions))
+    if prediction.answer.finish_reason != "stop" or number in {"0", first.text.strip()}:
         return replace(first, usage=usage)
-    raw = f"{first.raw}\n{told.answer.raw}"
-    return replace(told.answer, text=number, raw=raw, usage=usage)
+    raw = f"{first.raw}\n{prediction.answer.raw}"
+    return replace(prediction.answer, text=number, raw=raw, usage=usage)
 
 
 def _counted(request: Request) -> tuple[str, Image] | None:

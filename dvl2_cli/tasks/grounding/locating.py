@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dvl2_cli.engine.events import Finished, FinishReason
+from dvl2_cli.engine.events import Finished
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ground import FoundObject, GroundResult, RejectedBox, Span
+from dvl2_cli.tasks.endings import WORST_FIRST, ending
 from dvl2_cli.tasks.grounding.coordinates import to_pixels
 from dvl2_cli.tasks.grounding.parse import Grounded, Region, parse_grounding
-
-# The worst end of several answers is the end of them all.
-_WORST_FIRST: tuple[FinishReason, ...] = ("cancelled", "loop", "length", "stop")
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
     """An answer and the phrase that it answers; None for a grounded caption.
 
-    ``again`` are the answers of a second look (see second_look), and ``grounded`` what is told
-    after it.
+    ``again`` are the answers of ``refine_boxes``, and ``grounded`` the boxes after it.
     """
 
     query: str | None
@@ -60,10 +57,11 @@ def ground_result(
         for answer in (item.answer, *item.again):
             usage = usage.plus(answer.usage)
     ends = [item.answer.finish_reason for item in located]
-    # How else a second look ends does not matter: what it cannot tell stays as it was.
+    # How else a refinement ends does not matter: a box that it does not confirm stays.
     stopped = any(end.finish_reason == "cancelled" for item in located for end in item.again)
-    reason = min(ends, key=_WORST_FIRST.index) if complete and not stopped else "cancelled"
-    warnings = _warnings(reason, len(objects), rejected)
+    reason = min(ends, key=WORST_FIRST.index) if complete and not stopped else "cancelled"
+    longest = max((item.answer.usage.completion_tokens for item in located), default=0)
+    warnings = _warnings(ending(reason, longest), rejected)
     return GroundResult(
         status="partial" if warnings else "ok",
         warnings=tuple(warnings),
@@ -92,13 +90,8 @@ def _object(number: int, query: str | None, region: Region, size: tuple[int, int
     return FoundObject(number, query, label, to_pixels(region.box, *size), (x1, y1, x2, y2))
 
 
-def _warnings(reason: FinishReason, found: int, rejected: tuple[RejectedBox, ...]) -> list[str]:
-    ends = {
-        "loop": "the answer ran into a repetition and was stopped",
-        "length": "the answer met the token limit; --max-tokens raises it",
-        "cancelled": "the answer was stopped by Ctrl-C",
-    }
-    warnings = [ends[reason]] if reason in ends else []
+def _warnings(end: str | None, rejected: tuple[RejectedBox, ...]) -> list[str]:
+    warnings = [end] if end is not None else []
     if rejected:
         first = rejected[0]
         more = f" and {len(rejected) - 1} more" if len(rejected) > 1 else ""

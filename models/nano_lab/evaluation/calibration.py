@@ -15,11 +15,13 @@ from pathlib import Path
 
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.opening import open_local_engine
+from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import ModelError
 from dvl2_cli.evaluation.item import Outcome
-from dvl2_cli.evaluation.runner import answer_of, request_for
+from dvl2_cli.evaluation.runner import request_for
 from dvl2_cli.evaluation.scoring import score
 from dvl2_cli.settings import Settings
+from dvl2_cli.tasks.context import TaskContext
 from nano_lab.evaluation.nano_suite import PARTS, part_items
 
 # Of captions and boxes the probability does not tell the right from the wrong.
@@ -65,7 +67,7 @@ def answers(engine: Engine) -> Iterator[tuple[float, bool]]:
     for part in PARTS:
         if part.name in CALIBRATED:
             for item in part_items(part, ITEMS, "train"):
-                finished = answer_of(engine, request_for(item))
+                finished = TaskContext(engine).answer(request_for(item))
                 probability = finished.confidence.mean_probability
                 if probability is not None:
                     yield probability, is_right(score(item, finished, 0.0))
@@ -82,7 +84,7 @@ def calibrate(folder: Path) -> float:
     statistics = load_statistics(folder)
     if statistics is None:
         raise ModelError(f"{folder} has no statistics of its pictures")
-    engine = open_local_engine(Settings(model=str(folder), device="cpu"), quiet=True)
+    engine = open_local_engine(Session(settings=Settings(model=str(folder), device="cpu")))
     found = list(answers(engine))
     engine.close()
     right, wrong = ([p for p, good in found if good is wanted] for wanted in (True, False))

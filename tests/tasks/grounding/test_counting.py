@@ -7,7 +7,7 @@ from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
 from dvl2_cli.engine.request import Constraint, Message, Request
-from dvl2_cli.tasks.grounding.counting import asks_how_many, count, counted_phrase
+from dvl2_cli.tasks.grounding.counting import asks_how_many, count_by_boxes, counted_phrase
 from dvl2_cli.tasks.grounding.tags import format_object
 
 PICTURE = Image.new("RGB", (400, 400), "white")
@@ -97,7 +97,7 @@ def test_only_one_picture_is_counted_in() -> None:
         Message("user", QUESTION),
     )
     assert asks_how_many(Request(messages))
-    assert count(Request(messages), later).text == "2"
+    assert count_by_boxes(Request(messages), later).text == "2"
     constrained = Request(asking().messages, constraint=Constraint("regex", r"\d"))
     assert not asks_how_many(constrained)
 
@@ -111,7 +111,7 @@ def later(request: Request) -> Finished:
 @pytest.mark.parametrize("direct", ["1", "one", "3", "Four.", "12"])
 def test_a_number_is_checked_by_pointing(direct: str) -> None:
     script = Scripted(direct, BOXES)
-    answer = count(asking(), script)
+    answer = count_by_boxes(asking(), script)
     assert (answer.text, answer.finish_reason) == ("2", "stop")
     assert answer.raw == f"{direct}\n" + format_object("red cars", BOXES)
     assert script.asked[1] == "Locate all <|ref|>red cars<|/ref|> in this image."
@@ -121,25 +121,25 @@ def test_a_number_is_checked_by_pointing(direct: str) -> None:
 
 
 def test_fewer_are_counted_too() -> None:
-    assert count(asking(), Scripted("3", BOXES[:1])).text == "1"
+    assert count_by_boxes(asking(), Scripted("3", BOXES[:1])).text == "1"
 
 
 @pytest.mark.parametrize("direct", ["0", "none", "there are 5", ""])
 def test_other_answers_stay(direct: str) -> None:
     script = Scripted(direct, BOXES)
-    assert count(asking(), script).text == direct
+    assert count_by_boxes(asking(), script).text == direct
     assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize(("direct", "found"), [("1", 0), ("1", 1), ("2", 0), ("2", 2)])
 def test_a_number_stays_where_as_many_or_none_are_found(direct: str, found: int) -> None:
-    answer = count(asking(), Scripted(direct, BOXES[:found]))
+    answer = count_by_boxes(asking(), Scripted(direct, BOXES[:found]))
     assert (answer.text, answer.raw) == (direct, direct)
 
 
 def test_an_answer_that_ended_badly_counts_nothing() -> None:
-    assert count(asking(), Scripted("1", BOXES, reason="length")).text == "1"
-    assert count(asking(), Scripted("1", BOXES, stopped="loop")).text == "1"
-    stopped = count(asking(), Scripted("1", BOXES, stopped="cancelled"))
+    assert count_by_boxes(asking(), Scripted("1", BOXES, reason="length")).text == "1"
+    assert count_by_boxes(asking(), Scripted("1", BOXES, stopped="loop")).text == "1"
+    stopped = count_by_boxes(asking(), Scripted("1", BOXES, stopped="cancelled"))
     assert stopped.finish_reason == "cancelled"
     assert stopped.text == "1"

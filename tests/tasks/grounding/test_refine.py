@@ -10,7 +10,7 @@ from PIL import Image
 from dvl2_cli.engine.events import Confidence, Finished, FinishReason, Usage
 from dvl2_cli.tasks.grounding.locating import Located, ground_result
 from dvl2_cli.tasks.grounding.parse import Region
-from dvl2_cli.tasks.grounding.second_look import SHOWN, _settled, cutting, look_again
+from dvl2_cli.tasks.grounding.refine import SHOWN, crop_around, filter_confirmed_boxes, refine_boxes
 from dvl2_cli.tasks.grounding.tags import Box999, format_object
 
 PICTURE = Image.new("RGB", (999, 999), "white")
@@ -26,8 +26,8 @@ def located(*boxes: Box999, query: str = "car") -> Located:
     return Located(query, finished(format_object("car", boxes)))
 
 
-def boxes(told: Located) -> list[Box999]:
-    return [region.box for region in told.found.regions]
+def boxes(prediction: Located) -> list[Box999]:
+    return [region.box for region in prediction.found.regions]
 
 
 def answering(raw: str) -> Callable[[Image.Image, str], Finished]:
@@ -36,12 +36,12 @@ def answering(raw: str) -> Callable[[Image.Image, str], Finished]:
 
 def test_the_box_is_the_mean_of_both_readings() -> None:
     # The cutting goes from 325 to 576, so its middle third is about 409 to 492.
-    told = look_again(
+    prediction = refine_boxes(
         located(BOX), PICTURE, answering(format_object("car", [(333, 333, 666, 666)]))
     )
-    ((x0, y0, x1, y1),) = boxes(told)
+    ((x0, y0, x1, y1),) = boxes(prediction)
     assert (x0, x1) == (y0, y1) == (404, 496)
-    assert len(told.again) == 1
+    assert len(prediction.again) == 1
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_box_is_the_mean_of_both_readings() -> None:
     ],
 )
 def test_a_single_box_stays_if_nothing_agrees_with_it(raw: str) -> None:
-    assert boxes(look_again(located(BOX), PICTURE, answering(raw))) == [BOX]
+    assert boxes(refine_boxes(located(BOX), PICTURE, answering(raw))) == [BOX]
 
 
 def test_of_several_boxes_those_that_hold_nothing_are_left_out() -> None:
@@ -65,19 +65,21 @@ def test_of_several_boxes_those_that_hold_nothing_are_left_out() -> None:
 
     picture = PICTURE.copy()
     picture.paste("red", (700, 100, 800, 200))
-    ((x0, _, _, y1),) = boxes(look_again(located(BOX, OTHER), picture, ask))
+    ((x0, _, _, y1),) = boxes(refine_boxes(located(BOX, OTHER), picture, ask))
     assert (x0, y1) == (700, 200)
     # If none holds anything, the second look is not believed.
     absent = answering("There is no car in this image.")
-    assert boxes(look_again(located(BOX, OTHER), picture, absent)) == [BOX, OTHER]
+    assert boxes(refine_boxes(located(BOX, OTHER), picture, absent)) == [BOX, OTHER]
 
 
 def test_boxes_that_settle_on_one_object_are_told_once() -> None:
     near = (430.0, 400.0, 530.0, 500.0)
     for other in (near, BOX):
-        assert boxes(look_again(located(BOX, other), PICTURE, answering("x"))) == [BOX]
-    # Two that were told apart may settle on the very same numbers.
-    assert _settled([(Region("car", BOX, None), BOX)] * 2) == (Region("car", BOX, None),)
+        assert boxes(refine_boxes(located(BOX, other), PICTURE, answering("x"))) == [BOX]
+    # Two that were prediction apart may settle on the very same numbers.
+    assert filter_confirmed_boxes([(Region("car", BOX, None), BOX)] * 2) == (
+        Region("car", BOX, None),
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,15 +99,15 @@ def test_what_stood_somewhere_stands_in_the_middle_of_the_cutting(phrase: str, a
         asked.append((about, image.size))
         return finished("")
 
-    look_again(located(BOX, query=phrase), PICTURE, ask)
+    refine_boxes(located(BOX, query=phrase), PICTURE, ask)
     assert asked == [(about, (SHOWN, SHOWN))]
 
 
 def test_a_stopped_second_look_leaves_the_answer_and_says_so() -> None:
     stopped = finished(format_object("car", [(300, 300, 700, 700)]), "cancelled")
-    told = look_again(located(BOX), PICTURE, lambda image, about: stopped)
-    assert boxes(told) == [BOX]
-    assert ground_result([told], PICTURE.size).finish_reason == "cancelled"
+    prediction = refine_boxes(located(BOX), PICTURE, lambda image, about: stopped)
+    assert boxes(prediction) == [BOX]
+    assert ground_result([prediction], PICTURE.size).finish_reason == "cancelled"
 
 
 def test_only_whole_answers_to_a_phrase_are_looked_at_again() -> None:
@@ -116,13 +118,13 @@ def test_only_whole_answers_to_a_phrase_are_looked_at_again() -> None:
     caption = Located(None, finished(format_object("car", [BOX])))
     crowd = located(*[(x, 0.0, x + 10, 10.0) for x in range(0, 900, 30)])
     nothing = Located("car", finished("There is no car in this image."))
-    for told in (cut_off, caption, crowd, nothing):
-        assert boxes(look_again(told, PICTURE, ask)) == boxes(told)
+    for prediction in (cut_off, caption, crowd, nothing):
+        assert boxes(refine_boxes(prediction, PICTURE, ask)) == boxes(prediction)
 
 
 def test_every_question_is_in_the_usage() -> None:
-    told = look_again(located(BOX, OTHER), PICTURE, answering(""))
-    usage = ground_result([told], PICTURE.size).usage
+    prediction = refine_boxes(located(BOX, OTHER), PICTURE, answering(""))
+    usage = ground_result([prediction], PICTURE.size).usage
     assert usage is not None
     assert usage.prompt_tokens == 30
 
@@ -133,7 +135,7 @@ def test_a_cutting_lies_in_the_picture_and_holds_the_box(
 ) -> None:
     x0, x1 = sorted((box[0], box[2]))
     y0, y1 = sorted((box[1], box[3]))
-    left, top, right, bottom = cutting((x0, y0, x1, y1), size)
+    left, top, right, bottom = crop_around((x0, y0, x1, y1), size)
     assert 0 <= left < right <= size[0]
     assert 0 <= top < bottom <= size[1]
     assert left <= x0 / 999 * size[0] + 1

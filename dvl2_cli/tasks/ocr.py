@@ -1,0 +1,240 @@
+"""``ocr``: the text of one page, with its lines located and fields extracted where asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dvl2_cli import prompts
+from dvl2_cli.engine.events import Finished, Notice
+from dvl2_cli.engine.request import Constraint, Request, RequestDefaults, Sampling
+from dvl2_cli.errors import NoUsableOutputError
+from dvl2_cli.inputs.picture import Picture
+from dvl2_cli.results import OcrResult, Source
+from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.envelope import UsageTotals
+from dvl2_cli.results.ocr import Block
+from dvl2_cli.tasks.context import OnText, TaskContext, question_about
+from dvl2_cli.tasks.endings import ending_of
+from dvl2_cli.tasks.grounding.grammar import objects_grammar
+from dvl2_cli.tasks.reading.evidence import unsupported, value_of
+from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
+from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_text
+from dvl2_cli.tasks.reading.page import PageReader, PageText
+from dvl2_cli.tasks.reading.views import AsItIs, Enlarged
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from dvl2_cli.schema.source import AnswerSchema
+    from dvl2_cli.store.policy import Policy
+
+MAX_TOKENS = 2048
+BoxSource = Literal["none", "model", "rapidocr"]
+_MAX_FIELD_TOKENS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class OcrOptions:
+    """What to read of a page.
+
+    Attributes:
+        markdown: ask for Markdown instead of plain text.
+        boxes: who locates the lines.
+        fields: names of values to extract, one question each.
+        schema: of the values to extract, in place of ``fields``.
+    """
+
+    markdown: bool = False
+    boxes: BoxSource = "none"
+    fields: tuple[str, ...] = ()
+    schema: AnswerSchema | None = None
+
+    @property
+    def question(self) -> str:
+        """The words that ask for the text."""
+        return prompts.PRESETS["markdown" if self.markdown else "ocr"]
+
+    @property
+    def extracts(self) -> bool:
+        """Whether values are asked for beside the text."""
+        return bool(self.fields or self.schema)
+
+
+_TEXT_ALONE = OcrOptions()
+
+
+def ocr(
+    context: TaskContext,
+    picture: Picture,
+    options: OcrOptions = _TEXT_ALONE,
+    on_text: OnText | None = None,
+) -> OcrResult:
+    """Read ``picture``; ``on_text`` sees its text as it comes, where it comes in order.
+
+    Raises:
+        Dvl2Error: a question cannot be answered.
+    """
+    read = read_page(context, picture.image, on_text, question=options.question)
+    return _Page(context, picture, options).result(read)
+
+
+def read_page(
+    context: TaskContext,
+    page: Image,
+    on_text: OnText | None = None,
+    *,
+    question: str = _TEXT_ALONE.question,
+) -> PageText:
+    """The text of ``page`` (upright, RGB) alone, asked for by ``question``, and how it went."""
+
+    def answer(
+        image: Image, sampling: Sampling | None, on_text: OnText | None, zoom: float | None = None
+    ) -> Finished:
+        request = question_about(context.defaults, question, [image])
+        if sampling is not None:
+            request = dataclasses.replace(request, sampling=sampling)
+        if zoom is not None:
+            request = dataclasses.replace(request, zoom=zoom)
+        return context.answer(request, on_text)
+
+    def again(text: str) -> None:
+        context.on_event(Notice(text))
+
+    reader = PageReader(
+        answer, context.defaults.sampling, again, _views(context.defaults, context.policy)
+    )
+    return reader.read(page, on_text)
+
+
+def page_requests(
+    defaults: RequestDefaults, policy: Policy, image: Image, options: OcrOptions
+) -> Iterator[tuple[str, Request]]:
+    """What is asked about ``image`` at first, and about which part ("" for all of it)."""
+
+    def nobody(
+        image: Image, sampling: Sampling | None, on_text: OnText | None, zoom: float | None = None
+    ) -> Finished:
+        raise AssertionError("a plan asks nothing")
+
+    reader = PageReader(nobody, defaults.sampling, lambda _: None, _views(defaults, policy))
+    for part, shown in reader.pictures(image):
+        yield part, question_about(defaults, options.question, [shown])
+
+
+def _views(defaults: RequestDefaults, policy: Policy) -> AsItIs | Enlarged:
+    """How the policy wants pages to be shown: whole, or by their lines."""
+    return Enlarged(defaults.tiles, lambda: True) if policy.reads == "lines" else AsItIs()
+
+
+@dataclass(slots=True)
+class _Page:
+    """From the text of one page to its result; ``usage`` counts every further question."""
+
+    context: TaskContext
+    picture: Picture
+    options: OcrOptions
+    usage: UsageTotals = dataclasses.field(default_factory=UsageTotals)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    def result(self, read: PageText) -> OcrResult:
+        """Blocks, boxes, tables and fields of what was read."""
+        options, self.usage = self.options, read.usage
+        text = to_text(read.text) if options.markdown else read.text
+        self.warnings += [*self.picture.notes, *_ending(read)]
+        for answer in read.answers:
+            found = doubts(answer.confidence)
+            self.warnings += [line for line in found if line not in self.warnings]
+        blocks = blocks_of(read.text) if options.markdown else line_blocks(read.text)
+        if options.boxes != "none" and not self.context.cancelled:
+            blocks = self._located(line_blocks(text))
+        fields: dict[str, Any] | None = None
+        if options.extracts and not self.context.cancelled:
+            fields = self._extracted()
+            self.warnings += unsupported(fields or {}, text)
+        lacking = fields is None and options.extracts
+        return OcrResult(
+            status="partial" if read.finish_reason != "stop" or lacking else "ok",
+            warnings=tuple(self.warnings),
+            source=Source.of(self.picture),
+            model=self.context.model,
+            usage=self.usage,
+            finish_reason=read.finish_reason,
+            raw=read.raw,
+            text=text,
+            markdown=read.text,
+            tables=tables_of(read.text),
+            blocks=tuple(blocks),
+            fields=fields,
+            quality=read.quality,
+        )
+
+    def _located(self, blocks: list[Block]) -> list[Block]:
+        if self.options.boxes == "rapidocr":
+            located, warnings = located_by_rapidocr(blocks, self.picture.image)
+            self.warnings += warnings
+            return located
+        constraint = Constraint("lark", objects_grammar(1))
+
+        def locate(phrase: str) -> str:
+            return self._answer(prompts.locate(phrase), constraint=constraint).raw
+
+        located = located_by_model(blocks, (self.picture.width, self.picture.height), locate)
+        missing = sum(1 for block in located if block.box is None)
+        if missing:
+            self.warnings.append(f"{missing} of {len(located)} lines could not be located")
+        return located
+
+    def _extracted(self) -> dict[str, Any] | None:
+        if self.options.schema is not None:
+            return self._by_schema(self.options.schema)
+        sampling = dataclasses.replace(
+            self.context.defaults.sampling, max_new_tokens=_MAX_FIELD_TOKENS
+        )
+        return {
+            name: value_of(self._answer(prompts.extract_field(name), sampling=sampling).text)
+            for name in self.options.fields
+        }
+
+    def _by_schema(self, schema: AnswerSchema) -> dict[str, Any] | None:
+        names = ", ".join(schema.document.get("properties", {})) or "data"
+        constraint = Constraint("json_schema", schema.text)
+        answer = self._answer(f"Extract as JSON: {names}.", constraint=constraint)
+        try:
+            value = schema.parse(answer.text)
+        except NoUsableOutputError as error:
+            self.warnings.append(error.message)
+            return None
+        return value if isinstance(value, dict) else {"value": value}
+
+    def _answer(
+        self,
+        question: str,
+        *,
+        constraint: Constraint | None = None,
+        sampling: Sampling | None = None,
+    ) -> Finished:
+        """A further answer about the whole page."""
+        defaults = self.context.defaults
+        if sampling is not None:
+            defaults = dataclasses.replace(defaults, sampling=sampling)
+        request = question_about(defaults, question, [self.picture.image], constraint)
+        answer = self.context.answer(request)
+        self.usage = self.usage.plus(answer.usage)
+        return answer
+
+
+def _ending(read: PageText) -> list[str]:
+    """What a reader has to know of how the reading went."""
+    quality = read.quality
+    warnings = []
+    if quality.degenerate:
+        warnings.append("degenerate: the answer is a repetition that no retry resolved")
+    elif quality.loop_detected:
+        warnings.append("a repetition was met and resolved by reading again")
+    if read.finish_reason == "cancelled" or quality.truncated:
+        end = ending_of([item for item in read.answers if item.finish_reason != "loop"])
+        warnings += [end] if end else []
+    return warnings
