@@ -42,6 +42,15 @@ def test_several_questions() -> None:
 
 
 @pytest.mark.slow
+def test_describe_and_find() -> None:
+    done = run("describe_and_find.py", PICTURE, "dog")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("caption: ")
+    assert "\nanswer: " in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
 def test_boxes_to_crops(tmp_path: Path) -> None:
     done = run("boxes_to_crops.py", PICTURE, "a dog", tmp_path / "crops")
     assert done.returncode == 0, done.stderr

@@ -104,6 +104,13 @@ def _shown(source: Source) -> str:
     return without_login(source.name) if is_url(source.name) else source.name
 
 
+def picture_of(image: Image) -> Picture:
+    """An image that is in memory, as it would be read from a file: upright, RGB, on white."""
+    rgb, turned, notes = upright_rgb(image)
+    digest = _digest(rgb.tobytes())
+    return Picture(rgb, "image", digest, orientation_applied=turned, notes=tuple(notes))
+
+
 def clipboard_pictures(reading: Reading | None = None) -> Iterator[Picture]:
     """The picture on the clipboard, or the files copied there.
 

@@ -67,6 +67,11 @@ class GroundResult(Envelope):
     caption: str | None = None
     grounding: tuple[Span, ...] = ()
 
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The box of every object, xyxy in pixels of the upright picture."""
+        return tuple(item.box for item in self.objects)
+
     def as_json(self) -> dict[str, Any]:
         """As the envelope's, without the members of modes that were not asked for."""
         members = Envelope.as_json(self)
