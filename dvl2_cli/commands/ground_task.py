@@ -14,7 +14,7 @@ from dvl2_cli.inputs.load import load_pictures
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import find_sources
 from dvl2_cli.results import FoundObject, GroundResult, Source
-from dvl2_cli.tasks.ground import MAX_TOKENS, GroundOptions, ground, ground_requests
+from dvl2_cli.tasks.ground import MAX_TOKENS, UNNAMED, GroundOptions, ground, ground_requests
 from dvl2_cli.writers.folder import make_folder, write_files
 from dvl2_cli.writers.ground import FILE_FORMATS, PICTURE_FORMATS, FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of
@@ -98,9 +98,9 @@ class GroundTask:
         """Find out what cannot work before anything is asked."""
         if self.form is not None and self.form not in _LINE_FORMATS:
             self._writer = ground_writer(self.form)
-            phrases = (phrase for phrase, _ in self.wanted.questions() if phrase is not None)
+            phrases = self.options.phrases or ((UNNAMED,) if self.example is not None else ())
             earlier = earlier_classes(self.output) if self.output and self.form == "yolo" else ()
-            self._place = Place(self.output, root_of(image), tuple(phrases), earlier)
+            self._place = Place(self.output, root_of(image), phrases, earlier)
             if image != "-" and self.form in FILE_FORMATS:
                 self._check_names(image, options)
         if self.output is not None and self._writer is None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dvl2_cli.engine.events import Finished
 
 MAX_TOKENS = 1024
+# What the example's object is called where no phrase names it.
+UNNAMED = "an object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def _questions(options: GroundOptions) -> list[tuple[str | None, str]]:
     if options.caption:
         return [(None, prompts.PRESETS["grounded-caption"])]
     if options.example is not None:
-        phrases = options.phrases or ("an object",)
+        phrases = options.phrases or (UNNAMED,)
         return [(phrase, prompts.locate_like(phrase)) for phrase in phrases]
     question = prompts.locate_all if options.every else prompts.locate
     return [(phrase, question(phrase)) for phrase in options.phrases]

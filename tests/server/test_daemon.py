@@ -257,7 +257,7 @@ def _raw(path: Path, data: bytes, *, hang_up: bool = True) -> bytes:
         return answer
 
 
-def _frame(body: bytes, pixels: bytes = b"", *, version: int = 1) -> bytes:
+def _frame(body: bytes, pixels: bytes = b"", *, version: int = wire.VERSION) -> bytes:
     return struct.pack(">4sHHIQ", b"DVL2", version, 0, len(body), len(pixels)) + body + pixels
 
 
@@ -265,9 +265,9 @@ def _frame(body: bytes, pixels: bytes = b"", *, version: int = 1) -> bytes:
     ("data", "said"),
     [
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"does not speak"),
-        (_frame(b"{}", version=2), b"version 2"),
-        (struct.pack(">4sHHIQ", b"DVL2", 1, 0, 2**32 - 1, 0), b"over the limit"),
-        (struct.pack(">4sHHIQ", b"DVL2", 1, 0, 2, 2**63), b"over the limit"),
+        (_frame(b"{}", version=wire.VERSION + 1), b"speaks version"),
+        (struct.pack(">4sHHIQ", b"DVL2", wire.VERSION, 0, 2**32 - 1, 0), b"over the limit"),
+        (struct.pack(">4sHHIQ", b"DVL2", wire.VERSION, 0, 2, 2**63), b"over the limit"),
         (_frame(b"[]"), b"no JSON object"),
         (_frame(b"\xff"), b"no JSON"),
         (_frame(b"[" * 100_000), b"no JSON"),
