@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -74,6 +76,26 @@ def test_compiled_rounding_equals_torch(
     errors = ((restored - weight.float()).norm(), (reference - weight.float()).norm())
     assert float(errors[0]) == pytest.approx(float(errors[1]), rel=1e-5)
     assert (restored != reference).float().mean() <= 0.02
+
+
+BYTES = {PackedKind.INT4: "051bec098877ceab", PackedKind.INT8: "a8ca3cdf1f3d726e"}
+
+
+@pytest.mark.parametrize("path", ["scalar", "avx2", "avx512-vnni"])
+@pytest.mark.parametrize("kind", PackedKind)
+def test_the_bytes_of_copies_never_change(kind: PackedKind, path: str) -> None:
+    """Whatever the path, a weight is packed as the first release of the format packed it."""
+    before = kernels.kernel_name()
+    if not kernels.use_kernels(path):
+        pytest.skip(f"this machine does not run the {path} kernels")
+    numbers = torch.arange(150 * 700, dtype=torch.int64)
+    spread = ((numbers * 1103515245 + 12345) % 65521 - 32760).double() / 9000
+    weight = (spread**3).float().view(150, 700)
+    found = hashlib.sha256()
+    for dtype in (torch.float32, torch.bfloat16):
+        found.update(quantise(weight.to(dtype), kind).data.numpy().tobytes())
+    kernels.use_kernels(before)
+    assert found.hexdigest()[:16] == BYTES[kind]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

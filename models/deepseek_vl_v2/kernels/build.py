@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,14 +31,18 @@ FLAGS = [
     "-ffp-contract=fast",
     "-Wno-psabi",
 ]
-AVX2_FLAGS = ["-mavx2", "-mfma"]
-AVX512_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
-WIDE_FLAGS = [*AVX2_FLAGS, *AVX512_FLAGS, "-mprefer-vector-width=512"]
-X86_FLAGS = {
-    "kernels_avx2.cpp": AVX2_FLAGS,
-    "kernels_avx512.cpp": WIDE_FLAGS,
-    "dense_attention.cpp": [*WIDE_FLAGS, "-mavx512bf16"],
+_AVX2 = ["-mavx2", "-mfma"]
+_AVX512 = [*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni",
+           "-mprefer-vector-width=512"]  # fmt: skip
+# Sources that need more of the compiler than the platform's baseline.
+SPECIAL_FLAGS = {
+    "x86_64": {
+        "kernels_avx2.cpp": _AVX2,
+        "kernels_avx512.cpp": _AVX512,
+        "dense_attention_bfloat16.cpp": [*_AVX512, "-mavx512bf16"],
+    },
 }
+_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class BuildError(RuntimeError):
@@ -60,9 +65,7 @@ def build(destination: Path = HERE / LIBRARY_NAME) -> Path:
     if command is None:
         raise BuildError("no C++ compiler was found ($CXX, g++, clang++, c++)")
     with tempfile.TemporaryDirectory(prefix="dvl2-kernels-") as folder:
-        sources = sorted(HERE.glob("*.cpp"))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda path: _compile(command, path, Path(folder)), sources))
+        objects = compile_objects(command, sorted(HERE.glob("*.cpp")), Path(folder))
         linked = Path(folder) / LIBRARY_NAME
         _run([command, "-shared", "-pthread", "-o", str(linked), *map(str, objects)])
         staged = destination.with_name(f".{destination.name}.{os.getpid()}")
@@ -71,13 +74,38 @@ def build(destination: Path = HERE / LIBRARY_NAME) -> Path:
     return destination
 
 
-def _compile(command: str, source: Path, folder: Path) -> Path:
-    special = X86_FLAGS.get(source.name, [])
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        special = []
-    target = folder / f"{source.stem}.o"
-    _run([command, *FLAGS, *special, "-c", str(source), "-o", str(target)])
-    return target
+def compile_objects(
+    command: str, sources: Sequence[Path], folder: Path, machine: str | None = None
+) -> list[Path]:
+    """Compile each source with its flags.
+
+    Args:
+        command: a C++ compiler, of another platform too.
+        sources: C++ files; those beside this one have the flags of their instruction set.
+        folder: for the object files.
+        machine: what the compiler compiles for, as ``platform.machine()``; None for this one.
+
+    Raises:
+        BuildError: an error of the compiler.
+    """
+    name = (machine or platform.machine()).lower()
+    special = SPECIAL_FLAGS.get(_ALIASES.get(name, name), {})
+
+    def compile_one(source: Path) -> Path:
+        target = folder / f"{source.stem}.o"
+        flags = special.get(source.name, [])
+        if flags and not _accepts(command, flags):
+            flags = []  # an old compiler: the file then offers no kernels
+        _run([command, *FLAGS, *flags, f"-I{HERE}", "-c", str(source), "-o", str(target)])
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(compile_one, sources))
+
+
+def _accepts(command: str, flags: Sequence[str]) -> bool:
+    arguments = [command, *flags, "-fsyntax-only", "-x", "c++", os.devnull]
+    return subprocess.run(arguments, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def _run(arguments: list[str]) -> None:

@@ -2,5 +2,5 @@
 #pragma once
 #include <stdint.h>
 
-static const int8_t INT4_CODES[16] = {-127, -99, -78, -61, -47, -34, -22, -11,
+static constexpr int8_t INT4_CODES[16] = {-127, -99, -78, -61, -47, -34, -22, -11,
                                       0,    11,  23,  35,  49,  64,  82,  105};

@@ -2,6 +2,7 @@
 #pragma once
 #include <math.h>
 
+#include "dense_attention_float.h"
 #include "rounding.h"
 #include "vectors.h"
 
@@ -74,10 +75,8 @@ INLINE void quantise_group(const float* x, int8_t* values, float* scale, int32_t
     float peak = highest(maximum(maximum(low, -low), maximum(high, -high)));
     float inverse = peak > 0.0f ? 127.0f / peak : 0.0f;
     LanesInt a = round_product(low, inverse), b = round_product(high, inverse);
-    typedef int8_t Bytes __attribute__((vector_size(16)));
-    Bytes bytes_a = __builtin_convertvector(a, Bytes), bytes_b = __builtin_convertvector(b, Bytes);
-    memcpy(values, &bytes_a, 16);
-    memcpy(values + 16, &bytes_b, 16);
+    store_narrower(values, a);
+    store_narrower(values + 16, b);
     *scale = peak / 127.0f;
     *correction = -128 * sum(a + b);
 }
@@ -106,16 +105,20 @@ void rms_norm(const float* x, const float* weight, float eps, int size, float* o
     for (; i < size; ++i) out[i] = weight[i] * (x[i] * scale);
 }
 
+INLINE void gate_lanes(float* gate, const float* up) {
+    Lanes x = load(gate);
+    store(gate, x / (exponential(-x) + 1.0f) * load(up));
+}
+
 void silu_multiply(float* gate, const float* up, int size) {
-    for (int i = 0; i < size; i += 16) {
-        float g[16] = {}, u[16] = {};
-        int n = size - i < 16 ? size - i : 16;
-        memcpy(g, gate + i, n * sizeof(float));
-        memcpy(u, up + i, n * sizeof(float));
-        Lanes x = load(g);
-        store(g, x / (1.0f + exponential(-x)) * load(u));
-        memcpy(gate + i, g, n * sizeof(float));
-    }
+    int i = 0;
+    for (; i + 16 <= size; i += 16) gate_lanes(gate + i, up + i);
+    if (i == size) return;
+    float g[16] = {}, u[16] = {};
+    memcpy(g, gate + i, (size - i) * sizeof(float));
+    memcpy(u, up + i, (size - i) * sizeof(float));
+    gate_lanes(g, u);
+    memcpy(gate + i, g, (size - i) * sizeof(float));
 }
 
 template <typename T, int HEADS>
@@ -207,11 +210,8 @@ void attend(const AttentionPart& part) {
 }
 
 INLINE void store_nearest(uint16_t* out, Lanes x) {
-    LanesBits bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-    LanesHalf half = __builtin_convertvector(bits, LanesHalf);
-    memcpy(out, &half, sizeof half);
+    LanesBits bits = reread<uint32_t>(x);
+    store_narrower(out, shifted_right<16>(bits + 0x7FFF + (shifted_right<16>(bits) & 1)));
 }
 
 void store_half(const float* x, const float* bias, int size, uint16_t* out) {
@@ -222,32 +222,33 @@ void store_half(const float* x, const float* bias, int size, uint16_t* out) {
 }
 
 // 0.5 x (1 + tanh(y)) is x / (1 + e^-2y); 2y = sqrt(8 / pi) (x + 0.044715 x^3).
+INLINE void gelu_lanes(uint16_t* x) {
+    Lanes v = load(x);
+    Lanes twice = v * (v * v * 0.0713548162726f + 1.59576912160573f);
+    store_nearest(x, v / (exponential(-twice) + 1.0f));
+}
+
 void gelu(uint16_t* x, int64_t size) {
-    for (int64_t i = 0; i < size; i += 16) {
-        uint16_t some[16] = {};
-        int n = size - i < 16 ? size - i : 16;
-        memcpy(some, x + i, n * sizeof(uint16_t));
-        Lanes v = load(some);
-        Lanes twice = v * (v * v * 0.0713548162726f + 1.59576912160573f);
-        store_nearest(some, v / (1.0f + exponential(-twice)));
-        memcpy(x + i, some, n * sizeof(uint16_t));
-    }
+    int64_t i = 0;
+    for (; i + 16 <= size; i += 16) gelu_lanes(x + i);
+    if (i == size) return;
+    uint16_t some[16] = {};
+    memcpy(some, x + i, (size - i) * sizeof(uint16_t));
+    gelu_lanes(some);
+    memcpy(x + i, some, (size - i) * sizeof(uint16_t));
 }
 
 uint64_t read(const uint8_t* data, int64_t bytes) {
     LanesBits a = {}, b = {};
     for (int64_t i = 0; i + 128 <= bytes; i += 128) {
-        LanesBits x, y;
-        memcpy(&x, data + i, sizeof x);
-        memcpy(&y, data + i + 64, sizeof y);
-        a += x, b += y;
+        a += loaded<uint32_t, 16>(data + i);
+        b += loaded<uint32_t, 16>(data + i + 64);
     }
-    a += b;
-    return a[0] + a[5] + a[10] + a[15];
+    return sum(a + b);
 }
 
 }  // namespace
 
 #define COMMON_KERNELS \
     plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, \
-        store_half, gelu, read, pack_tile
+        store_half, gelu, attention_bytes, attend_head, read, pack_tile

@@ -1,7 +1,7 @@
 """Attention and GELU over many positions: compiled where that is faster, else torch's own.
 
-The compiled forms are for inference in bfloat16 on a CPU; attention needs a processor with
-products of bfloat16. Everything else, and training, goes through torch.
+The compiled forms are for inference in bfloat16 on a CPU. Everything else, and training, goes
+through torch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def merged_attention(
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     dtype = query.dtype if dtype is None else dtype
     library = kernels.load_library()
-    if library is None or not _covered(query, key, value) or not library.dvl2_attention_runs():
+    if library is None or not _covered(query, key, value):
         return _in_torch(query, key, value, causal=causal, scale=scale).to(dtype)
     count, heads, length, width = *query.shape[:3], value.shape[3]
     out = torch.empty(count, length, heads * width, dtype=dtype)

@@ -1,4 +1,4 @@
-// Attention of many queries at once, in bfloat16: the tower's tiles and long prompts.
+// Attention of many queries at once over bfloat16 states: the tower's tiles and long prompts.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -19,9 +19,10 @@ struct DenseAttention {
     float scale;              // of a query's product with a key
 };
 
-// Whether this file was compiled with, and the processor has, products of bfloat16.
-bool dense_attention_runs();
+// The same products in bfloat16: dense_attention_bfloat16.cpp. Whether it was compiled, and the
+// processor has them.
+bool bfloat16_attention_runs();
 // Bytes of scratch memory for one head, in whole cache lines.
-size_t dense_scratch_bytes(const DenseAttention& attention);
+size_t bfloat16_attention_bytes(const DenseAttention& attention);
 // One head; `scratch` on a cache line.
-void attend_head(const DenseAttention& attention, int batch, int head, uint8_t* scratch);
+void attend_head_in_bfloat16(const DenseAttention& attention, int batch, int head, uint8_t* scratch);

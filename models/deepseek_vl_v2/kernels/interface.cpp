@@ -36,7 +36,7 @@ void widen(const uint16_t* halves, int64_t count, float* out) {
 
 extern "C" {
 
-int dvl2_interface_version() { return 3; }
+int dvl2_interface_version() { return 4; }
 
 const char* dvl2_kernel_name() { return kernels().name; }
 
@@ -145,21 +145,17 @@ int dvl2_linear(const Matrix* matrix, const void* x, int is_bfloat16, int64_t co
     });
 }
 
-// Whether dvl2_attention can be called: the chosen kernels are those of a processor that has it.
-int dvl2_attention_runs() {
-    return &kernels() == avx512_kernels() && dense_attention_runs() ? 1 : 0;
-}
-
 int dvl2_attention(const DenseAttention* attention) {
     const DenseAttention& a = *attention;
-    size_t bytes = dense_scratch_bytes(a);
+    bool halves = &kernels() == avx512_kernels() && bfloat16_attention_runs();
+    size_t bytes = halves ? bfloat16_attention_bytes(a) : kernels().attention_bytes(a);
     return guarded([&] {
         Buffer<uint8_t> scratch;
         scratch.room(bytes * shared_team().size());
         shared_team().run([&](Member& member) {
             member.share((int64_t)a.batch * a.heads, 1, [&](int64_t task) {
-                attend_head(a, task / a.heads, task % a.heads,
-                            scratch.data() + bytes * member.index);
+                auto attend = halves ? attend_head_in_bfloat16 : kernels().attend_head;
+                attend(a, task / a.heads, task % a.heads, scratch.data() + bytes * member.index);
             });
         });
     });

@@ -95,7 +95,13 @@ void packed_tile(int kind, const uint8_t* tile, int blocks, const Panel& panel, 
     else tile_of_kind<INT8>(tile, blocks, panel, out);
 }
 
-const Kernels table = {"avx512-vnni", panel_slots, packed_tile, COMMON_KERNELS};
+bool runs() {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+const Kernels table = {"avx512-vnni", runs, true, panel_slots, packed_tile, COMMON_KERNELS};
 
 }  // namespace
 

@@ -37,9 +37,7 @@ void packed_tile(int kind, const uint8_t* tile, int blocks, const Panel& panel, 
                 for (int column = 0; column < GROUP_COLUMNS; ++column)
                     for (int row = 0; row < TILE_ROWS; ++row)
                         total[row] += (int32_t)codes[column * TILE_ROWS + row] * x[column];
-                LanesInt integers;
-                memcpy(&integers, total, sizeof integers);
-                Lanes sums = __builtin_convertvector(integers, Lanes);
+                Lanes sums = converted<float>(loaded<int32_t, 16>(total));
                 float* o = out + t * TILE_ROWS;
                 store(o, load(o) + sums * (scales * panel.scales[cell]));
             }
@@ -47,7 +45,15 @@ void packed_tile(int kind, const uint8_t* tile, int blocks, const Panel& panel, 
     }
 }
 
-const Kernels table = {"scalar", panel_slots, packed_tile, COMMON_KERNELS};
+#if defined(__FMA__) || defined(__aarch64__)
+constexpr bool FUSED = true;
+#else
+constexpr bool FUSED = false;
+#endif
+
+bool runs() { return true; }
+
+const Kernels table = {"scalar", runs, FUSED, panel_slots, packed_tile, COMMON_KERNELS};
 
 }  // namespace
 

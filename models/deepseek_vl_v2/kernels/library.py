@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deepseek_vl_v2.kernels.structures import DecoderShape, DenseAttention, Matrix
 
-INTERFACE_VERSION = 3
+INTERFACE_VERSION = 4
 LIBRARY_NAME = "libdvl2_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # Set to "0" to run the pure torch fallback although the kernels were built.
 SWITCH = "DVL2_KERNELS"
@@ -102,7 +102,6 @@ def _declare(library: ctypes.CDLL) -> None:
             c_int,
             [c_int, c_void_p, c_int, c_int, c_int, c_void_p, POINTER(c_double)],
         ),
-        "dvl2_attention_runs": (c_int, []),
         "dvl2_attention": (c_int, [POINTER(DenseAttention)]),
         "dvl2_gelu": (None, [c_void_p, c_int64]),
         "dvl2_read": (c_uint64, [c_void_p, c_int64]),

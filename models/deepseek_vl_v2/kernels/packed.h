@@ -1,7 +1,10 @@
 // Weights, activations and the table of inner loops. The layout of packed weights is described
 // in quantized_format.py; the numbers here are the same.
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
+
+struct DenseAttention;
 
 enum MatrixKind { ABSENT = 0, FLOAT32 = 1, BFLOAT16 = 2, INT4 = 3, INT8 = 4 };
 
@@ -69,6 +72,10 @@ struct AttentionPart {
 
 struct Kernels {
     const char* name;
+    // Whether the processor has what this table was compiled for.
+    bool (*runs)();
+    // Whether sums of products are rounded once (fused multiply-adds): such paths give equal bits.
+    bool fused;
     // Slots that a panel of `count` vectors is given.
     int (*panel_slots)(int count);
     // out [slots][16]: one tile of 16 packed rows times every vector of the panel.
@@ -89,6 +96,9 @@ struct Kernels {
     void (*store_half)(const float* x, const float* bias, int size, uint16_t* out);
     // x[i] = gelu(x[i]) in its tanh form, bfloat16.
     void (*gelu)(uint16_t* x, int64_t size);
+    // One head of dense attention, with that many bytes of scratch memory, on a cache line.
+    size_t (*attention_bytes)(const DenseAttention& attention);
+    void (*attend_head)(const DenseAttention& attention, int batch, int head, uint8_t* scratch);
     // Read memory and return some sum of it.
     uint64_t (*read)(const uint8_t* data, int64_t bytes);
     // Round the 16 rows of one tile of a weight and pack them; squares[0] gets the sum of their
@@ -97,6 +107,7 @@ struct Kernels {
                       int tile, uint8_t* packed, double* squares);
 };
 
+// Null where the file was compiled for another architecture.
 const Kernels* scalar_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();

@@ -7,15 +7,8 @@ namespace {
 const Kernels* chosen = nullptr;
 
 const Kernels* best_kernels() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (avx512_kernels() && __builtin_cpu_supports("avx512vnni") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
-        return avx512_kernels();
-    if (avx2_kernels() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return avx2_kernels();
-#endif
+    for (const Kernels* table : all_kernels())
+        if (table->runs()) return table;
     return scalar_kernels();
 }
 
@@ -32,17 +25,21 @@ const Kernels& kernels() {
     return *chosen;
 }
 
+const std::vector<const Kernels*>& all_kernels() {
+    static const std::vector<const Kernels*> tables = [] {
+        std::vector<const Kernels*> found;
+        for (const Kernels* table : {avx512_kernels(), avx2_kernels(), scalar_kernels()})
+            if (table) found.push_back(table);
+        return found;
+    }();
+    return tables;
+}
+
 bool use_kernels(const char* name) {
-    const Kernels* best = best_kernels();
-    // Each table needs what the ones after it need, and more.
-    const Kernels* all[] = {avx512_kernels(), avx2_kernels(), scalar_kernels()};
-    bool runs = false;
-    for (const Kernels* table : all) {
-        runs = runs || table == best;
-        if (table && runs && strcmp(table->name, name) == 0) {
-            chosen = table;
-            return true;
-        }
+    for (const Kernels* table : all_kernels()) {
+        if (strcmp(table->name, name) != 0 || !table->runs()) continue;
+        chosen = table;
+        return true;
     }
     return false;
 }

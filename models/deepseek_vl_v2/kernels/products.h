@@ -9,8 +9,11 @@
 
 #include "packed.h"
 
+// The tables that this build has, the fastest first; the processor may lack some of them.
+const std::vector<const Kernels*>& all_kernels();
 // The fastest table that this processor runs, or the one that `use_kernels` asked for.
 const Kernels& kernels();
+// False where this build or this processor has no such table.
 bool use_kernels(const char* name);
 
 // Memory that only grows, on cache-line boundaries.

@@ -167,18 +167,18 @@ void store_line(const DenseAttention& a, int64_t cell, int left, __m512 line) {
 
 }  // namespace
 
-bool dense_attention_runs() {
+bool bfloat16_attention_runs() {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl");
 }
 
-size_t dense_scratch_bytes(const DenseAttention& a) {
+size_t bfloat16_attention_bytes(const DenseAttention& a) {
     Scratch s = lay_out(a, nullptr);
     return rounded((int64_t)(size_t)(s.shares + QUERIES * s.room), 64);
 }
 
-void attend_head(const DenseAttention& a, int batch, int head, uint8_t* memory) {
+void attend_head_in_bfloat16(const DenseAttention& a, int batch, int head, uint8_t* memory) {
     Scratch s = lay_out(a, memory);
     auto cell = [&](const int64_t* strides) { return batch * strides[0] + head * strides[1]; };
     const uint16_t* queries = a.queries + cell(a.query_strides);
@@ -219,7 +219,7 @@ void attend_head(const DenseAttention& a, int batch, int head, uint8_t* memory) 
     }
 }
 #else
-bool dense_attention_runs() { return false; }
-size_t dense_scratch_bytes(const DenseAttention&) { return 0; }
-void attend_head(const DenseAttention&, int, int, uint8_t*) {}
+bool bfloat16_attention_runs() { return false; }
+size_t bfloat16_attention_bytes(const DenseAttention&) { return 0; }
+void attend_head_in_bfloat16(const DenseAttention&, int, int, uint8_t*) {}
 #endif
