@@ -135,6 +135,7 @@ class Request:
     ``zoom`` is how many times as large images are shown, as far as the tiles go (None: as the
     checkpoint has it; "auto": small print larger).
     ``stop`` are strings that end the answer and are cut from it.
+    ``max_lines`` ends the answer, with finish_reason "stop", after so many lines of text.
     ``loop_guard`` ends an answer that repeats itself with finish_reason "loop".
     """
 
@@ -144,6 +145,7 @@ class Request:
     tiles: Tiles = None
     zoom: Zoom = None
     stop: tuple[str, ...] = ()
+    max_lines: int | None = None
     loop_guard: bool = True
 
     def __post_init__(self) -> None:

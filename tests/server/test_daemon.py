@@ -81,6 +81,7 @@ def test_answers_travel_whole(tmp_path: Path) -> None:
         tiles="auto",
         zoom=1.5,
         stop=("\n\n",),
+        max_lines=3,
         loop_guard=False,
     )
     with serving(tmp_path, engine) as path:

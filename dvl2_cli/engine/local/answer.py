@@ -22,16 +22,23 @@ class Answer:
         processor: of the checkpoint.
         stop: strings that end the answer and are cut from it.
         loop_guard: whether endless repetition ends it.
+        max_lines: after how many lines of text it ends; None for any number.
     """
 
     def __init__(
-        self, processor: DeepseekVLV2Processor, stop: Sequence[str], *, loop_guard: bool
+        self,
+        processor: DeepseekVLV2Processor,
+        stop: Sequence[str],
+        *,
+        loop_guard: bool,
+        max_lines: int | None = None,
     ) -> None:
         self._processor = processor
         self._backend = processor.tokenizer.backend_tokenizer
         self._stream = DecodeStream(ids=None, skip_special_tokens=False)
         self._stop = [text for text in stop if text]
         self._loop_guard = loop_guard
+        self._max_lines = max_lines
         self._log_probability = 0.0
         self.ids: list[int] = []
         self.raw = ""
@@ -50,6 +57,9 @@ class Answer:
             if text in self.raw:
                 self.raw = self.raw[: self.raw.index(text)]
                 return "stop"
+        if self._max_lines is not None and self._lines_written() >= self._max_lines:
+            self.raw = self.raw.rstrip("\n")
+            return "stop"
         if self._loop_guard and len(self.ids) % _LOOP_STRIDE == 0 and self._cut_loop():
             return "loop"
         return None
@@ -67,6 +77,12 @@ class Answer:
     def mean_probability(self) -> float | None:
         """Geometric mean of the chosen tokens' probabilities; None for an empty answer."""
         return math.exp(self._log_probability / len(self.ids)) if self.ids else None
+
+    def _lines_written(self) -> int:
+        """Lines that say something and have ended."""
+        if not self.raw.endswith("\n"):
+            return 0  # no line ended with the latest token
+        return sum(1 for line in self.raw.splitlines() if line.strip())
 
     def _cut_loop(self) -> bool:
         surplus = repeated_tail(self.ids)

@@ -101,7 +101,12 @@ class LocalEngine:
         started = time.perf_counter()
         logits = self._read_prompt(prompt, reused)
         prefilled = time.perf_counter()
-        answer = Answer(self._loaded.processor, request.stop, loop_guard=request.loop_guard)
+        answer = Answer(
+            self._loaded.processor,
+            request.stop,
+            loop_guard=request.loop_guard,
+            max_lines=request.max_lines,
+        )
         reason: FinishReason = "length"
         for outcome in self._write(request, prompt, logits, answer, cancel):
             if isinstance(outcome, Token):

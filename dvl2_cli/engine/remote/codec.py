@@ -62,6 +62,7 @@ def encode_request(request: Request) -> tuple[dict[str, Any], list[bytes]]:
         "tiles": request.tiles,
         "zoom": request.zoom,
         "stop": list(request.stop),
+        "max_lines": request.max_lines,
         "loop_guard": request.loop_guard,
     }, pixels
 
@@ -89,6 +90,9 @@ class RequestDecoder:
         zoom = value.get("zoom")
         if not (zoom is None or zoom == "auto" or _is_zoom(zoom)):
             raise WireError(f"zoom is a number, auto or null, not {zoom!r}")
+        max_lines = value.get("max_lines")
+        if not (max_lines is None or (type(max_lines) is int and max_lines >= 1)):
+            raise WireError(f"max_lines is a count or null, not {max_lines!r}")
         return Request(
             messages=messages,
             sampling=_sampling(value.get("sampling")),
@@ -96,6 +100,7 @@ class RequestDecoder:
             tiles=tiles,
             zoom=zoom,
             stop=_array(value.get("stop"), "stop", lambda item: _typed(item, str, "stop")),
+            max_lines=max_lines,
             loop_guard=_typed(value.get("loop_guard"), bool, "loop_guard"),
         )
 

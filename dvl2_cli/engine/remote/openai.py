@@ -228,6 +228,7 @@ def _extras(request: Request) -> dict[str, Any]:
     return {
         "tiles": request.tiles,
         "zoom": request.zoom,
+        "max_lines": request.max_lines,
         "loop_guard": request.loop_guard,
         "top_k": request.sampling.top_k,
         "repetition_penalty": request.sampling.repetition_penalty,
