@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvl2_cli.engine.events import Confidence, Event, Finished, PromptCost, Usage
+from dvl2_cli.engine.events import (
+    Confidence,
+    Event,
+    Finished,
+    LineConfidence,
+    PromptCost,
+    Usage,
+)
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error, OutputError
 from dvl2_cli.journal import Journal, JournalInUseError
@@ -171,7 +178,9 @@ def fingerprint(*what: object) -> str:
 
 
 def _finished(kept: dict[str, Any]) -> Finished:
-    usage, confidence = Usage(**kept.pop("usage")), Confidence(**kept.pop("confidence"))
+    confidence = kept.pop("confidence")
+    lines = tuple(LineConfidence(**line) for line in confidence.pop("lines", ()))
+    usage, confidence = Usage(**kept.pop("usage")), Confidence(**confidence, lines=lines)
     return Finished(**kept, usage=usage, confidence=confidence)
 
 

@@ -56,6 +56,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class LineConfidence:
+    """How sure the model was of one line: the geometric mean of its tokens' probabilities, and
+    the lowest of them, 0..1.
+    """
+
+    mean_probability: float
+    lowest_probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Confidence:
     """How sure the model was; None where it cannot be known (a remote server).
 
@@ -64,13 +74,15 @@ class Confidence:
     from those the model was trained on, in the checkpoint's own units; above
     ``image_threshold`` a picture is unlike anything seen in training. Below
     ``probability_threshold`` most answers of this checkpoint were wrong; None where that was not
-    measured.
+    measured. ``lines`` has the lines of the answer that say something, in order; empty where
+    that cannot be known.
     """
 
     mean_probability: float | None
     image_distance: float | None = None
     image_threshold: float | None = None
     probability_threshold: float | None = None
+    lines: tuple[LineConfidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from tokenizers.decoders import DecodeStream
 
 from deepseek_vl_v2 import DeepseekVLV2Processor
-from dvl2_cli.engine.events import FinishReason
+from dvl2_cli.engine.events import FinishReason, LineConfidence
 from dvl2_cli.engine.local.loop_guard import repeated_tail
 
 # Tokens between two looks for a loop: a look reads the last tokens, and need not be eager.
@@ -39,15 +40,18 @@ class Answer:
         self._stop = [text for text in stop if text]
         self._loop_guard = loop_guard
         self._max_lines = max_lines
-        self._log_probability = 0.0
+        self._log_probabilities: list[float] = []
+        self._ends: list[int] = []
         self.ids: list[int] = []
         self.raw = ""
 
     def add(self, token_id: int, logprob: float) -> str:
         """Append a token; the text that became complete with it, special tokens included."""
         self.ids.append(token_id)
-        self._log_probability += logprob
+        self._log_probabilities.append(logprob)
         piece = self._stream.step(self._backend, token_id) or ""
+        if "\n" in piece:
+            self._ends.append(len(self.ids))
         self.raw += piece
         return piece
 
@@ -76,7 +80,17 @@ class Answer:
     @property
     def mean_probability(self) -> float | None:
         """Geometric mean of the chosen tokens' probabilities; None for an empty answer."""
-        return math.exp(self._log_probability / len(self.ids)) if self.ids else None
+        return math.exp(fmean(self._log_probabilities)) if self._log_probabilities else None
+
+    @property
+    def lines(self) -> tuple[LineConfidence, ...]:
+        """How sure the model was of each line that says something."""
+        found = []
+        for first, last in zip([0, *self._ends], [*self._ends, len(self.ids)], strict=True):
+            logs = self._log_probabilities[first:last]
+            if self._processor.decode(self.ids[first:last]).strip():
+                found.append(LineConfidence(math.exp(fmean(logs)), math.exp(min(logs))))
+        return tuple(found)
 
     def _lines_written(self) -> int:
         """Lines that say something and have ended."""
@@ -88,5 +102,7 @@ class Answer:
         surplus = repeated_tail(self.ids)
         if surplus:
             self.ids = self.ids[:-surplus]
+            self._ends = [end for end in self._ends if end <= len(self.ids)]
+            self._log_probabilities = self._log_probabilities[: len(self.ids)]
             self.raw = self._processor.decode(self.ids)
         return surplus > 0

@@ -207,14 +207,16 @@ class LocalEngine:
     def _confidence(self, prompt: Prompt, answer: Answer) -> Confidence:
         statistics = self._loaded.statistics
         if statistics is None or not prompt.pictures:
-            return Confidence(answer.mean_probability)
+            return Confidence(answer.mean_probability, lines=answer.lines)
         distances = [
             statistics.distance(self._features.get(picture, key)[1])
             for picture, key in zip(prompt.pictures, prompt.feature_keys, strict=True)
         ]
         # The last digits of a box are anyone's guess, also where the box is right.
         low = None if DET_OPEN in answer.raw else statistics.probability
-        return Confidence(answer.mean_probability, max(distances), statistics.threshold, low)
+        return Confidence(
+            answer.mean_probability, max(distances), statistics.threshold, low, answer.lines
+        )
 
 
 def _check_finite(logits: Tensor) -> None:

@@ -13,6 +13,7 @@ from dvl2_cli.engine.events import (
     Event,
     Finished,
     FinishReason,
+    LineConfidence,
     PromptCost,
     Started,
     Token,
@@ -175,8 +176,14 @@ def decode_finished(value: Any) -> Finished:
         _typed(value.get("raw"), str, "raw"),
         reason,
         _fill(Usage, value.get("usage")),
-        _fill(Confidence, value.get("confidence")),
+        _confidence(value.get("confidence")),
     )
+
+
+def _confidence(value: Any) -> Confidence:
+    value = _object(value, "confidence")
+    lines = _array(value.get("lines"), "lines", lambda item: _fill(LineConfidence, item))
+    return _fill(Confidence, {**value, "lines": lines})
 
 
 def decode_cost(value: Any) -> PromptCost:
