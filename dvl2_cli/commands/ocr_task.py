@@ -127,7 +127,7 @@ class OcrTask:
             extracting = self._names or self._schema
             self.form = "json" if json_lines or (extracting and self.output is None) else "text"
         writer = page_writer(self.form)
-        if writer.needs_boxes and self.boxes == "none":
+        if writer.needs_boxes and self.boxes == "none" and not _finds_lines(reporter):
             raise UsageError(
                 f"-f {self.form} needs the place of every line, and no boxes were asked for",
                 "Add --boxes model or --boxes rapidocr.",
@@ -142,6 +142,13 @@ class OcrTask:
         policy = reporter.planner.policy.at_zoom(reporter.defaults.zoom)
         for part, request in page_requests(reporter.defaults, policy, found.image, self._options()):
             reporter.plan(request, f"{name} {part}".rstrip())
+
+
+def _finds_lines(reporter: Reporter) -> bool:
+    """Whether the model reads by lines, whose boxes are known before they are read."""
+    if reporter.common.plan:
+        return reporter.planner.policy.at_zoom(reporter.defaults.zoom).reads == "lines"
+    return reporter.context.policy.reads == "lines"
 
 
 def _result(

@@ -78,13 +78,6 @@ def print_height(image: Image) -> float | None:
     return typical if alike.mean() >= _ALIKE else None
 
 
-def ink_of(image: Image) -> npt.NDArray[np.bool_]:
-    """Which pixels of ``image`` stand out from the paper around them, bool [H, W]."""
-    grey = np.asarray(image.convert("L"), dtype=np.int16)
-    strips = [grey[:, x : x + _STRIP] for x in range(0, grey.shape[1], _STRIP)]
-    return np.concatenate([_ink(strip) for strip in strips], axis=1)
-
-
 def _ink(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     """Ink in grey levels [H, W]; none where nothing stands out."""
     contrast = np.abs(strip - np.median(strip))
@@ -99,7 +92,7 @@ def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     and solid bars.
     """
     ink = _ink(strip).mean(axis=1)
-    starts, ends = runs_of(ink > 0)
+    starts, ends = _runs_of(ink > 0)
     heights = ends - starts
     whole = (starts > 0) & (ends < len(ink)) & (heights >= _MIN_HEIGHT)
     before = np.concatenate([[0.0], ink.cumsum()])
@@ -108,7 +101,7 @@ def _line_heights(strip: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     return lines
 
 
-def runs_of(
+def _runs_of(
     marked: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Where runs of True start, and where they end (exclusive)."""

@@ -16,8 +16,6 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from dvl2_cli.engine.request import Tiles
-
 Size = tuple[int, int]
 
 TILE = 384
@@ -27,7 +25,6 @@ GRIDS = sorted(
     ((c, r) for c in range(1, 10) for r in range(1, 10) if c * r <= MAX_TILES),
     key=lambda grid: (grid[0] * grid[1], grid),
 )
-CANVASES = [(columns * TILE, rows * TILE) for columns, rows in GRIDS]
 # Share of a block's contrast that may be lost; see benchmarks/README.md for what it costs.
 LOST_SHARE = 0.17
 # Of the blocks with something on them, this share must stay within LOST_SHARE.
@@ -35,11 +32,6 @@ BLOCKS_KEPT = 0.9
 _BLOCK = 32
 # Standard deviation in grey levels below which a block holds nothing but noise.
 _PLAIN = 6.0
-
-
-def most_tiles(tiles: Tiles) -> int:
-    """The cap on the local tiles of a picture, as a number; ``tiles`` as in ``Request``."""
-    return tiles if isinstance(tiles, int) else MAX_TILES
 
 
 def choose_tiles(image: Image, limit: int | None = None) -> int | None:

@@ -24,13 +24,14 @@ class Table:
 class Block:
     """A piece of the page in reading order.
 
-    ``box_source`` says who located it ("model" or "rapidocr"); None with ``box`` None.
+    ``box_source`` says who located it ("lines" where lines were found before they were
+    read, "model" or "rapidocr"); None with ``box`` None.
     """
 
     type: BlockType
     text: str
     box: Box | None = None
-    box_source: Literal["model", "rapidocr"] | None = None
+    box_source: Literal["lines", "model", "rapidocr"] | None = None
     score: Share | None = None
 
 
@@ -40,7 +41,7 @@ class Quality:
 
     ``loop_detected``: some attempt ran into a repetition; ``degenerate``: none of the
     retries got out of it. ``truncated``: the answer met its token limit. ``retries``: readings
-    after the first one, because of a repetition or because it was doubtful. ``bands``: how many
+    after the first one, because of a repetition or because a line was doubtful. ``bands``: how many
     pieces the page was read in.
     """
 

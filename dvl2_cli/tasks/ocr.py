@@ -21,9 +21,11 @@ from dvl2_cli.tasks.endings import ending_of
 from dvl2_cli.tasks.grounding.grammar import objects_grammar
 from dvl2_cli.tasks.reading.evidence import unsupported, value_of
 from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
+from dvl2_cli.tasks.reading.lines.pack import Canvas, Layout
+from dvl2_cli.tasks.reading.lines.reader import canvases_of, read_by_lines
+from dvl2_cli.tasks.reading.lines.text import page_text
 from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_text
 from dvl2_cli.tasks.reading.page import PageReader, PageText
-from dvl2_cli.tasks.reading.views import AsItIs, Enlarged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from dvl2_cli.store.policy import Policy
 
 MAX_TOKENS = 2048
+# A strip of a line holds about 40 characters.
+MAX_LINE_TOKENS = 96
 BoxSource = Literal["none", "model", "rapidocr"]
 _MAX_FIELD_TOKENS = 128
 
@@ -88,45 +92,60 @@ def read_page(
     *,
     question: str = _TEXT_ALONE.question,
 ) -> PageText:
-    """The text of ``page`` (upright, RGB) alone, asked for by ``question``, and how it went."""
+    """The text of ``page`` (upright, RGB) alone, whole or by its lines, and how it went.
 
-    def answer(
-        image: Image, sampling: Sampling | None, on_text: OnText | None, zoom: float | None = None
-    ) -> Finished:
+    ``question`` asks for the text of a page that is shown whole.
+    """
+    if context.policy.reads == "lines":
+        layout = _layout(context.policy)
+
+        def answer_lines(canvas: Canvas) -> Finished:
+            return context.answer(_line_request(context.defaults, canvas, layout))
+
+        return page_text(read_by_lines(page, layout, answer_lines, on_text))
+
+    def answer(image: Image, sampling: Sampling | None, on_text: OnText | None) -> Finished:
         request = question_about(context.defaults, question, [image])
         if sampling is not None:
             request = dataclasses.replace(request, sampling=sampling)
-        if zoom is not None:
-            request = dataclasses.replace(request, zoom=zoom)
         return context.answer(request, on_text)
 
     def again(text: str) -> None:
         context.on_event(Notice(text))
 
-    reader = PageReader(
-        answer, context.defaults.sampling, again, _views(context.defaults, context.policy)
-    )
-    return reader.read(page, on_text)
+    return PageReader(answer, context.defaults.sampling, again).read(page, on_text)
 
 
 def page_requests(
     defaults: RequestDefaults, policy: Policy, image: Image, options: OcrOptions
 ) -> Iterator[tuple[str, Request]]:
     """What is asked about ``image`` at first, and about which part ("" for all of it)."""
+    if policy.reads != "lines":
+        yield "", question_about(defaults, options.question, [image])
+        return
+    layout = _layout(policy)
+    _, canvases = canvases_of(image, layout)
+    for number, canvas in enumerate(canvases, 1):
+        part = f"lines {number} of {len(canvases)}" if len(canvases) > 1 else ""
+        yield part, _line_request(defaults, canvas, layout)
 
-    def nobody(
-        image: Image, sampling: Sampling | None, on_text: OnText | None, zoom: float | None = None
-    ) -> Finished:
-        raise AssertionError("a plan asks nothing")
 
-    reader = PageReader(nobody, defaults.sampling, lambda _: None, _views(defaults, policy))
-    for part, shown in reader.pictures(image):
-        yield part, question_about(defaults, options.question, [shown])
+def _layout(policy: Policy) -> Layout:
+    return Layout() if policy.print_height is None else Layout.for_print(policy.print_height)
 
 
-def _views(defaults: RequestDefaults, policy: Policy) -> AsItIs | Enlarged:
-    """How the policy wants pages to be shown: whole, or by their lines."""
-    return Enlarged(defaults.tiles, lambda: True) if policy.reads == "lines" else AsItIs()
+def _line_request(defaults: RequestDefaults, canvas: Canvas, layout: Layout) -> Request:
+    """Ask for the lines of ``canvas``, and for no more."""
+    count = len(canvas.strips)
+    request = question_about(defaults, prompts.PRESETS["ocr"], [canvas.image])
+    most = min(defaults.sampling.max_new_tokens, count * MAX_LINE_TOKENS)
+    return dataclasses.replace(
+        request,
+        sampling=dataclasses.replace(request.sampling, max_new_tokens=most),
+        tiles=layout.columns * layout.rows,
+        zoom=1.0,
+        max_lines=count,
+    )
 
 
 @dataclass(slots=True)
@@ -142,12 +161,14 @@ class _Page:
     def result(self, read: PageText) -> OcrResult:
         """Blocks, boxes, tables and fields of what was read."""
         options, self.usage = self.options, read.usage
-        text = to_text(read.text) if options.markdown else read.text
-        self.warnings += [*self.picture.notes, *_ending(read)]
-        for answer in read.answers:
-            found = doubts(answer.confidence)
-            self.warnings += [line for line in found if line not in self.warnings]
-        blocks = blocks_of(read.text) if options.markdown else line_blocks(read.text)
+        whole = read.blocks is None
+        text = to_text(read.text) if options.markdown and whole else read.text
+        markdown = read.text if read.markdown is None else read.markdown
+        self.warnings += [*self.picture.notes, *_ending(read), *_doubts(read)]
+        if read.blocks is not None:
+            blocks = list(read.blocks)
+        else:
+            blocks = blocks_of(read.text) if options.markdown else line_blocks(read.text)
         if options.boxes != "none" and not self.context.cancelled:
             blocks = self._located(line_blocks(text))
         fields: dict[str, Any] | None = None
@@ -164,8 +185,8 @@ class _Page:
             finish_reason=read.finish_reason,
             raw=read.raw,
             text=text,
-            markdown=read.text,
-            tables=tables_of(read.text),
+            markdown=markdown,
+            tables=tables_of(markdown),
             blocks=tuple(blocks),
             fields=fields,
             quality=read.quality,
@@ -224,6 +245,14 @@ class _Page:
         answer = self.context.answer(request)
         self.usage = self.usage.plus(answer.usage)
         return answer
+
+
+def _doubts(read: PageText) -> list[str]:
+    """Why the text should be checked, each reason once."""
+    if read.doubts is not None:
+        return list(read.doubts)
+    found = [line for answer in read.answers for line in doubts(answer.confidence)]
+    return list(dict.fromkeys(found))
 
 
 def _ending(read: PageText) -> list[str]:

@@ -32,7 +32,6 @@ from dvl2_cli.tasks.reading.evidence import unsupported, value_of
 from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model
 from dvl2_cli.tasks.reading.loops import cut_loop
 from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_html, to_text
-from dvl2_cli.tasks.reading.merge import merge_bands
 from dvl2_cli.ui.boxes import LabelledBox, crop, draw_boxes
 from dvl2_cli.ui.control import printable
 from dvl2_cli.writers.captions import caption_line
@@ -128,10 +127,9 @@ def check_boxes(result: GroundResult) -> None:
 
 
 def check_reading(text: str) -> None:
-    """Loops, bands, Markdown, tables, fields, every page format."""
+    """Loops, Markdown, tables, fields, every page format."""
     short, _ = cut_loop(text)
-    merged = merge_bands([short, text[len(text) // 2 :]], [0.0, 0.2])
-    to_text(merged)
+    to_text(short)
     page = to_html(text)
     assert "<script" not in page.lower()
     unsupported({"total": value_of(text), "nested": [{"a": 41.2}]}, text)

@@ -26,13 +26,15 @@ _MIN_GLYPH, _MAX_GLYPH = 4, 190
 # Of the higher of two neighbours: how wide a gap between letters or words may be.
 _MAX_GAP = 1.15
 # Of the lower of two neighbours: how many rows they share at least, and how much higher one is.
-_MIN_SHARED, _MAX_RATIO = 0.45, 3.2
+_MIN_SHARED, _MAX_RATIO = 0.6, 3.2
 # Of a line's height: how far punctuation may stand from its letters, across and along.
 _REACH_ACROSS, _REACH_ALONG = 0.3, 0.7
 # Of a line's height: a dot or an accent is at most so high.
 _SMALL = 0.4
 # A frame's first and last rows hold an unbroken edge over this share of its width.
 _FRAME_EDGE = 0.6
+# A rectangle's sides are straight over this share of its rows, the corners may be round.
+_STRAIGHT, _MIN_BAR = 0.7, 14
 # So many dots in a row lead to something; fewer are punctuation.
 _LEADER = 5
 Flags = npt.NDArray[np.bool_]
@@ -85,8 +87,10 @@ def _frames(runs: Runs, found: Components) -> Flags:
     np.maximum.at(first, runs.label[near_top], length[near_top])
     np.maximum.at(last, runs.label[near_bottom], length[near_bottom])
     edged = (first >= _FRAME_EDGE) & (last >= _FRAME_EDGE)
-    candidates = np.flatnonzero(edged & (found.height >= 10) & (found.width >= found.height))
-    frames = np.zeros(len(found), np.bool_)
+    edged &= (found.height >= 10) & (found.width >= 0.35 * found.height)
+    hollow = (found.height >= _MIN_BAR) & (found.area < 0.25 * found.width * found.height)
+    frames = edged & hollow & (_straight(runs, found) >= _STRAIGHT)
+    candidates = np.flatnonzero(edged & ~frames & (found.width >= found.height))
     for index in candidates:
         inside = (
             (found.left > found.left[index])
@@ -98,6 +102,14 @@ def _frames(runs: Runs, found: Components) -> Flags:
         wide = found.width[index] >= 1.5 * found.height[index]
         frames[index] = inside.sum() >= (1 if wide else 3)
     return frames
+
+
+def _straight(runs: Runs, found: Components) -> npt.NDArray[np.float64]:
+    """Of each component's rows: which share starts and ends at its sides."""
+    count = len(found)
+    left = np.bincount(runs.label[runs.start <= found.left[runs.label] + 1], minlength=count)
+    right = np.bincount(runs.label[runs.end >= found.right[runs.label] - 1], minlength=count)
+    return np.asarray(np.minimum(left, right) / found.height)
 
 
 def _lines(glyphs: Components) -> list[_Piece]:

@@ -93,11 +93,16 @@ def _columns(
                 break
             if _is_broken(bands[first:last]):
                 continue
-            found = next(_divided(inside), None)
+            found = next((way for way in _divided(inside) if _starts_both(bands[first], way)), None)
             if found is not None:
                 best = (first, last, *found)
                 break
     return best
+
+
+def _starts_both(band: Sequence[LineBox], way: tuple[list[LineBox], list[LineBox]]) -> bool:
+    """Whether both columns begin in ``band``: what stands above one alone is no part of it."""
+    return all(any(piece in side for piece in band) for side in way)
 
 
 def _is_broken(bands: Sequence[list[LineBox]]) -> bool:
@@ -136,7 +141,13 @@ def _are_columns(left: list[LineBox], right: list[LineBox], gutter: float) -> bo
         return True
     # Two addresses side by side: short lines, far apart, each with a straight left edge.
     blocks = all(len(row) == 1 for rows in sides for row in rows)
-    return blocks and gutter >= _MIN_BLOCK_GUTTER and all(_is_address(rows) for rows in sides)
+    level = abs(len(sides[0]) - len(sides[1])) <= 2
+    return (
+        blocks
+        and level
+        and gutter >= _MIN_BLOCK_GUTTER
+        and all(_is_address(rows) for rows in sides)
+    )
 
 
 def _aligned(one: Sequence[Row], other: Sequence[Row]) -> float:
@@ -160,12 +171,12 @@ def _is_prose(rows: Sequence[Row]) -> bool:
 
 
 def _is_address(rows: Sequence[Row]) -> bool:
-    """Three or more short lines that start, or end, on one edge, and are no column of numbers."""
+    """Three or more short lines that start on one edge, and end anywhere."""
     size = median(_size(row) for row in rows)
     widths = [row[0].width / size for row in rows]
     lefts, rights = [row[0].left for row in rows], [row[0].right for row in rows]
-    edge = min(max(lefts) - min(lefts), max(rights) - min(rights))
-    return 3 <= len(rows) <= 8 and edge <= size and median(widths) >= 6.0
+    ragged = max(rights) - min(rights) > max(lefts) - min(lefts) <= size
+    return 3 <= len(rows) <= 8 and ragged and median(widths) >= 6.0
 
 
 def _middle(row: Row) -> float:

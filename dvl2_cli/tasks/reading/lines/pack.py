@@ -12,16 +12,25 @@ from dvl2_cli.tasks.reading.lines.strips import Strip
 TILE = 384
 # A line that is read once more is shown so many times as large.
 _SMALLER = 0.85
+# Of the print that suits whole pictures: a strip's height, margins included; and of that, the
+# distance from strip to strip.
+_STRIP, _PITCH = 1.4, 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How strips are shown: line height and pitch in pixels, and tiles across and down."""
 
-    height: int = 40
-    pitch: int = 64
+    height: int = 36
+    pitch: int = 54
     columns: int = 1
     rows: int = 1
+
+    @classmethod
+    def for_print(cls, height: float) -> Layout:
+        """Strips for a model that reads print of ``height`` pixels best in whole pictures."""
+        strip = round(_STRIP * height)
+        return cls(strip, round(_PITCH * strip))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dvl2_cli.engine.events import Finished, LineConfidence
 from dvl2_cli.tasks.reading.lines.pack import Canvas, Layout, alone
 from dvl2_cli.tasks.reading.lines.strips import Strip
+from dvl2_cli.tasks.reading.loops import cut_loop
 
 # A line whose least sure token is below this is read once more.
 _DOUBTFUL = 0.5
@@ -22,12 +23,15 @@ _UNKNOWN = LineConfidence(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class StripText:
-    """What a strip says. ``sure`` is None where the engine does not tell."""
+    """What a strip says. ``sure`` is None where the engine does not tell; ``looped``: the answer
+    repeated itself here.
+    """
 
     strip: Strip
     text: str
     sure: LineConfidence | None
     retried: bool = False
+    looped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,10 @@ def _matched(strips: Sequence[Strip], answer: Finished) -> list[StripText]:
         certain = False
     texts = []
     for strip, (first, last) in zip(strips, spans, strict=True):
-        text = " ".join(lines[first:last])
-        known = certain and last == first + 1
-        texts.append(StripText(strip, text, sure[first] if known else _UNKNOWN))
+        text, known = " ".join(lines[first:last]), certain and last == first + 1
+        looped = last == len(lines) and answer.finish_reason in ("loop", "length")
+        text = cut_loop(text)[0] if looped else text
+        texts.append(StripText(strip, text, sure[first] if known else _UNKNOWN, looped=looped))
     return texts
 
 
@@ -111,6 +116,8 @@ def _aligned(expected: Sequence[float], lengths: Sequence[int]) -> list[tuple[in
 
 
 def _is_doubtful(read: StripText) -> bool:
+    if read.looped:
+        return True
     if read.sure is not None and read.sure.lowest_probability < _DOUBTFUL:
         return True
     return not _fits(read)
@@ -125,11 +132,11 @@ def _fits(read: StripText) -> bool:
 
 def _surer(second: StripText, first: StripText) -> StripText:
     """The one that fits its strip, or else is surer; marked as read twice."""
-    if _fits(second) != _fits(first):
-        kept = second if _fits(second) else first
-    else:
-        kept = max(second, first, key=_sureness)
-    return StripText(kept.strip, kept.text, kept.sure, retried=True)
+    good, before = _fits(second) and not second.looped, _fits(first) and not first.looped
+    kept = max(second, first, key=_sureness)
+    if good != before:
+        kept = second if good else first
+    return replace(kept, strip=first.strip, retried=True)
 
 
 def _sureness(read: StripText) -> float:

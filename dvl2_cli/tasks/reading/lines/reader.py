@@ -24,13 +24,14 @@ Ask = Callable[[Canvas], Finished]
 
 @dataclass(slots=True)
 class LinesRead:
-    """The rows of a page in reading order, the answers that gave them, and the lines that were
-    read twice.
+    """The rows of a page in reading order, the answers that gave them, and how many
+    lines were read twice. ``unresolved``: a line repeats itself in both readings.
     """
 
     rows: list[ReadRow] = field(default_factory=list)
     answers: list[Finished] = field(default_factory=list)
     retries: int = 0
+    unresolved: bool = False
 
     @property
     def text(self) -> str:
@@ -61,6 +62,7 @@ def read_by_lines(
         read.retries += len(canvas.answers) - 1
         for text in canvas.texts:
             texts[text.strip.row].append(text)
+            read.unresolved |= text.looped
         while done < len(rows) and len(texts[done]) == strips[done]:
             row = read_row(rows[done], befores[done], texts[done])
             if row.text:

@@ -123,7 +123,8 @@ def _parts(values: Grey, height: int, max_width: int) -> list[_Part]:
 
 def _cut(values: Grey, wanted: float, height: int, max_width: int) -> tuple[int, bool]:
     """Where to cut near ``wanted``, and whether that is within a word."""
-    starts, ends = runs_of(~(values < 1 - _INK).any(axis=0))
+    paper = np.asarray((values >= 1 - _INK).all(axis=0))
+    starts, ends = runs_of(paper)
     middles, widths = (starts + ends) / 2, ends - starts
     allowed = (middles <= max_width) & (middles >= 0.4 * wanted) & (starts > 0)
     words = allowed & (widths >= _word_gap(widths, height))

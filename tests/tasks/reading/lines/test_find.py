@@ -82,3 +82,15 @@ def test_components_are_boxes_of_what_touches() -> None:
     found = components_of(labelled_runs(mask))
     boxes = set(zip(found.left, found.top, found.right, found.bottom, found.area, strict=True))
     assert boxes == {(0, 0, 4, 2, 4), (2, 3, 3, 4, 1), (2, 3, 7, 6, 7)}
+
+
+def test_bars_of_a_chart_are_no_print() -> None:
+    sheet = Sheet()
+    for row, length in enumerate((300, 120, 210)):
+        top = 20 + 60 * row
+        sheet.draw.rectangle((80, top, 80 + length, top + 30), outline="black", fill="#aa3322")
+        sheet.write((30, top + 8), str(2000 + row))
+    lines = find_lines(sheet.image)
+    assert len(lines) == 3
+    for box in sheet.boxes.values():
+        assert any(near(line, box, 5) for line in lines)

@@ -52,3 +52,16 @@ def test_addresses_side_by_side() -> None:
 
 def test_nothing_has_no_blocks() -> None:
     assert in_reading_order([]) == []
+
+
+def test_totals_are_read_across_and_a_head_on_the_right_first() -> None:
+    head = [piece(300, 10, 120, 20), piece(340, 40, 80)]
+    labels = [piece(20, y, w) for y, w in ((80, 60), (96, 50), (112, 80))]
+    values = [piece(420 - w, y, w) for y, w in ((80, 90), (96, 70), (112, 90))]
+    foot = piece(20, 134, 160)
+    expected = [[(300, 10)], [(340, 40)]]
+    expected += [
+        [(one.left, one.top), (other.left, other.top)]
+        for one, other in zip(labels, values, strict=True)
+    ]
+    assert read([*labels, *values, foot, *head]) == [*expected, [(20, 134)]]

@@ -88,7 +88,7 @@ def test_an_empty_page_asks_nothing() -> None:
 def test_a_cancelled_answer_is_the_last() -> None:
     sheet = sheet_of(*[f"Line number {n}" for n in range(9)])
     model = Model(finished(["Line number 0"], reason="cancelled"))
-    read = read_by_lines(sheet.image, Layout(), model)
+    read = read_by_lines(sheet.image, Layout(height=40, pitch=64), model)
     assert model.shown == [6]
     assert read.rows[0].text == "Line number 0"
 

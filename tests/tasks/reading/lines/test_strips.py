@@ -11,7 +11,7 @@ from dvl2_cli.tasks.reading.lines.pack import TILE, Layout, alone, pack
 from dvl2_cli.tasks.reading.lines.strips import Strip, strips_of
 from tests.tasks.reading.lines.drawing import Sheet
 
-LAYOUT = Layout()
+LAYOUT = Layout(height=40, pitch=64)
 
 
 def shown(sheet: Sheet) -> list[Strip]:

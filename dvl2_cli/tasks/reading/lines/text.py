@@ -1,0 +1,57 @@
+"""What a page read by its lines comes to: text, Markdown, boxes, doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dvl2_cli.engine.events import FinishReason
+from dvl2_cli.results.ocr import Block, Quality
+from dvl2_cli.tasks.reading.lines.page import ReadRow, as_markdown
+from dvl2_cli.tasks.reading.lines.reader import LinesRead
+from dvl2_cli.tasks.reading.page import PageText, usage_of
+
+# A row is doubtful where its least sure token has a lower probability; a page where more than
+# this share of its rows is.
+_DOUBTFUL, _MAX_DOUBTFUL = 0.5, 0.12
+_SHOWN = 3
+
+
+def page_text(read: LinesRead) -> PageText:
+    """The page's text, with a block for every row."""
+    cancelled = any(answer.finish_reason == "cancelled" for answer in read.answers)
+    reason: FinishReason = "cancelled" if cancelled else "loop" if read.unresolved else "stop"
+    return PageText(
+        text=read.text,
+        raw="\n".join(answer.raw for answer in read.answers),
+        finish_reason=reason,
+        usage=usage_of(read.answers),
+        quality=Quality(
+            loop_detected=any(answer.finish_reason == "loop" for answer in read.answers),
+            degenerate=reason == "loop",
+            retries=read.retries,
+            bands=max(1, len(read.answers) - read.retries),
+        ),
+        answers=read.answers,
+        markdown=as_markdown(read.rows),
+        blocks=tuple(_block(row) for row in read.rows),
+        doubts=tuple(_doubts(read.rows)),
+    )
+
+
+def _block(row: ReadRow) -> Block:
+    score = None if row.score is None else round(row.score, 4)
+    return Block("line", row.text, row.box, "lines", score)
+
+
+def _doubts(rows: Sequence[ReadRow]) -> list[str]:
+    """A sentence about doubtful rows: numbers always, other text where there is much of it."""
+    doubtful = [row for row in rows if row.lowest is not None and row.lowest < _DOUBTFUL]
+    numbers = [row for row in doubtful if any(char.isdigit() for char in row.text)]
+    named = doubtful if len(doubtful) > _MAX_DOUBTFUL * len(rows) else numbers
+    if not named:
+        return []
+    least = sorted(named, key=lambda row: row.lowest or 0.0)[:_SHOWN]
+    examples = ", ".join(repr(row.text) for row in least)
+    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    count = f"{len(named)} of {len(rows)} lines"
+    return [f"low confidence in {count}: {examples}{more}; check them"]
