@@ -20,6 +20,7 @@ from dvl2_cli.tasks.context import OnText, TaskContext, question_about
 from dvl2_cli.tasks.endings import ending_of
 from dvl2_cli.tasks.grounding.grammar import objects_grammar
 from dvl2_cli.tasks.reading.evidence import unsupported, value_of
+from dvl2_cli.tasks.reading.fields import Kind, is_of_kind, kind_of, look_up
 from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
 from dvl2_cli.tasks.reading.lines.pack import Canvas, Layout
 from dvl2_cli.tasks.reading.lines.reader import canvases_of, read_by_lines
@@ -38,6 +39,9 @@ MAX_TOKENS = 2048
 MAX_LINE_TOKENS = 96
 BoxSource = Literal["none", "model", "rapidocr"]
 _MAX_FIELD_TOKENS = 128
+_KIND_NAMES: dict[Kind, str] = {
+    "date": "date", "amount": "amount", "code": "number", "text": "text"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class _Page:
             blocks = self._located(line_blocks(text))
         fields: dict[str, Any] | None = None
         if options.extracts and not self.context.cancelled:
-            fields = self._extracted()
+            fields = self._extracted(text)
             self.warnings += unsupported(fields or {}, text)
         lacking = fields is None and options.extracts
         return OcrResult(
@@ -208,16 +212,32 @@ class _Page:
             self.warnings.append(f"{missing} of {len(located)} lines could not be located")
         return located
 
-    def _extracted(self) -> dict[str, Any] | None:
+    def _extracted(self, text: str) -> dict[str, Any] | None:
         if self.options.schema is not None:
             return self._by_schema(self.options.schema)
+        return {name: self._field(name, text) for name in self.options.fields}
+
+    def _field(self, name: str, text: str) -> str | None:
+        """The value beside the field's label in ``text``, which is surer than an answer about the
+        whole page; else that answer, if it is such a thing as the field asks for.
+        """
+        by_lines = self.context.policy.reads == "lines"
+        found = look_up(name, text) if by_lines else None
+        if found is not None:
+            return found
         sampling = dataclasses.replace(
             self.context.defaults.sampling, max_new_tokens=_MAX_FIELD_TOKENS
         )
-        return {
-            name: value_of(self._answer(prompts.extract_field(name), sampling=sampling).text)
-            for name in self.options.fields
-        }
+        answer = self._answer(prompts.extract_field(name), sampling=sampling)
+        value = value_of(answer.text)
+        if value is None:
+            return None
+        kind = kind_of(name)
+        if by_lines and not is_of_kind(kind, value):
+            self.warnings.append(f"field {name}: no {_KIND_NAMES[kind]} was found on the page")
+            return None
+        self.warnings += doubts(answer.confidence, f"field {name}")
+        return value
 
     def _by_schema(self, schema: AnswerSchema) -> dict[str, Any] | None:
         names = ", ".join(schema.document.get("properties", {})) or "data"

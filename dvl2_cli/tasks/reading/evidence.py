@@ -21,6 +21,11 @@ def value_of(answer: str) -> str | None:
     return None if _ABSENT.fullmatch(value) else value
 
 
+def is_supported(value: str, text: str) -> bool:
+    """Whether ``value`` stands in the text read from the page; digits must all be equal."""
+    return not _folded(value) or _stands_in(_folded(value), _folded(text))
+
+
 def unsupported(fields: dict[str, Any], text: str) -> list[str]:
     """A sentence for every value (nested ones too) that the text read from the page lacks."""
     folded = _folded(text)
@@ -34,6 +39,8 @@ def unsupported(fields: dict[str, Any], text: str) -> list[str]:
 def _stands_in(value: str, text: str) -> bool:
     if value in text:
         return True
+    if any(char.isdigit() for char in value):
+        return False  # numbers that are nearly right are wrong
     return len(value) >= 4 and partial_ratio(value, text) >= _SUPPORTED
 
 
