@@ -22,6 +22,8 @@ _AMOUNT = re.compile(
 # An identifier has a digit.
 _CODE = re.compile(r"(?<!\w)(?=[^\s]*\d)[A-Za-z0-9][A-Za-z0-9#/_.-]*(?<![.,:])")
 
+_MARKS = re.compile(r"[\W_]*(?:no|nr|number|id)?[\W_]*", re.IGNORECASE)
+
 # Words of a field's name -> labels that documents use for it, the surest first.
 _LABELS: dict[str, tuple[str, ...]] = {
     "number": (
@@ -75,9 +77,7 @@ def look_up(name: str, text: str) -> str | None:
     numbered = list(enumerate(lines))[:: -1 if kind == "amount" else 1]
     for label in _labels(name):
         pattern = re.compile(rf"(?<![\w-]){re.escape(label)}(?![\w-])", re.IGNORECASE)
-        for number, line in (
-            reversed(list(enumerate(lines))) if kind == "amount" else enumerate(lines)
-        ):
+        for number, line in numbered:
             place = pattern.search(line)
             if place is None or _is_other(line[: place.start()], kind):
                 continue
@@ -116,14 +116,8 @@ def _beside(kind: Kind, rest: str) -> str | None:
         return None
     if kind == "code":
         # Nothing but marks stands between a label and its number.
-        value = values[0]
-        return (
-            value
-            if re.fullmatch(
-                r"[\W_]*(?:no|nr|number|id)?[\W_]*", rest[: rest.index(value)], re.IGNORECASE
-            )
-            else None
-        )
+        between = rest[: rest.index(values[0])]
+        return values[0] if _MARKS.fullmatch(between) else None
     return values[-1] if kind == "amount" else values[0]
 
 

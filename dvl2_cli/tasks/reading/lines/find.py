@@ -19,8 +19,8 @@ from dvl2_cli.tasks.reading.lines.components import (
 from dvl2_cli.tasks.reading.lines.line import LineBox
 from dvl2_cli.tasks.reading.lines.marks import marks_of
 
-# Larger pages are searched at a smaller scale.
-_MAX_PIXELS = 5_000_000
+# Wider pages are searched at a smaller scale, longer ones part by part.
+_MAX_WIDTH, _MAX_ROWS = 2600, 4000
 # Pixels: lower is dirt or punctuation, higher is a picture.
 _MIN_GLYPH, _MAX_GLYPH = 4, 190
 # Of the higher of two neighbours: how wide a gap between letters or words may be.
@@ -42,15 +42,37 @@ Flags = npt.NDArray[np.bool_]
 
 def find_lines(page: Image.Image) -> list[LineBox]:
     """The pieces of lines of ``page`` (upright, RGB), in no special order."""
-    scale = min(1.0, (_MAX_PIXELS / (page.width * page.height)) ** 0.5)
+    scale = min(1.0, _MAX_WIDTH / page.width)
     if scale < 1:
-        size = (max(1, round(page.width * scale)), max(1, round(page.height * scale)))
+        size = (_MAX_WIDTH, max(1, round(page.height * scale)))
         page = page.resize(size, Image.Resampling.BOX)
-    glyphs, small = _glyphs(labelled_runs(marks_of(page)))
+    pieces: list[_Piece] = []
+    top = 0
+    while top < page.height:
+        bottom = min(page.height, top + _MAX_ROWS)
+        marks = marks_of(page.crop((0, top, page.width, bottom)))
+        if bottom < page.height:
+            marks = marks[: _empty_row(marks)]
+        pieces += _pieces(marks, top)
+        top += len(marks)
+    return [_scaled(piece, 1 / scale) for piece in pieces if _is_print(piece)]
+
+
+def _empty_row(marks: Flags) -> int:
+    """The last row without marks, where a long page may be cut; all rows if there is none."""
+    empty = np.flatnonzero(~marks[1:].any(axis=1))
+    return int(empty[-1]) + 1 if len(empty) else len(marks)
+
+
+def _pieces(marks: Flags, top: int) -> list[_Piece]:
+    """The pieces of lines in ``marks``, whose first row is row ``top`` of the page."""
+    glyphs, small = _glyphs(labelled_runs(marks))
     if not len(glyphs):
         return []
     pieces = _outermost(_with_small(_lines(glyphs), _without_leaders(small)))
-    return [_scaled(piece, 1 / scale) for piece in pieces if _is_print(piece)]
+    for piece in pieces:
+        piece.top, piece.bottom = piece.top + top, piece.bottom + top
+    return pieces
 
 
 @dataclass(slots=True)

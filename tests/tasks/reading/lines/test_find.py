@@ -65,6 +65,7 @@ def test_an_empty_page_has_no_lines() -> None:
     shaded = Image.fromarray(np.repeat(grey[None, :, None], 400, 0).repeat(3, 2))
     assert find_lines(shaded) == []
     assert find_lines(Image.new("RGB", (1, 1))) == []
+    assert find_lines(Image.new("RGB", (1, 20_000))) == []
 
 
 def test_cells_stay_apart_and_words_together() -> None:
@@ -94,3 +95,13 @@ def test_bars_of_a_chart_are_no_print() -> None:
     assert len(lines) == 3
     for box in sheet.boxes.values():
         assert any(near(line, box, 5) for line in lines)
+
+
+def test_a_long_page_is_searched_in_parts_and_keeps_its_print() -> None:
+    sheet = Sheet((300, 12_000))
+    for number in range(300):
+        sheet.write((20, 20 + 39 * number), f"Row {number}")
+    lines = sorted(find_lines(sheet.image), key=lambda line: line.top)
+    assert len(lines) == 300
+    for line, box in zip(lines, sheet.boxes.values(), strict=True):
+        assert near(line, box)
