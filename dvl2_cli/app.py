@@ -12,7 +12,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
@@ -180,13 +180,13 @@ def report(error: Dvl2Error) -> None:
             print(f"  {one_line(error.hint)}", file=sys.stderr)
 
 
-def main() -> None:
-    """Run the command line; the process exits with the codes of the README."""
+def main(command: Callable[[], object] | None = None) -> None:
+    """Run the command line, or another ``command``; exits with the codes of the README."""
     # huggingface_hub would report the installed packages and ask its hub who is calling.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     _open_closed_streams()
     try:
-        app()
+        (command or app)()
     except Dvl2Error as error:
         report(error)
         sys.exit(error.exit_code)

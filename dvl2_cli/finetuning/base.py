@@ -10,19 +10,16 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.recipe import Recipe
 from dvl2_cli.store.checkpoint import check_checkpoint
-from dvl2_cli.store.policy import PLAIN_POLICY
 from dvl2_cli.store.resolve import PLAIN, ModelSpec, resolve
-from nano_lab.pretraining.fresh_nano import fresh_nano
 
-FRESH_NANO = "fresh-nano"
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 class Base:
-    """A checked checkpoint with plain weights, or nano before its first step.
+    """A checked checkpoint with plain weights.
 
     Attributes:
-        folder: where the checkpoint lies; None for a fresh nano.
+        folder: where the checkpoint lies; None where there is none yet.
         dtype: of the checkpoint's weights, in which results are written.
         context: the most tokens of a conversation.
         processor: tokenizer and tiling rules.
@@ -34,20 +31,10 @@ class Base:
 
         Raises:
             ModelError: the base is not on this machine, or not sound.
-            UsageError: it is a quantised copy, or an adapter is to be laid over a fresh nano.
+            UsageError: it is a quantised copy.
         """
-        self.folder: Path | None = None
-        self.policy = PLAIN_POLICY
-        self.dtype = torch.float32
-        self._fresh: DeepseekVLV2ForCausalLM | None = None
-        if recipe.base == FRESH_NANO:
-            if recipe.lora is not None:
-                raise UsageError("a fresh nano has nothing to lay a LoRA adapter over")
-            self._fresh, self.processor = fresh_nano(recipe.seed)
-            self.context = self._fresh.config.language.max_position_embeddings
-            return
         spec = ModelSpec(recipe.base, "the recipe", PLAIN)
-        self.folder = resolve(spec).folder.resolve()
+        self.folder: Path | None = resolve(spec).folder.resolve()
         info = check_checkpoint(self.folder)
         if info.quant_method is not None:
             raise UsageError(
@@ -62,9 +49,7 @@ class Base:
         self.context = info.architecture.decoder.context_length
 
     def load(self, dtype: torch.dtype) -> DeepseekVLV2ForCausalLM:
-        """The model with weights of ``dtype``; a fresh one is always float32."""
-        if self._fresh is not None:
-            return self._fresh
+        """The model with weights of ``dtype``."""
         model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(
             self.folder, dtype=dtype, local_files_only=True
         )

@@ -14,9 +14,7 @@ from torch import Tensor
 from deepseek_vl_v2 import DeepseekVLV2Processor
 from deepseek_vl_v2.format import template, tiling
 from dvl2_cli.finetuning.batch import MicroBatch, PlacedImage
-from dvl2_cli.finetuning.layout import lay_out
-from nano_lab.pretraining.counting_targets import Tally, join_tallies
-from nano_lab.pretraining.objects import SeenObject, join_objects
+from dvl2_cli.finetuning.layout import shown_cells
 
 # Lengths are multiples of this: few shapes, few kernels for oneDNN to compile.
 LENGTH_STEP = 128
@@ -27,27 +25,12 @@ Message = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class EncodedSample:
-    """One conversation; ``tiles`` [N, 3, S, S] without repeats, ``images`` index into them.
-
-    Or several that begin with the same picture: ``branches`` numbers them from 1, 0 is what
-    they share, and ``positions`` go on from there in each. ``objects``: which of them each
-    token is read from, and where in the sequence they are seen; ``mentions``: which ones it names;
-    ``tallies``: where they are counted; ``excluded``: positions, and tokens that the one there is
-    not told apart from.
-    """
+    """One conversation; ``tiles`` [N, 3, S, S] without repeats, ``images`` index into them."""
 
     ids: list[int]
     labels: list[int]
     tiles: Pixels
     images: tuple[PlacedImage, ...]
-    pointers: list[int] | None = None
-    bins: list[int] | None = None
-    positions: list[int] | None = None
-    branches: list[int] | None = None
-    objects: tuple[list[int], list[SeenObject]] | None = None
-    mentions: list[tuple[int, int]] | None = None
-    tallies: tuple[Tally, ...] = ()
-    excluded: tuple[tuple[int, int], ...] = ()
 
 
 def encode_sample(
@@ -83,44 +66,6 @@ def encode_sample(
     return EncodedSample(encoded.ids, labels, pixels, tuple(placed))
 
 
-def encode_branches(
-    processor: DeepseekVLV2Processor,
-    conversations: Sequence[Sequence[Message]],
-    images: Sequence[Image],
-    zooms: Sequence[float] = (),
-) -> EncodedSample:
-    """Encode conversations about the same images, whose tokens stand in front of all, once.
-
-    Raises:
-        PromptError: see ``deepseek_vl_v2.format.template``.
-    """
-    first, *others = conversations
-    encoded = encode_sample(processor, first, images, zooms)
-    shared = len(encoded.ids) - encoded.ids[::-1].index(processor.tokens.image)
-    ids, labels = encoded.ids[:shared], encoded.labels[:shared]
-    positions, branches = list(range(shared)), [0] * shared
-    more = [_own_part(processor, messages, images, shared, zooms) for messages in others]
-    own = [(encoded.ids[shared:], encoded.labels[shared:]), *more]
-    for number, (own_ids, own_labels) in enumerate(own, 1):
-        ids, labels = ids + own_ids, labels + own_labels
-        positions += range(shared, shared + len(own_ids))
-        branches += [number] * len(own_ids)
-    return EncodedSample(
-        ids, labels, encoded.tiles, encoded.images, positions=positions, branches=branches
-    )
-
-
-def _own_part(
-    processor: DeepseekVLV2Processor,
-    messages: Sequence[Message],
-    images: Sequence[Image],
-    shared: int,
-    zooms: Sequence[float],
-) -> tuple[list[int], list[int]]:
-    _, encoded = encode_text(processor, messages, [image.size for image in images], zooms)
-    return encoded.ids[shared:], encoded.labels(processor.ignore_id)[shared:]
-
-
 def encode_text(
     processor: DeepseekVLV2Processor,
     messages: Sequence[Message],
@@ -153,12 +98,7 @@ def rounded_up(length: int) -> int:
     return -(-length // LENGTH_STEP) * LENGTH_STEP
 
 
-def collate(
-    samples: Sequence[EncodedSample],
-    pad_id: int,
-    dense: Tensor | None = None,
-    things: Tensor | None = None,
-) -> MicroBatch:
+def collate(samples: Sequence[EncodedSample], pad_id: int) -> MicroBatch:
     """One sample a row, padded on the right: causal attention then never sees padding."""
     length = rounded_up(max(len(sample.ids) for sample in samples))
     ids = torch.full((len(samples), length), pad_id)
@@ -167,69 +107,31 @@ def collate(
         ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
         labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
     positions = torch.arange(length).repeat(len(samples), 1)
-    for row, sample in enumerate(samples):
-        if sample.positions is not None:
-            positions[row, : len(sample.ids)] = torch.tensor(sample.positions)
-    return MicroBatch(
-        join_tiles(samples),
-        dense,
-        *lay_out(join_images(samples)),
-        ids,
-        labels,
-        positions,
-        None,
-        pointers=_rows([sample.pointers for sample in samples], length),
-        bins=_rows([sample.bins for sample in samples], length),
-        things=things,
-        branches=_rows([sample.branches for sample in samples], length),
-        objects=join_objects([sample.objects for sample in samples], length),
-        mentions=_rows([sample.mentions for sample in samples], length, 2),
-        tallies=join_tallies([sample.tallies for sample in samples]),
-        excluded=_excluded(samples),
-    )
+    shown = shown_cells(join_images(samples))
+    return MicroBatch(join_tiles(samples), shown, ids, labels, positions)
 
 
-def _excluded(samples: Sequence[EncodedSample]) -> Tensor | None:
-    rows = [(row, *pair) for row, sample in enumerate(samples) for pair in sample.excluded]
-    return torch.tensor(rows) if rows else None
-
-
-def _rows(
-    values: Sequence[list[int] | list[tuple[int, int]] | None], length: int, *fields: int
-) -> Tensor | None:
-    """[B, length, *fields] int64, filled with -1; None where no sample has values."""
-    if not any(values):
-        return None
-    rows = torch.full((len(values), length, *fields), -1)
-    for row, own in zip(rows, values, strict=True):
-        if own:
-            row[: len(own)] = torch.tensor(own)
-    return rows
-
-
-def pack(
-    rows: Sequence[Sequence[EncodedSample]], pad_id: int, dense: Tensor | None = None
-) -> MicroBatch:
+def pack(rows: Sequence[Sequence[EncodedSample]], pad_id: int) -> MicroBatch:
     """Several samples a row; each counts its positions from 0 and sees only itself."""
     length = rounded_up(max(sum(len(sample.ids) for sample in row) for row in rows))
     ids = torch.full((len(rows), length), pad_id)
     labels = torch.full((len(rows), length), -100)
     positions = torch.zeros((len(rows), length), dtype=torch.long)
-    segments = torch.zeros((len(rows), length), dtype=torch.long)
+    packing_ids = torch.zeros((len(rows), length), dtype=torch.long)
     for number, row in enumerate(rows):
         start = 0
-        for segment, sample in enumerate(row, 1):
+        for packing_id, sample in enumerate(row, 1):
             mine = slice(start, start + len(sample.ids))
             ids[number, mine] = torch.tensor(sample.ids)
             labels[number, mine] = torch.tensor(sample.labels)
             # The first token of a sample must not be predicted from its neighbour.
             labels[number, start] = -100
             positions[number, mine] = torch.arange(len(sample.ids))
-            segments[number, mine] = segment
+            packing_ids[number, mine] = packing_id
             start += len(sample.ids)
     samples = [sample for row in rows for sample in row]
-    shown, places = lay_out(join_images(samples))
-    return MicroBatch(join_tiles(samples), dense, shown, places, ids, labels, positions, segments)
+    shown = shown_cells(join_images(samples))
+    return MicroBatch(join_tiles(samples), shown, ids, labels, positions, packing_ids)
 
 
 def join_tiles(samples: Sequence[EncodedSample]) -> Tensor:

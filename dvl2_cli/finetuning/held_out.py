@@ -40,7 +40,7 @@ class HeldOut:
                 batch = batches[min(number, count - 1)].to(accelerator.device)
                 losses: Losses = network(batch, stage)
                 if number < count:
-                    loss, right = losses.sums["language"], losses.hits["language"]
+                    loss, right = losses.sums["language"], losses.right["language"][0]
                     sums += torch.tensor([float(loss), float(right), batch.answer_tokens])
         network.train()
         whole = cast(Tensor, accelerator.reduce(sums.float().to(accelerator.device)))

@@ -8,7 +8,6 @@ run that was killed and resumed, make the same steps up to rounding.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,19 +23,13 @@ from torch.utils.data import DataLoader, Dataset
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.finetuning.batch import MicroBatch
 from dvl2_cli.finetuning.held_out import HeldOut
-from dvl2_cli.finetuning.network import KINDS, Losses, TrainingNetwork, label_counts
-from dvl2_cli.finetuning.optimizer import build_optimizers, freeze
+from dvl2_cli.finetuning.network import Losses, TrainingNetwork
+from dvl2_cli.finetuning.optimizer import adamw, freeze, trained_parameters
 from dvl2_cli.finetuning.progress import Progress, RunLog, report_record
 from dvl2_cli.finetuning.recipe import Recipe, Stage
 from dvl2_cli.finetuning.sharding import update_bias
 from dvl2_cli.finetuning.state import Place, load_moments, save_state, states
 from dvl2_cli.finetuning.sums import Sums
-from nano_lab.pretraining.weight_averaging import (
-    average_with,
-    began_folder,
-    check_kept,
-    keep_weights,
-)
 
 Batches = Callable[[Stage], Dataset[MicroBatch]]
 
@@ -55,7 +48,10 @@ class Setting:
 
 
 class Trainer:
-    """Runs the stages of ``recipe`` that ``place`` has not done yet."""
+    """Runs the stages of ``recipe`` that ``place`` has not done yet.
+
+    A subclass may take other optimisers, and act when a stage begins and ends.
+    """
 
     def __init__(
         self, recipe: Recipe, network: TrainingNetwork, accelerator: Accelerator, setting: Setting
@@ -80,6 +76,19 @@ class Trainer:
                 log.close()
         return place
 
+    def build_optimizers(self, stage: Stage) -> list[torch.optim.Optimizer]:
+        """The optimisers of a stage, for what it trains."""
+        return [adamw(trained_parameters(self.network), stage)]
+
+    def stage_begins(self, number: int, start: int, network: torch.nn.Module) -> None:
+        """A hook before step ``start`` of stage ``number``; every process calls it."""
+
+    def last_step_done(self, number: int, network: torch.nn.Module) -> None:
+        """A hook after the last step of stage ``number``, before its state is saved."""
+
+    def stage_saved(self, number: int) -> None:
+        """A hook after the last state of stage ``number`` is saved."""
+
     def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> Place:
         stage = self.recipe.stages[number]
         freeze(self.network.model, stage)
@@ -87,19 +96,14 @@ class Trainer:
             # torch has a new name for broadcast_buffers, which accelerate does not pass on.
             warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
             wrapped, *optimizers = self.accelerator.prepare(
-                self.network, *build_optimizers(self.network, stage)
+                self.network, *self.build_optimizers(stage)
             )
         bare = [optimizer.optimizer for optimizer in optimizers]
         saved = states(self.setting.out)
         if start and saved:
             load_moments(saved[-1], wrapped, bare)
         wrapped.train()
-        began = began_folder(self.setting.out, number)
-        if stage.average:
-            if start == 0:
-                keep_weights(began, wrapped, main=self.main)
-            self.accelerator.wait_for_everyone()
-            check_kept(began, stage.name)
+        self.stage_begins(number, start, wrapped)
         feed = self._feed(stage, start)
         place = Place(self.recipe.name, number, start, total, self.seconds)
         for step in range(start, stage.steps):
@@ -114,8 +118,8 @@ class Trainer:
                 log.write(total, "step", report_record(shown))
                 self.setting.progress.show(shown)
             last = step + 1 == stage.steps
-            if stage.average and last:
-                average_with(began, wrapped, stage.average)
+            if last:
+                self.last_step_done(number, wrapped)
             due = total % self.recipe.checkpoint_every == 0 or last
             if self._to_measure(total, due):
                 self._measure(wrapped, stage, total, log)
@@ -123,8 +127,7 @@ class Trainer:
                 partial = self.recipe.lora is not None
                 save_state(self.setting.out, wrapped, bare, place, main=self.main, partial=partial)
                 self.setting.on_checkpoint(self.network, place)
-        if stage.average and self.main:
-            shutil.rmtree(began, ignore_errors=True)
+        self.stage_saved(number)
         self.accelerator.free_memory()
         return place
 
@@ -177,9 +180,10 @@ class Trainer:
         world = self.accelerator.num_processes
         device = self.accelerator.device
         mine = [next(feed).to(device) for _ in range(stage.micro_batches // world)]
-        counts = torch.tensor([label_counts(batch, stage) for batch in mine]).sum(0)
-        whole = cast(Tensor, self.accelerator.reduce(counts.to(device))).tolist()
-        sums = Sums(stage, step, dict(zip(KINDS, whole, strict=True)))
+        found = [self.network.label_counts(batch, stage) for batch in mine]
+        counts = torch.tensor([[count[kind] for kind in self.network.kinds] for count in found])
+        whole = cast(Tensor, self.accelerator.reduce(counts.sum(0).to(device))).tolist()
+        sums = Sums(self.network, stage, step, dict(zip(self.network.kinds, whole, strict=True)))
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = sums.rate

@@ -1,20 +1,17 @@
-"""The optimisers of a stage, and the learning rate of every step.
+"""The optimiser of a stage, and the learning rate of every step.
 
-AdamW with betas 0.9 and 0.95 is what the paper trains with. ``optimizer = "muon"`` gives the
-matrices inside the blocks to Muon (orthogonalised momentum, arXiv 2502.16982, with updates
-scaled as large as AdamW's) and leaves the rest to AdamW: it needs about half as many steps
-when a model starts from nothing.
+AdamW with betas 0.9 and 0.95 is what the paper trains with.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from dvl2_cli.finetuning.recipe import Stage
-from nano_lab.pretraining.muon import BatchedMuon
 
 BETAS = (0.9, 0.95)
 
@@ -44,38 +41,27 @@ def part_of(name: str) -> str:
     return "projector" if first in ("image_newline", "view_seperator") else first
 
 
-def build_optimizers(network: nn.Module, stage: Stage) -> list[torch.optim.Optimizer]:
-    """Weight decay on matrices only; norms, biases and positions go without."""
-    trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    matrices = [(n, p) for n, p in trained if p.dim() >= 2 and "pos_embed" not in n]
-    others = [p for n, p in trained if p.dim() < 2 or "pos_embed" in n]
-    rate, decay = stage.learning_rate, stage.weight_decay
-    optimizers: list[torch.optim.Optimizer] = []
-    if stage.optimizer == "muon":
-        inner = [p for n, p in matrices if is_inner(n, p)]
-        matrices = [(n, p) for n, p in matrices if not is_inner(n, p)]
-        if inner:
-            optimizers.append(
-                BatchedMuon(
-                    inner,
-                    lr=rate,
-                    weight_decay=decay,
-                    momentum=0.95,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-            )
+def trained_parameters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Names and parameters of what a stage trains; see ``freeze``."""
+    return [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+
+
+def is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weights decay; norms, biases and positions do not."""
+    return parameter.dim() >= 2 and "pos_embed" not in name
+
+
+def adamw(trained: Sequence[tuple[str, nn.Parameter]], stage: Stage) -> torch.optim.AdamW:
+    """AdamW for ``trained``, with weight decay on matrices only."""
     groups = [
-        {"params": [p for _, p in matrices], "weight_decay": decay},
-        {"params": others, "weight_decay": 0.0},
+        {
+            "params": [p for n, p in trained if is_matrix(n, p)],
+            "weight_decay": stage.weight_decay,
+        },
+        {"params": [p for n, p in trained if not is_matrix(n, p)], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    return [*optimizers, torch.optim.AdamW(groups, lr=rate, betas=BETAS, fused=True)]
-
-
-def is_inner(name: str, parameter: nn.Parameter) -> bool:
-    """Whether Muon takes it: a matrix between two layers, not an embedding or an output."""
-    outer = ("embed_tokens", "lm_head", "patch_embed", "head.", "heads.", ".gate.weight")
-    return parameter.dim() == 2 and not any(part in name for part in outer)
+    return torch.optim.AdamW(groups, lr=stage.learning_rate, betas=BETAS, fused=True)
 
 
 def learning_rate(stage: Stage, step: int) -> float:

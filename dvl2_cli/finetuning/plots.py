@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,8 @@ FOLDER = "plots"
 # most so many points.
 SHORT, MEAN_OF, POINTS = 60, 10, 200
 _COLUMNS = 3
-_TITLES = {
-    "language": "answers",
-    "dense": "glyphs",
-    "thing": "objects",
-    "place": "places",
-    "cell": "cells of the decoder",
-    "pointer": "pointers",
-    "tally": "counting",
-    "false": "glyphs seen where there are none",
-}
+# What the kinds of losses are called in plots.
+TITLES = {"language": "answers"}
 
 Floats = npt.NDArray[np.float64]
 Record = dict[str, Any]
@@ -39,16 +31,25 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Values by step, both [N]; ``marks`` are single measurements, drawn as dots."""
+    """Values by step, both [N]; ``marks`` are single measurements, drawn as dots.
+
+    A ``share`` is drawn from 0 to 1.
+    """
 
     title: str
     steps: Floats
     values: Floats
     marks: tuple[tuple[float, float], ...] = ()
+    share: bool = False
 
 
-def draw(run: Path) -> list[Path]:
+def draw(run: Path, titles: Mapping[str, str] = TITLES, errors: Collection[str] = ()) -> list[Path]:
     """Draw the plots of the run in the folder ``run`` anew; returns their paths.
+
+    Args:
+        run: its ``-o`` folder.
+        titles: of the kinds of losses.
+        errors: kinds whose "right" counts what is wrong, which may be more than all.
 
     Raises:
         InputError: the folder holds no log with a step in it.
@@ -67,17 +68,20 @@ def draw(run: Path) -> list[Path]:
         raise output_error(folder, error) from error
     starts = _stage_starts(steps)
     panels = {
-        "loss": _by_kind(steps, "losses", [(r["total"], r["loss"]) for r in held_out]),
-        "right": _by_kind(steps, "right", [(r["total"], r["right"]) for r in held_out]),
+        "loss": _by_kind(steps, "losses", held_out, "loss", titles),
+        "right": [
+            replace(curve, share=curve.title not in {titles.get(kind) for kind in errors})
+            for curve in _by_kind(steps, "right", held_out, "right", titles)
+        ],
         "rates": _rates(steps),
     }
-    titles = {
+    headings = {
         "loss": "loss of a step, by kind",
         "right": "share that is right, by kind",
         "rates": "learning rate, gradient and speed",
     }
     written = [
-        save_figure(_panels(curves, titles[name], starts, name), folder / f"{name}.png")
+        save_figure(_panels(curves, headings[name], starts), folder / f"{name}.png")
         for name, curves in panels.items()
         if curves
     ]
@@ -88,13 +92,18 @@ def draw(run: Path) -> list[Path]:
 
 
 def _by_kind(
-    steps: Sequence[Record], key: str, marks: Sequence[tuple[float, float]]
+    steps: Sequence[Record],
+    key: str,
+    held_out: Sequence[Record],
+    measured: str,
+    titles: Mapping[str, str],
 ) -> list[Curve]:
+    marks = [(record["total"], record[measured]) for record in held_out]
     tables = [(record["total"], record.get(key, {})) for record in steps]
     kinds = dict.fromkeys(kind for _, table in tables for kind in table)
     return [
         _curve(
-            _TITLES.get(kind, kind),
+            titles.get(kind, kind),
             [(total, table[kind]) for total, table in tables if kind in table],
             marks if kind == "language" else (),
         )
@@ -126,7 +135,7 @@ def _stage_starts(steps: Sequence[Record]) -> dict[str, float]:
     return starts
 
 
-def _panels(curves: Sequence[Curve], title: str, starts: dict[str, float], name: str) -> Any:
+def _panels(curves: Sequence[Curve], title: str, starts: dict[str, float]) -> Any:
     columns = min(_COLUMNS, len(curves))
     rows = math.ceil(len(curves) / columns)
     figure = new_figure(1 + 4.2 * columns, 0.6 + 2.9 * rows)
@@ -142,7 +151,7 @@ def _panels(curves: Sequence[Curve], title: str, starts: dict[str, float], name:
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.25)
         axes.set_xlim(begin - room, end + room)
-        if name == "right" and curve.title != _TITLES["false"]:
+        if curve.share:
             axes.set_ylim(0, 1)
         else:
             axes.set_ylim(bottom=0)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin, get_type_hints
 
 from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.finetuning.recipe import Lora, Recipe, Stage, check_recipe
 from dvl2_cli.texts import decode_text
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
+def load_recipe(
+    path: Path,
+    stage_type: type[Stage] = Stage,
+    check: Callable[[Recipe, str], Recipe] = check_recipe,
+) -> Recipe:
+    """Read and check a recipe, whose stages have the keys of ``stage_type``.
 
     Raises:
         InputError: the file cannot be read or is not TOML.
@@ -29,19 +34,20 @@ def load_recipe(path: Path) -> Recipe:
     if not isinstance(stages, list) or not stages:
         raise UsageError(f"{path}: no [[stage]] table", hint="A recipe has at least one stage.")
     parsed = tuple(
-        _build(Stage, stage, f"{path}: stage {number}") for number, stage in enumerate(stages, 1)
+        _build(stage_type, stage, f"{path}: stage {number}")
+        for number, stage in enumerate(stages, 1)
     )
     if "lora" in table:
         table["lora"] = _build(Lora, table["lora"], f"{path}: lora")
     recipe: Recipe = _build(Recipe, {**table, "stages": parsed}, str(path))
-    return check_recipe(_with_data(recipe, path.parent), str(path))
+    return check(_with_data(recipe, path.parent), str(path))
 
 
 def _with_data(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with each stage's own data, named from ``folder`` on."""
     stages = []
     for stage in recipe.stages:
-        data = stage.data or ("" if stage.mix else recipe.data)
+        data = stage.data or ("" if getattr(stage, "mix", None) else recipe.data)
         stages.append(dataclasses.replace(stage, data=str(folder / data) if data else ""))
     held_out = str(folder / recipe.held_out) if recipe.held_out else ""
     return dataclasses.replace(recipe, stages=tuple(stages), held_out=held_out)
@@ -60,24 +66,24 @@ def _build(kind: Any, values: Any, where: str) -> Any:
         )
         if required and item.name not in values:
             raise UsageError(f"{where}: missing key {item.name}")
-    return kind(**{key: _typed(known[key], value, where) for key, value in values.items()})
+    hints = get_type_hints(kind)
+    return kind(
+        **{key: _typed(known[key], hints[key], value, where) for key, value in values.items()}
+    )
 
 
-def _typed(item: dataclasses.Field[Any], value: Any, where: str) -> Any:
+def _typed(item: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
     """``value`` in the field's type; a whole number does for a float, nothing else converts."""
-    wanted = str(item.type)
-    if wanted == "float" and type(value) in (int, float):
+    if hint is float and type(value) in (int, float):
         return float(value)
-    if wanted in ("int", "bool") and type(value).__name__ == wanted:
+    if hint in (int, bool) and type(value) is hint:
         return value
-    if wanted == "Lora | None" and isinstance(value, Lora):
+    if (hint is str or get_origin(hint) is Literal) and isinstance(value, str):
         return value
-    if wanted in ("str", "Optimizer", "Schedule", "Tower", "Packing") and isinstance(value, str):
-        return value
-    if wanted == "tuple[str, ...]" and isinstance(value, list):
+    if hint == tuple[str, ...] and isinstance(value, list):
         return tuple(str(part) for part in value)
-    if wanted.startswith("tuple[Stage") and isinstance(value, tuple):
-        return value
-    if wanted.startswith("dict") and isinstance(value, dict):
+    if hint == dict[str, float] and isinstance(value, dict):
         return {str(key): float(share) for key, share in value.items()}
-    raise UsageError(f"{where}: {item.name} must be {wanted}, not {value!r}")
+    if isinstance(value, Lora) or (item.name == "stages" and isinstance(value, tuple)):
+        return value
+    raise UsageError(f"{where}: {item.name} must be {item.type}, not {value!r}")

@@ -16,7 +16,6 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
 from torch.utils.data import Dataset
 
-from dvl2_cli.engine.local.statistics import save_statistics
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.finetuning.adapter import add_adapter
 from dvl2_cli.finetuning.base import Base
@@ -31,14 +30,12 @@ from dvl2_cli.finetuning.optimizer import freeze
 from dvl2_cli.finetuning.plan import Plan
 from dvl2_cli.finetuning.progress import Progress
 from dvl2_cli.finetuning.recipe import Recipe, Stage
-from dvl2_cli.finetuning.sharding import ShardedNetwork
 from dvl2_cli.finetuning.state import Place, load_network, read_place, states
-from nano_lab.pretraining.ood_statistics import feature_statistics
-from nano_lab.pretraining.rendered_batches import RenderedBatches
-from nano_lab.pretraining.training_heads import load_heads, save_heads
 
 if TYPE_CHECKING:
     from peft import PeftModel
+
+    from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 
 # Seconds between drawings of a run's plots, which take about one.
 DRAW_EVERY = 300.0
@@ -55,90 +52,151 @@ class RunOptions:
     quiet: bool = False
 
 
-def train(recipe: Recipe, options: RunOptions) -> Path:
-    """Train to the end of the recipe, going on from the last state in ``options.out``.
+class Run:
+    """One run of a recipe; nano_lab's pretraining overrides its parts.
 
-    Returns:
-        The folder of the result: a checkpoint, or a LoRA adapter.
-
-    Raises:
-        UsageError: the data has bad rows (all of them named on stderr), or the folder holds
-            another run.
-        ModelError: the model is missing or not what it should be.
-        OutputError: the folder cannot be written.
+    Attributes:
+        network_type: makes losses of batches.
+        trainer_type: runs the stages.
     """
+
+    network_type: type[TrainingNetwork] = TrainingNetwork
+    trainer_type: type[Trainer] = Trainer
+
+    def __init__(self, recipe: Recipe, options: RunOptions) -> None:
+        """Prepare torch and the processes; nothing is read or written yet."""
+        prepare_torch(options.threads)
+        self.recipe, self.options = recipe, options
+        self.accelerator = make_accelerator(options.dtype)
+        self.main = self.accelerator.is_main_process
+        self.progress = Progress(quiet=options.quiet or not self.main)
+        self.drawing = Drawing(self.draw, self.progress, wanted=self.main)
+
+    def execute(self) -> Path:
+        """Train to the end of the recipe, going on from the last state in ``options.out``.
+
+        Returns:
+            The folder of the result: a checkpoint, or a LoRA adapter.
+
+        Raises:
+            UsageError: the data has bad rows (all of them named on stderr), or the folder holds
+                another run.
+            ModelError: the model is missing or not what it should be.
+            OutputError: the folder cannot be written.
+        """
+        out = self.options.out
+        set_seed(self.recipe.seed)
+        self.base = self.open_base()
+        self.data = read_data(self.recipe, self.base, _to_stderr if self.main else _to_nobody)
+        self.recipe = with_steps_of_epochs(self.recipe, self.data)
+        check_processes(self.recipe, self.accelerator.num_processes)
+        make_folder(out)
+        check_identity(out, identity_of(self.recipe, list(self.data.values())), write=self.main)
+        model, self.adapted = self._load_model()
+        network = self.network_type(model, self.recipe, sharded=self.sharded)
+        self.network_made(network)
+        place = resume(self.recipe, network, out, self.progress)
+        setting = Setting(
+            out,
+            self.batches,
+            self.options.workers,
+            self.progress,
+            held_out=self._held_out(),
+            on_checkpoint=lambda network, place: self.drawing.draw_if_due(),
+            on_stage_end=self._export,
+        )
+        self.trainer_type(self.recipe, network, self.accelerator, setting).run(place)
+        self.accelerator.end_training()
+        return self.result
+
+    @property
+    def result(self) -> Path:
+        """The folder that the run writes in the end."""
+        return self.options.out / (MODEL if self.adapted is None else ADAPTER)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether FSDP shares out the weights."""
+        return bool(self.accelerator.distributed_type == DistributedType.FSDP)
+
+    def open_base(self) -> Base:
+        """The model that the run starts from, checked."""
+        return Base(self.recipe)
+
+    def batches(self, stage: Stage) -> Dataset[MicroBatch]:
+        """The micro-batches of ``stage``."""
+        data = self.data[stage.data]
+        return ConversationBatches(data, stage, self.recipe.seed, self.base.processor)
+
+    def network_made(self, network: TrainingNetwork) -> None:
+        """A hook before the last state is loaded into ``network``."""
+
+    def model_written(self, network: TrainingNetwork, stage: Stage) -> None:
+        """A hook after the checkpoint of ``stage`` is written to ``result``; ``main`` only."""
+
+    def draw(self) -> None:
+        """Draw the plots of the run.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from dvl2_cli.finetuning.plots import draw
+
+        draw(self.options.out)
+
+    def _load_model(self) -> tuple[DeepseekVLV2ForCausalLM, PeftModel | None]:
+        lora, folder = self.recipe.lora, self.base.folder
+        half = lora is not None and self.options.dtype == "bf16"
+        model = self.base.load(torch.bfloat16 if half else torch.float32)
+        if lora is None or folder is None:
+            return model, None
+        torch.manual_seed(self.recipe.seed)
+        adapted = add_adapter(model, lora, folder)
+        freeze(model, self.recipe.stages[0])
+        return model, adapted
+
+    def _held_out(self) -> HeldOut | None:
+        name = self.recipe.held_out
+        return HeldOut(self.data[name], self.base.processor) if name else None
+
+    def _export(self, network: TrainingNetwork, place: Place) -> None:
+        if not self.main:
+            return
+        weights = trained_weights(states(self.options.out)[-1])
+        if self.adapted is None:
+            config, processor = network.model.config, self.base.processor
+            write_model(self.result, config, processor, weights, self.base.dtype)
+            self.model_written(network, self.recipe.stages[place.stage])
+        else:
+            write_adapter(self.result, self.adapted, weights)
+        self.drawing.draw()
+
+
+def train(recipe: Recipe, options: RunOptions) -> Path:
+    """Fine-tune by ``recipe``; see ``Run.execute``."""
+    return Run(recipe, options).execute()
+
+
+def prepare_torch(threads: int | None) -> None:
+    """Set what holds for the whole process."""
     # Sequences and experts come in many lengths; all of their compiled kernels are kept.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    accelerator = Accelerator(
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def make_accelerator(dtype: str) -> Accelerator:
+    """The processes and devices of the run, computing in ``dtype`` (bf16 or fp32)."""
+    return Accelerator(
         cpu=not torch.accelerator.is_available(),
-        mixed_precision="bf16" if options.dtype == "bf16" else "no",
+        mixed_precision="bf16" if dtype == "bf16" else "no",
         # Each process counts its own experts' load; see Trainer._balance.
         kwargs_handlers=[
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         ],
     )
-    main = accelerator.is_main_process
-    progress = Progress(quiet=options.quiet or not main)
-    set_seed(recipe.seed)
-    base = Base(recipe)
-    data = read_data(recipe, base, _to_stderr if main else _to_nobody)
-    recipe = with_steps_of_epochs(recipe, data)
-    check_processes(recipe, accelerator.num_processes)
-    make_folder(options.out)
-    check_identity(options.out, identity_of(recipe, list(data.values())), write=main)
-    half = recipe.lora is not None and options.dtype == "bf16"
-    model = base.load(torch.bfloat16 if half else torch.float32)
-    adapted: PeftModel | None = None
-    if recipe.lora is not None and base.folder is not None:
-        torch.manual_seed(recipe.seed)
-        adapted = add_adapter(model, recipe.lora, base.folder)
-        freeze(model, recipe.stages[0])
-    sharded = accelerator.distributed_type == DistributedType.FSDP
-    network = (ShardedNetwork if sharded else TrainingNetwork)(model, recipe)
-    if base.folder is not None:
-        load_heads(base.folder, network)
-    place = resume(recipe, network, options.out, progress)
-    result = options.out / (MODEL if adapted is None else ADAPTER)
-
-    def batches(stage: Stage) -> Dataset[MicroBatch]:
-        if stage.data:
-            return ConversationBatches(data[stage.data], stage, recipe.seed, base.processor)
-        return RenderedBatches(stage, recipe.seed, base.processor)
-
-    def export(network: TrainingNetwork, place: Place) -> None:
-        if not main:
-            return
-        weights = trained_weights(states(options.out)[-1])
-        if adapted is None:
-            write_model(
-                result, network.model.config, base.processor, weights, base.dtype, base.policy
-            )
-            save_heads(result, states(options.out)[-1])
-            mix = recipe.stages[place.stage].mix
-            if mix and not sharded:
-                usual = feature_statistics(network.model, base.processor, mix, recipe.seed)
-                save_statistics(result, usual)
-        else:
-            write_adapter(result, adapted, weights)
-        drawing.draw()
-
-    drawing = Drawing(options.out, progress, wanted=main)
-    setting = Setting(
-        options.out,
-        batches,
-        options.workers,
-        progress,
-        held_out=HeldOut(data[recipe.held_out], base.processor) if recipe.held_out else None,
-        on_checkpoint=lambda network, place: drawing.draw_if_due(),
-        on_stage_end=export,
-    )
-    Trainer(recipe, network, accelerator, setting).run(place)
-    accelerator.end_training()
-    return result
 
 
 def read_data(recipe: Recipe, base: Base, tell: Callable[[str], None]) -> dict[str, CheckedData]:
@@ -214,8 +272,8 @@ def make_folder(out: Path) -> None:
 class Drawing:
     """Draws the plots of a run now and then; without matplotlib it says so, once."""
 
-    def __init__(self, out: Path, progress: Progress, *, wanted: bool) -> None:
-        self.out, self.progress, self.wanted = out, progress, wanted
+    def __init__(self, draw: Callable[[], None], progress: Progress, *, wanted: bool) -> None:
+        self._draw, self.progress, self.wanted = draw, progress, wanted
         self._last = time.monotonic()
 
     def draw_if_due(self) -> None:
@@ -225,12 +283,10 @@ class Drawing:
 
     def draw(self) -> None:
         """Draw now."""
-        from dvl2_cli.finetuning.plots import draw
-
         if not self.wanted:
             return
         try:
-            draw(self.out)
+            self._draw()
         except ImportError:
             self.wanted = False
             self.progress.note("no plots: matplotlib is not installed (pip install 'dvl2[train]')")

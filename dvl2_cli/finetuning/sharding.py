@@ -15,26 +15,18 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.moe import MixtureOfExperts, Router
-from dvl2_cli.finetuning.network import TrainingNetwork
-from dvl2_cli.finetuning.recipe import Recipe
 
 
-class ShardedNetwork(TrainingNetwork):
-    """A training network that FSDP can share out."""
+def give_every_expert_a_gradient(model: DeepseekVLV2ForCausalLM) -> None:
+    """Have experts without a token take part in the loss, with zero."""
+    for module in model.modules():
+        if isinstance(module, MixtureOfExperts):
+            module.register_forward_hook(_add_nothing)
 
-    def __init__(self, model: DeepseekVLV2ForCausalLM, recipe: Recipe) -> None:
-        super().__init__(model, recipe)
-        for module in model.modules():
-            if isinstance(module, MixtureOfExperts):
-                module.register_forward_hook(_add_nothing)
 
-    def waited_for(self) -> list[nn.Parameter]:
-        """What lies outside of the decoder's layers is one group, and whole in ``forward``."""
-        return [
-            parameter
-            for name, parameter in self.named_parameters()
-            if parameter.requires_grad and "language.model.layers." not in name
-        ]
+def outside_of_layers(name: str) -> bool:
+    """Whether a weight lies outside of the decoder's layers: one group, whole in ``forward``."""
+    return "language.model.layers." not in name
 
 
 @torch.no_grad()

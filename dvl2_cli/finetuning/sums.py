@@ -9,29 +9,27 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from dvl2_cli.finetuning.batch import MicroBatch
-from dvl2_cli.finetuning.layout import TILE_CELLS
-from dvl2_cli.finetuning.network import KINDS, Losses
+from dvl2_cli.finetuning.network import Losses, TrainingNetwork
 from dvl2_cli.finetuning.optimizer import learning_rate
 from dvl2_cli.finetuning.progress import StepReport
 from dvl2_cli.finetuning.recipe import Stage
-
-# Answers, glyphs, covered cells and pointers that were right; glyphs in all, and invented.
-HITS = tuple(f"right_{name}" for name in (*KINDS, "glyphs", "false"))
-# Their counts weigh or mix what is learned, so that what was right is no share of them.
-UNSHARED = ("thing", "cell")
 
 
 class Sums:
     """What a step adds up, first of one process, then of all."""
 
-    def __init__(self, stage: Stage, step: int, whole: dict[str, float]) -> None:
+    def __init__(
+        self, network: TrainingNetwork, stage: Stage, step: int, whole: dict[str, float]
+    ) -> None:
+        """``whole``: the label counts of the step, over all processes."""
         self.stage, self.step = stage, step
         self.rate = learning_rate(stage, step)
         self.whole = {kind: count for kind, count in whole.items() if count}
-        self.weights = {kind: float(getattr(stage, f"{kind}_loss")) for kind in KINDS}
+        self.weights = network.loss_weights(stage)
         self.seconds = self.gradient = 0.0
         self.expert_load: list[list[float]] = []
-        self.values = dict.fromkeys((*KINDS, *HITS, "balance", "tokens", "tiles"), 0.0)
+        names = [*network.kinds, *_shares(network), "balance", "tokens", "tiles"]
+        self.values = dict.fromkeys(names, 0.0)
 
     def scaled(self, losses: Losses) -> Tensor:
         """This micro-batch's part of the step's loss."""
@@ -49,14 +47,15 @@ class Sums:
     def add(self, losses: Losses, batch: MicroBatch) -> None:
         """Count one micro-batch."""
         found = {kind: part.detach() for kind, part in losses.sums.items()}
-        found |= {f"right_{kind}": hits for kind, hits in losses.hits.items()}
+        for kind, (right, whole) in losses.right.items():
+            found |= {f"right {kind}": right, f"of {kind}": whole}
         if losses.balance is not None:
             found["balance"] = losses.balance.detach() / self.stage.micro_batches
         # At once: a device is waited for whenever a number is asked for.
         values = torch.stack([value.float() for value in found.values()]).tolist()
         for kind, value in zip(found, values, strict=True):
             self.values[kind] += value
-        self.values["tokens"] += batch.ids.numel() or TILE_CELLS * len(batch.tiles)
+        self.values["tokens"] += batch.tokens
         self.values["tiles"] += len(batch.tiles)
 
     def gather(self, accelerator: Accelerator) -> None:
@@ -67,18 +66,14 @@ class Sums:
 
     def report(self) -> StepReport:
         """The report of the step."""
-        values, counts = self.values, {**self.whole}
-        means = {kind: values[kind] / count for kind, count in counts.items()}
-        glyphs = values["right_glyphs"]
-        if "dense" in counts:
-            counts["dense"] = glyphs
+        values = self.values
+        means = {kind: values[kind] / count for kind, count in self.whole.items()}
+        measured = [name.removeprefix("of ") for name in values if name.startswith("of ")]
         right = {
-            kind: values[f"right_{kind}"] / count
-            for kind, count in counts.items()
-            if count and kind not in UNSHARED
+            kind: values[f"right {kind}"] / values[f"of {kind}"]
+            for kind in measured
+            if values[f"of {kind}"]
         }
-        if glyphs:
-            right["false"] = values["right_false"] / glyphs
         loss = sum(self.weights[kind] * mean for kind, mean in means.items())
         return StepReport(
             stage=self.stage.name,
@@ -95,3 +90,7 @@ class Sums:
             gradient=self.gradient,
             expert_load=self.expert_load,
         )
+
+
+def _shares(network: TrainingNetwork) -> list[str]:
+    return [f"{part} {kind}" for kind in network.measured for part in ("right", "of")]

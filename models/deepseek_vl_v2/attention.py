@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.cache_utils import Cache
 
-from deepseek_vl_v2.blocked_attention import Block, blocked_attention, blocks_of, scores_of
 from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 from deepseek_vl_v2.norm import RMSNorm
 from deepseek_vl_v2.rope import deinterleave, rotate
@@ -26,10 +25,41 @@ from deepseek_vl_v2.rope import deinterleave, rotate
 LatentForm = Literal["auto", "absorbed", "expanded"]
 # The latent norms ignore rms_norm_eps, upstream as well.
 LATENT_NORM_EPS = 1e-6
-# Scores that training on a CPU may hold of a layer: 128 MB of bfloat16.
-MAX_SCORES = 1 << 26
 
 Tables = tuple[Tensor, Tensor]
+
+
+class ScaledDotProductAttention(nn.Module):
+    """``softmax(scale * query @ key.T) @ value``; it has no weights.
+
+    It is a module of its own so that a forward hook sees queries and keys, and so that training
+    may put another kernel in its place.
+    """
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
+    ) -> Tensor:
+        """Attend; without a mask, several queries are causal.
+
+        Args:
+            query: [B, A, T, K].
+            key: [B, A, S, K].
+            value: [B, A, S, V].
+            mask: [B or 1, 1, T, S], bool (True attends) or additive.
+            scale: of the scores.
+
+        Returns:
+            [B, A, T, V].
+        """
+        spare = key.shape[-1] - value.shape[-1]
+        if spare:
+            # Equal widths keep torch on its flash kernel instead of a [T, S] score matrix.
+            value = functional.pad(value, (0, spare))
+        causal = mask is None and query.shape[2] > 1
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=causal, scale=scale
+        )
+        return mixed[..., : mixed.shape[-1] - spare] if spare else mixed
 
 
 class MultiHeadAttention(nn.Module):
@@ -46,6 +76,7 @@ class MultiHeadAttention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=bias)
         self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=bias)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=bias)
+        self.attend = ScaledDotProductAttention()
 
     def forward(
         self, hidden: Tensor, tables: Tables, mask: Tensor | None, cache: Cache | None
@@ -59,7 +90,7 @@ class MultiHeadAttention(nn.Module):
         if self.groups > 1:
             key = key.repeat_interleave(self.groups, dim=1)
             value = value.repeat_interleave(self.groups, dim=1)
-        mixed = _attend(query, key, value, mask, self.head_dim**-0.5)
+        mixed = self.attend(query, key, value, mask, self.head_dim**-0.5)
         return self.o_proj(_merge_heads(mixed))  # type: ignore[no-any-return]
 
     def _heads(self, states: Tensor) -> Tensor:
@@ -100,16 +131,9 @@ class LatentUpProjection(nn.Linear):
 
 
 class MultiHeadLatentAttention(nn.Module):
-    """MLA with the latent cache; ``form`` fixes one of its two forms (for tests).
-
-    While ``watched``, a pass in the expanded form leaves its queries and keys, each
-    [B, A, T, nope + rope], in ``seen``: their products, scaled, are the scores before mask and
-    softmax. Training teaches the decoder where to look by them.
-    """
+    """MLA with the latent cache; ``form`` fixes one of its two forms (for tests)."""
 
     form: LatentForm = "auto"
-    watched = False
-    seen: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, config: DeepseekVLV2TextConfig, layer_index: int) -> None:
         super().__init__()
@@ -134,6 +158,7 @@ class MultiHeadLatentAttention(nn.Module):
         self.kv_a_layernorm = RMSNorm(self.rank, LATENT_NORM_EPS)
         self.kv_b_proj = LatentUpProjection(config)
         self.o_proj = nn.Linear(self.heads * self.value_dim, hidden, bias=bias)
+        self.attend = ScaledDotProductAttention()
 
     def forward(
         self, hidden: Tensor, tables: Tables, mask: Tensor | None, cache: Cache | None
@@ -177,9 +202,7 @@ class MultiHeadLatentAttention(nn.Module):
         k_nope, value = up.split([self.nope, self.value_dim], dim=-1)
         key = torch.cat([k_nope, k_rope.expand(-1, self.heads, -1, -1)], dim=-1)
         query = torch.cat([q_nope, q_rope], dim=-1)
-        if self.watched:
-            self.seen = query, key
-        return _attend(query, key, value, mask, self.scale)
+        return self.attend(query, key, value, mask, self.scale)  # type: ignore[no-any-return]
 
     def _absorbed(
         self, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
@@ -204,33 +227,6 @@ def _kv_heads(config: DeepseekVLV2TextConfig) -> int:
 def _merge_heads(mixed: Tensor) -> Tensor:
     batch, heads, length, width = mixed.shape
     return mixed.transpose(1, 2).reshape(batch, length, heads * width)
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Scaled dot-product attention; without a mask, several queries are causal."""
-    blocks = _blocks(query, key, mask)
-    if blocks is not None:
-        return blocked_attention(query, key, value, blocks, scale)
-    spare = key.shape[-1] - value.shape[-1]
-    if spare:
-        # Equal widths keep torch on its flash kernel instead of a [T, S] score matrix.
-        value = functional.pad(value, (0, spare))
-    causal = mask is None and query.shape[2] > 1
-    mixed = functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=causal, scale=scale
-    )
-    return mixed[..., : mixed.shape[-1] - spare] if spare else mixed
-
-
-def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> tuple[Block, ...] | None:
-    """Blocks for training on a CPU, if the layer's scores are few enough to be kept."""
-    trained = torch.is_grad_enabled() and query.requires_grad and query.device.type == "cpu"
-    square = query.shape[2] == key.shape[2]
-    if not trained or not square or (mask is not None and mask.dtype != torch.bool):
-        return None
-    blocks = blocks_of(mask, query.shape[2])
-    scores = query.shape[:2].numel() * scores_of(blocks)
-    return blocks if scores <= MAX_SCORES else None
 
 
 def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:

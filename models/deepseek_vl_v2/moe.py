@@ -7,8 +7,8 @@ experts that a token was routed to.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,6 @@ from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
 
 # Rows of an expert's input come in multiples of this while training.
 SHAPE_STEP = 64
-# Up to this width of all experts together an accelerator trains them as one layer.
-MAX_JOINED = 4096
 
 
 class GatedMlp(nn.Module):
@@ -44,6 +42,10 @@ class Routing:
     experts: Tensor
     weights: Tensor
     affinities: Tensor
+
+
+# Experts, tokens [N, H], their routing, whether in training -> fp32 [N, H].
+ExpertSum = Callable[[nn.ModuleList, Tensor, Routing, bool], Tensor]
 
 
 class Router(nn.Module):
@@ -136,6 +138,8 @@ class MixtureOfExperts(nn.Module):
         if config.n_shared_experts:
             self.shared_experts = GatedMlp(hidden, width * config.n_shared_experts)
         self.balance_loss: Tensor | None = None
+        # Training may put another way to the same sum in its place.
+        self.sum_experts: ExpertSum = sum_routed_experts
 
     def forward(self, hidden: Tensor, token_mask: Tensor | None = None) -> Tensor:
         """[B, T, H] -> [B, T, H].
@@ -147,58 +151,37 @@ class MixtureOfExperts(nn.Module):
         routing = self.gate(flat)
         if self.training:
             self.balance_loss = balance_loss(routing, hidden.shape[0], token_mask)
-        routed = self._joined if self._is_joined(flat) else self._routed
-        mixed = routed(flat, routing).to(hidden.dtype)
+        mixed = self.sum_experts(self.experts, flat, routing, self.training).to(hidden.dtype)
         if self.shared_experts is not None:
             mixed = mixed + self.shared_experts(flat)
         return mixed.view_as(hidden)
 
-    def _is_joined(self, flat: Tensor) -> bool:
-        if not self.training or flat.device.type == "cpu":
-            return False
-        experts = [cast(GatedMlp, expert) for expert in self.experts]
-        layers = [x for e in experts for x in (e.gate_proj, e.up_proj, e.down_proj)]
-        # An adapter's or a quantiser's layer is more than its weight.
-        plain = all(type(layer) is nn.Linear for layer in layers)
-        return plain and sum(e.gate_proj.out_features for e in experts) <= MAX_JOINED
 
-    def _joined(self, flat: Tensor, routing: Routing) -> Tensor:
-        """Every expert over every token, weighted by zero where a token was not routed to it.
+def sum_routed_experts(
+    experts: nn.ModuleList, flat: Tensor, routing: Routing, training: bool
+) -> Tensor:
+    """The weighted sum of every token's experts: [N, H] -> fp32 [N, H].
 
-        More arithmetic in few kernels: for small experts an accelerator waits for launches, and for
-        the host to read the counts, far longer.
-        """
-        weights = torch.zeros_like(routing.affinities)
-        weights = weights.scatter(1, routing.experts, routing.weights)
-        gate, up, down = (
-            [getattr(expert, name).weight for expert in self.experts]
-            for name in ("gate_proj", "up_proj", "down_proj")
-        )
-        gated = functional.silu(functional.linear(flat, torch.cat(gate)))
-        gated = gated * functional.linear(flat, torch.cat(up))
-        shared = gated.unflatten(1, (len(self.experts), -1)) * weights[..., None].to(gated.dtype)
-        return functional.linear(shared.flatten(1), torch.cat(down, dim=1)).float()
-
-    def _routed(self, flat: Tensor, routing: Routing) -> Tensor:
-        """Tokens sorted by expert, so that each expert runs once over all of its tokens."""
-        total = torch.zeros(flat.shape, dtype=torch.float32, device=flat.device)
-        top_k = routing.experts.shape[1]
-        order = routing.experts.flatten().argsort(stable=True)
-        rows = order // top_k
-        weights = routing.weights.flatten()[order]
-        counts = torch.bincount(routing.experts.flatten(), minlength=len(self.experts)).tolist()
-        start = 0
-        for expert, count in zip(self.experts, counts, strict=True):
-            if count == 0:
-                continue
-            mine = slice(start, start + count)
-            inputs = flat[rows[mine]]
-            if self.training:
-                inputs = _rounded_up(inputs)
-            out = expert(inputs)[:count].float() * weights[mine, None]
-            total = total.index_add(0, rows[mine], out)
-            start += count
-        return total
+    Tokens are sorted by expert, so that each expert runs once over all of its tokens.
+    """
+    total = torch.zeros(flat.shape, dtype=torch.float32, device=flat.device)
+    top_k = routing.experts.shape[1]
+    order = routing.experts.flatten().argsort(stable=True)
+    rows = order // top_k
+    weights = routing.weights.flatten()[order]
+    counts = torch.bincount(routing.experts.flatten(), minlength=len(experts)).tolist()
+    start = 0
+    for expert, count in zip(experts, counts, strict=True):
+        if count == 0:
+            continue
+        mine = slice(start, start + count)
+        inputs = flat[rows[mine]]
+        if training:
+            inputs = _rounded_up(inputs)
+        out = expert(inputs)[:count].float() * weights[mine, None]
+        total = total.index_add(0, rows[mine], out)
+        start += count
+    return total
 
 
 def _rounded_up(rows: Tensor) -> Tensor:

@@ -28,16 +28,17 @@ def begin_sharded(self: Any, *args: Any, **options: Any) -> None:
 if __name__ == "__main__":
     state.AcceleratorState.__init__ = begin_sharded
     from dvl2_cli.app import main
-    from dvl2_cli.finetuning.sharding import ShardedNetwork
+    from dvl2_cli.finetuning.network import TrainingNetwork
 
-    forward = ShardedNetwork.forward
+    forward = TrainingNetwork.forward
 
     def checked(self: Any, *args: Any) -> Any:
         from torch.distributed.tensor import DTensor
 
+        assert self.sharded
         layers = self.model.language.model.layers
         assert all(isinstance(parameter, DTensor) for parameter in layers[0].parameters())
         return forward(self, *args)
 
-    ShardedNetwork.forward = checked  # type: ignore[method-assign, assignment]
+    TrainingNetwork.forward = checked  # type: ignore[method-assign, assignment]
     main()

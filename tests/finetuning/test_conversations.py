@@ -80,7 +80,7 @@ def test_every_bad_row_is_named_and_nothing_else_happens(data: Path) -> None:
 def test_lengths_are_known_without_opening_pictures(data: Path) -> None:
     checked = _checked(data)
     batch = ConversationBatches(checked, _stage("pack"), 0, golden.processor("mla"))[0]
-    assert batch.segments is not None
-    lengths = [int((batch.segments == segment).sum()) for segment in (1, 2)]
+    assert batch.packing_ids is not None
+    lengths = [int((batch.packing_ids == segment).sum()) for segment in (1, 2)]
     assert sorted(lengths) == sorted(extent.tokens for extent in checked.extents)
     assert [extent.tiles for extent in checked.extents] == [1, 1]

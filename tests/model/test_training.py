@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.decoder import next_token_loss
-from deepseek_vl_v2.moe import GatedMlp, MixtureOfExperts, Routing, balance_loss
+from deepseek_vl_v2.moe import MixtureOfExperts, Routing, balance_loss
 from tests import golden_data as golden
 
 
@@ -135,50 +134,3 @@ def test_grouped_experts_equal_one_token_at_a_time() -> None:
     together = layer(hidden)
     singly = torch.cat([layer(hidden[:, i : i + 1]) for i in range(20)], dim=1)
     assert torch.allclose(together, singly, atol=2e-6)
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_attention_is_the_same_with_gradients_and_without(
-    trainee: tuple[DeepseekVLV2ForCausalLM, dict[str, Tensor]], packed: bool
-) -> None:
-    decoder = trainee[0].language.model
-    states = torch.randn(2, 12, decoder.config.hidden_size)
-    mask = torch.ones(12, 12, dtype=torch.bool).tril().expand(2, 1, 12, 12).clone()
-    mask[:, :, 6:, 1:4] = False
-    arguments = {"attention_mask": mask if packed else None, "use_cache": False}
-    trained = decoder(inputs_embeds=states.clone().requires_grad_(), **arguments)
-    with torch.no_grad():
-        asked = decoder(inputs_embeds=states, **arguments)
-    assert torch.allclose(trained.last_hidden_state, asked.last_hidden_state, atol=1e-5)
-
-
-@pytest.mark.parametrize("checkpoint", golden.CHECKPOINTS)
-def test_experts_trained_as_one_layer_are_the_same_experts(checkpoint: str) -> None:
-    model = copy.deepcopy(golden.model(checkpoint)).train()
-    layer = next(m for m in model.modules() if isinstance(m, MixtureOfExperts))
-    hidden = torch.randn(7, layer.gate.weight.shape[1])
-    routing = layer.gate(hidden)
-    results = []
-    for form in (layer._routed, layer._joined):
-        layer.zero_grad()
-        out = form(hidden, routing)
-        out.square().sum().backward(retain_graph=True)
-        gradients = [p.grad for p in layer.experts.parameters() if p.grad is not None]
-        results.append((out.detach(), torch.stack([g.square().sum() for g in gradients]).sum()))
-    torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-4, atol=0)
-
-
-def test_adapted_experts_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = next(
-        m for m in copy.deepcopy(golden.model("mla")).modules() if isinstance(m, MixtureOfExperts)
-    ).train()
-    hidden = torch.zeros(1, layer.gate.weight.shape[1], device="meta")
-    assert layer._is_joined(hidden)
-    assert not layer.eval()._is_joined(hidden)
-    layer.train()
-    expert = cast(GatedMlp, layer.experts[0])
-    expert.up_proj = cast(nn.Linear, nn.Sequential(expert.up_proj))
-    assert not layer._is_joined(hidden)
-    monkeypatch.setattr("deepseek_vl_v2.moe.MAX_JOINED", 1)
-    assert not layer._is_joined(hidden)

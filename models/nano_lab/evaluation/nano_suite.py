@@ -43,7 +43,7 @@ def _item(sample: Sample, group: str, metric: Metric, turn: Turn) -> Item:
         turn.answer,
         (sample.image,),
         tuple(boxes_of(turn.answer)) if metric in {"iou", "boxes"} else (),
-        tuple(thing.name for thing in sample.things) if metric == "objects" else (),
+        tuple(item.name for item in sample.objects) if metric == "objects" else (),
     )
 
 
@@ -60,7 +60,7 @@ def _fields(sample: Sample) -> list[Item]:
 
 
 def _grounding(sample: Sample) -> list[Item]:
-    if not 2 <= len(sample.things) <= 8:
+    if not 2 <= len(sample.objects) <= 8:
         return []
     items = []
     for turn in sample.turns:

@@ -1,9 +1,9 @@
-"""Where in the picture each answer token is to be found: the decoder's reading finger.
+"""Where in the picture each answer token is to be found: the attention targets.
 
-A transcript's character points at the cell of its glyph, an object's name and box at the
+A transcript's character aims at the cell of its glyph, an object's name and box at the
 cell of the box's centre, and what is repeated from the question at the question. Attention
-heads are taught to look there (see finger), so the decoder follows lines long before it would
-find out from the characters alone.
+heads are supervised to look there (see guided_attention), so the decoder follows lines long
+before it would find out from the characters alone.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 from collections.abc import Sequence
 
 from dvl2_cli.finetuning.batch import PlacedImage
+from dvl2_cli.finetuning.layout import CELLS
 from nano_lab.pretraining.glyph_labels import (
     BIN_COLUMNS,
     BIN_ROWS,
     CELL,
-    CELLS,
-    SEEN,
     THUMBNAIL_TOKENS,
     TILE,
+    VISIBLE,
     placement,
 )
 from nano_lab.rendering.sample import Glyph, Turn
@@ -102,7 +102,7 @@ def token_place(spot: Spot, size: tuple[int, int], image: PlacedImage) -> tuple[
     if not (0 <= column < image.columns and 0 <= row < image.rows):
         return NOWHERE, NOWHERE
     inside_x, inside_y = x - column * TILE, y - row * TILE
-    if inside_x >= SEEN or inside_y >= SEEN:
+    if inside_x >= VISIBLE or inside_y >= VISIBLE:
         return NOWHERE, NOWHERE
     line = row * CELLS + int(inside_y // CELL)
     place = (

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dvl2_cli.finetuning.batch import Tallies
 from nano_lab.pretraining.attention_targets import BOX, BOXED, Spot
+from nano_lab.pretraining.batch import CountingTargets
 from nano_lab.rendering.sample import Turn
 
 # Answers that tell every object, one after the other.
@@ -24,14 +24,14 @@ _LISTS = frozenset({"caption", "caption-long"})
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CountedPlaces:
     """The position of the token before the number, and the places of what is counted."""
 
     position: int
     places: tuple[int, ...]
 
 
-def tallies(turn: Turn, size: tuple[int, int]) -> Iterator[tuple[int, list[Spot]]]:
+def counted_spots(turn: Turn, size: tuple[int, int]) -> Iterator[tuple[int, list[Spot]]]:
     """Characters of the answer that depend on a number, and the middles (pixels) of what is
     counted there.
     """
@@ -54,31 +54,31 @@ def _middle(box: Sequence[int], size: tuple[int, int]) -> Spot:
     return (x0 + x1) / 1998 * size[0], (y0 + y1) / 1998 * size[1]
 
 
-def join_tallies(samples: Sequence[Sequence[Tally]]) -> Tallies | None:
+def join_counting(samples: Sequence[Sequence[CountedPlaces]]) -> CountingTargets | None:
     """The tallies of rows; None where nothing is counted."""
-    known = [(row, tally) for row, own in enumerate(samples) for tally in own]
+    known = [(row, counting) for row, own in enumerate(samples) for counting in own]
     if not known:
         return None
-    most = max(1, *(len(tally.places) for _, tally in known))
+    most = max(1, *(len(counting.places) for _, counting in known))
     places = torch.full((len(known), most), -1)
-    for index, (_, tally) in enumerate(known):
-        places[index, : len(tally.places)] = torch.tensor(tally.places, dtype=torch.long)
+    for index, (_, counting) in enumerate(known):
+        places[index, : len(counting.places)] = torch.tensor(counting.places, dtype=torch.long)
     rows = torch.tensor([row for row, _ in known])
-    return Tallies(rows, torch.tensor([tally.position for _, tally in known]), places)
+    return CountingTargets(rows, torch.tensor([counting.position for _, counting in known]), places)
 
 
-def tally_loss(
-    query: Tensor, key: Tensor, tallied: Tallies, branches: Tensor | None
+def counting_loss(
+    query: Tensor, key: Tensor, counted_at: CountingTargets, branches: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Summed cross-entropy of one head's attention, and how many counts its first share tells.
 
     Args:
         query: scaled queries [B, T, D] of the head.
         key: its keys [B, T, D].
-        tallied: what is counted, and where.
-        branches: int64 [B, T], see ``MicroBatch``.
+        counted_at: what is counted, and where.
+        branches: int64 [B, T], see ``PretrainingBatch``.
     """
-    rows, positions = tallied.rows, tallied.positions
+    rows, positions = counted_at.rows, counted_at.positions
     asking = query[rows, positions]
     scores = torch.einsum("md,mtd->mt", asking, key[rows]).float()
     visible = torch.arange(key.shape[1], device=key.device) <= positions[:, None]
@@ -86,7 +86,7 @@ def tally_loss(
         own = branches[rows, positions]
         visible &= (branches[rows] == own[:, None]) | (branches[rows] == 0)
     shares = scores.masked_fill(~visible, torch.finfo(torch.float32).min).log_softmax(-1)
-    wanted = functional.pad(tallied.places, (1, 0), value=0)
+    wanted = functional.pad(counted_at.places, (1, 0), value=0)
     counted = wanted >= 0
     found = shares.gather(1, wanted.clamp(min=0)) * counted
     number = counted.sum(1)

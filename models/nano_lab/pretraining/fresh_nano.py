@@ -11,9 +11,14 @@ from transformers import PreTrainedTokenizerFast
 
 from deepseek_vl_v2 import DeepseekVLV2Config, DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.format.template import BOS, EOS, SPECIAL_TOKENS
+from dvl2_cli.errors import UsageError
+from dvl2_cli.finetuning.base import Base
+from dvl2_cli.finetuning.recipe import Recipe
 from nano_lab.pretraining.glyph_labels import CHARACTERS
 from nano_lab.pretraining.initialise import initialise_tower
 
+# What a recipe names as its base for a nano that is not trained yet.
+FRESH_NANO = "fresh-nano"
 # All (m, n) with m * n <= 9, in the released order, which decides ties.
 CANDIDATES = [
     [384, 384], [384, 768], [768, 384], [384, 1152], [1152, 384], [384, 1536], [1536, 384],
@@ -68,6 +73,27 @@ NANO: dict[str, Any] = {
         "use_mla": True,
     },
 }
+
+
+class FreshNano(Base):
+    """Nano before its first step, always in float32."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Make it anew from the recipe's seed.
+
+        Raises:
+            UsageError: an adapter is to be laid over it.
+        """
+        if recipe.lora is not None:
+            raise UsageError("a fresh nano has nothing to lay a LoRA adapter over")
+        self.folder = None
+        self.dtype = torch.float32
+        self._model, self.processor = fresh_nano(recipe.seed)
+        self.context = self._model.config.language.max_position_embeddings
+
+    def load(self, dtype: torch.dtype) -> DeepseekVLV2ForCausalLM:
+        """The model, whatever ``dtype`` is asked for."""
+        return self._model
 
 
 def fresh_nano(seed: int) -> tuple[DeepseekVLV2ForCausalLM, DeepseekVLV2Processor]:

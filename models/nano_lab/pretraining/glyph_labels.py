@@ -12,17 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from dvl2_cli.finetuning.layout import CELLS
 from nano_lab.rendering.sample import Glyph
 
 TILE = 384
 CELL = 28
-CELLS = 14
 # Of a thumbnail: its cells, the ends of its lines, and the separator behind it.
 THUMBNAIL_TOKENS = CELLS * (CELLS + 1) + 1
 BIN_COLUMNS, BIN_ROWS = 7, 2
 BINS = BIN_COLUMNS * BIN_ROWS
 # The tower drops the pixels that fill no whole patch.
-SEEN = 378
+VISIBLE = 378
 
 # Class 0 is a bin without a glyph, class 1 a character that is not listed.
 CHARACTERS = (
@@ -62,7 +62,7 @@ def glyph_labels(glyphs: Sequence[Glyph], size: tuple[int, int], columns: int, r
     classes = np.array([_CLASS_OF.get(glyph.char, OTHER) for glyph in glyphs], np.int16)
     tile = (y // TILE).astype(int) * columns + (x // TILE).astype(int)
     x, y, inside = x % TILE, y % TILE, (x >= 0) & (y >= 0)
-    inside &= (tile >= 0) & (tile < rows * columns) & (x < SEEN) & (y < SEEN)
+    inside &= (tile >= 0) & (tile < rows * columns) & (x < VISIBLE) & (y < VISIBLE)
     cell = (y // CELL).astype(int) * CELLS + (x // CELL).astype(int)
     inside_x = x % CELL * BIN_COLUMNS / CELL
     row = (y % CELL // (CELL // BIN_ROWS)).astype(int)

@@ -10,43 +10,43 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dvl2_cli.finetuning.layout import FRAMES, TILE_CELLS
-from nano_lab.pretraining.glyph_labels import CELLS
-from nano_lab.pretraining.object_labels import NAMES, SHADES
+from dvl2_cli.finetuning.layout import CELLS, TILE_CELLS
+from nano_lab.pretraining.layout import FRAMES
+from nano_lab.pretraining.object_labels import COLOUR_CLASSES, NAME_CLASSES
 
 # Most cells of a scene are background.
 BACKGROUND_WEIGHT = 0.3
 BOX_WEIGHT = 4.0
 # The logit of what a class is not told apart from; finite, so that gradients are.
-NEVER = -1e4
+MASKED_LOGIT = -1e4
 
 
-class ThingHead(nn.Module):
+class ObjectCellHead(nn.Module):
     """Tokens [N, 196, D] to the object over each cell: its name, colour and box."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.names = nn.Linear(width, len(NAMES))
-        self.shades = nn.Linear(width, len(SHADES))
+        self.names = nn.Linear(width, len(NAME_CLASSES))
+        self.colours = nn.Linear(width, len(COLOUR_CLASSES))
         self.box = nn.Linear(width, 4)
 
     def loss(
-        self, tokens: Tensor, labels: Tensor, unseen: Tensor | None = None
+        self, tokens: Tensor, labels: Tensor, held_out: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Summed loss over the known cells, and how many covered cells are named rightly.
-        ``unseen`` as in MicroBatch.
+        ``held_out`` as in PretrainingBatch.
         """
         known = labels[..., 0] >= 0
         hidden = self.norm(tokens[known])
         labels = labels[known]
-        names, shades = labels[:, 0].long(), labels[:, 1].long()
+        names, colours = labels[:, 0].long(), labels[:, 1].long()
         covered = names > 0
-        guess = open_names(self.names(hidden).float(), shades, unseen)
+        guess = mask_names(self.names(hidden).float(), colours, held_out)
         weight = torch.where(covered, 1.0, BACKGROUND_WEIGHT)
         loss = (functional.cross_entropy(guess, names, reduction="none") * weight).sum()
-        shade = open_shades(self.shades(hidden).float(), names, shades, unseen)[covered]
-        loss = loss + functional.cross_entropy(shade, shades[covered], reduction="sum")
+        colour = mask_colours(self.colours(hidden).float(), names, colours, held_out)[covered]
+        loss = loss + functional.cross_entropy(colour, colours[covered], reduction="sum")
         box = functional.l1_loss(
             self.box(hidden)[covered].float(), labels[covered, 2:], reduction="sum"
         )
@@ -54,7 +54,7 @@ class ThingHead(nn.Module):
         return loss + BOX_WEIGHT * box, right
 
 
-class PlaceHead(nn.Module):
+class PositionHead(nn.Module):
     """States [..., D] of visual tokens to the row and the column of their cell in its tile.
 
     Reading on from a place, and writing boxes, take it; print and objects alone teach the tower
@@ -83,19 +83,21 @@ class PlaceHead(nn.Module):
         return loss, right.sum()
 
 
-def open_names(logits: Tensor, shades: Tensor, unseen: Tensor | None) -> Tensor:
-    """``logits`` [N, names] without the names that are ``unseen`` in the colours ``shades`` [N]."""
-    return logits if unseen is None else logits.masked_fill(unseen[shades], NEVER)
+def mask_names(logits: Tensor, colours: Tensor, held_out: Tensor | None) -> Tensor:
+    """``logits`` [N, names] without the names that are held out in ``colours`` [N]."""
+    return logits if held_out is None else logits.masked_fill(held_out[colours], MASKED_LOGIT)
 
 
-def open_shades(logits: Tensor, names: Tensor, shades: Tensor, unseen: Tensor | None) -> Tensor:
+def mask_colours(logits: Tensor, names: Tensor, colours: Tensor, held_out: Tensor | None) -> Tensor:
     """The like for ``logits`` [N, colours] of objects of ``names`` [N]; what has no colour that is
-    named (class 0 of ``shades`` [N]) might have any.
+    named (class 0 of ``colours`` [N]) might have any.
     """
-    if unseen is None:
+    if held_out is None:
         return logits
-    nameless = (shades == 0)[:, None] & (torch.arange(len(SHADES), device=logits.device) > 0)
-    return logits.masked_fill(unseen.T[names] | nameless, NEVER)
+    nameless = (colours == 0)[:, None] & (
+        torch.arange(len(COLOUR_CLASSES), device=logits.device) > 0
+    )
+    return logits.masked_fill(held_out.T[names] | nameless, MASKED_LOGIT)
 
 
 def known_cells(labels: Tensor) -> int:

@@ -19,7 +19,7 @@ _COLOUR = re.compile(rf"\b(?:{'|'.join(COLOURS)})\b", re.IGNORECASE)
 _REACH = 20
 
 
-def misled(turn: Turn, share: float, rng: random.Random) -> str:
+def corrupt_colours(turn: Turn, share: float, rng: random.Random) -> str:
     """The answer with that share of the colours before names replaced, each by one of as many
     letters or by any letters; answers without mentions are left alone.
     """

@@ -10,7 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from nano_lab.pretraining.object_labels import NAMES, SHADES, name_class, shade_class
+from nano_lab.pretraining.object_labels import (
+    COLOUR_CLASSES,
+    NAME_CLASSES,
+    colour_class,
+    name_class,
+)
 from nano_lab.rendering.catalogue import plural
 
 NOTHING = -1
@@ -18,7 +23,7 @@ _LETTERS = {"Ġ": " "}
 
 
 def mentions(tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """For every token the classes (see things) of the name and of the colour that end with it.
+    """For every token the classes of the name and of the colour that end with it.
 
     Args:
         tokens: as the vocabulary writes them; nano's are single letters, "Ġ" is a blank.
@@ -27,9 +32,9 @@ def mentions(tokens: Sequence[str]) -> list[tuple[int, int]]:
     found = [(NOTHING, NOTHING)] * len(text)
     for match in _NAME.finditer(text):
         found[match.end() - 1] = (_CLASS_OF[match.group().lower()], NOTHING)
-    for match in _SHADE.finditer(text):
+    for match in _COLOUR.finditer(text):
         name = found[match.end() - 1][0]
-        found[match.end() - 1] = (name, shade_class(match.group().lower()))
+        found[match.end() - 1] = (name, colour_class(match.group().lower()))
     return found
 
 
@@ -44,9 +49,12 @@ def _words(words: Sequence[str]) -> re.Pattern[str]:
     )
 
 
-# "orange" is more often a colour; the background (see things) is in both lists.
+# "orange" is more often a colour; the background (see object_labels) is in both lists.
 _CLASS_OF = {
-    form: name_class(name) for name in NAMES if name not in SHADES for form in (name, plural(name))
+    form: name_class(name)
+    for name in NAME_CLASSES
+    if name not in COLOUR_CLASSES
+    for form in (name, plural(name))
 }
 _NAME = _words(list(_CLASS_OF))
-_SHADE = _words([shade for shade in SHADES if shade])
+_COLOUR = _words([colour for colour in COLOUR_CLASSES if colour])

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor
+
+from dvl2_cli.finetuning.optimizer import adamw, is_matrix, trained_parameters
+from nano_lab.pretraining.recipe import PretrainingStage
 
 # The quintic Newton-Schulz iteration of Muon (Jordan et al., 2024).
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -89,3 +92,33 @@ def orthogonalise(matrices: Tensor) -> Tensor:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
+
+
+def build_optimizers(network: nn.Module, stage: PretrainingStage) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks where the stage asks for it, AdamW for the rest.
+
+    Muon (orthogonalised momentum, arXiv 2502.16982, with updates scaled as large as AdamW's) needs
+    about half as many steps when a model starts from nothing.
+    """
+    trained = trained_parameters(network)
+    if stage.optimizer != "muon":
+        return [adamw(trained, stage)]
+    inner = [p for n, p in trained if is_inner(n, p)]
+    others = [(n, p) for n, p in trained if not is_inner(n, p)]
+    if not inner:
+        return [adamw(others, stage)]
+    muon = BatchedMuon(
+        inner,
+        lr=stage.learning_rate,
+        weight_decay=stage.weight_decay,
+        momentum=0.95,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    return [muon, adamw(others, stage)]
+
+
+def is_inner(name: str, parameter: nn.Parameter) -> bool:
+    """Whether Muon takes it: a matrix between two layers, not an embedding or an output."""
+    outer = ("embed_tokens", "lm_head", "patch_embed", "head.", "heads.", ".gate.weight")
+    inside = parameter.dim() == 2 and not any(part in name for part in outer)
+    return inside and is_matrix(name, parameter)

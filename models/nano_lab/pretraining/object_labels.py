@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nano_lab.pretraining.glyph_labels import CELL, CELLS, TILE, placement
+from dvl2_cli.finetuning.layout import CELLS
+from nano_lab.pretraining.glyph_labels import CELL, TILE, placement
 from nano_lab.rendering.catalogue import COLOURS, EMOJI, SHAPES
-from nano_lab.rendering.sample import Thing
+from nano_lab.rendering.sample import SceneObject
 
 # Class 0 is background.
-NAMES = ("", *sorted({emoji.name for emoji in EMOJI} | set(SHAPES)))
-SHADES = ("", *sorted({*COLOURS, *(emoji.colour for emoji in EMOJI if emoji.colour)}))
-_NAME_OF = {name: index for index, name in enumerate(NAMES)}
-_SHADE_OF = {name: index for index, name in enumerate(SHADES)}
+NAME_CLASSES = ("", *sorted({emoji.name for emoji in EMOJI} | set(SHAPES)))
+COLOUR_CLASSES = ("", *sorted({*COLOURS, *(emoji.colour for emoji in EMOJI if emoji.colour)}))
+_NAME_OF = {name: index for index, name in enumerate(NAME_CLASSES)}
+_COLOUR_OF = {name: index for index, name in enumerate(COLOUR_CLASSES)}
 # name, colour, then the distances from the cell's centre to the box's sides
 FIELDS = 6
 
@@ -27,18 +28,22 @@ def name_class(name: str) -> int:
     return _NAME_OF.get(name, 0)
 
 
-def shade_class(colour: str | None) -> int:
+def colour_class(colour: str | None) -> int:
     """The class of an object's colour; 0 for none."""
-    return _SHADE_OF.get(colour or "", 0)
+    return _COLOUR_OF.get(colour or "", 0)
 
 
-def shown_things(things: Sequence[Thing], size: tuple[int, int], columns: int, rows: int) -> Labels:
+def shown_objects(
+    objects: Sequence[SceneObject], size: tuple[int, int], columns: int, rows: int
+) -> Labels:
     """Labels of the thumbnail, which shows the whole picture, and of all local tiles."""
-    thumbnail = thing_labels(things, size, 1, 1)
-    return np.concatenate([thumbnail, thing_labels(things, size, columns, rows)])
+    thumbnail = object_labels(objects, size, 1, 1)
+    return np.concatenate([thumbnail, object_labels(objects, size, columns, rows)])
 
 
-def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, rows: int) -> Labels:
+def object_labels(
+    objects: Sequence[SceneObject], size: tuple[int, int], columns: int, rows: int
+) -> Labels:
     """Labels of all local tiles: float32 [rows * columns, 196, 6]; distances in tiles.
 
     Where objects overlap, the later one is on top. The corners of a box show background as
@@ -48,17 +53,17 @@ def thing_labels(things: Sequence[Thing], size: tuple[int, int], columns: int, r
     x = _centres(columns)
     y = _centres(rows)
     grid = np.zeros((rows * CELLS, columns * CELLS, FIELDS), np.float32)
-    for thing in things:
+    for item in objects:
         x0, y0, x1, y1 = (
             value * scale + shift
-            for value, shift in zip(thing.box, (left, top, left, top), strict=True)
+            for value, shift in zip(item.box, (left, top, left, top), strict=True)
         )
         across = (x >= x0) & (x <= x1)
         down = (y >= y0) & (y <= y1)
         area = np.ix_(down, across)
         cells = np.zeros((int(down.sum()), int(across.sum()), FIELDS), np.float32)
-        cells[..., 0] = name_class(thing.name)
-        cells[..., 1] = shade_class(thing.colour)
+        cells[..., 0] = name_class(item.name)
+        cells[..., 1] = colour_class(item.colour)
         cells[..., 2] = (x[across][None, :] - x0) / TILE
         cells[..., 3] = (y[down][:, None] - y0) / TILE
         cells[..., 4] = (x1 - x[across][None, :]) / TILE

@@ -8,59 +8,63 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dvl2_cli.finetuning.batch import Objects, PlacedImage
-from dvl2_cli.finetuning.layout import in_sequence, lay_out
-from nano_lab.pretraining.object_labels import name_class, shade_class, shown_things
-from nano_lab.rendering.sample import Thing
+from dvl2_cli.finetuning.batch import PlacedImage
+from dvl2_cli.finetuning.layout import shown_cells
+from nano_lab.pretraining.batch import Objects
+from nano_lab.pretraining.layout import in_sequence
+from nano_lab.pretraining.object_labels import colour_class, name_class, shown_objects
+from nano_lab.rendering.sample import SceneObject
 
 # Further from the middle of every object than this share of the picture is beside it.
-NEAR = 0.02
+MAX_DISTANCE = 0.02
 NO_OBJECT = -1
 
 
 @dataclass(frozen=True, slots=True)
-class SeenObject:
+class PlacedObject:
     """One object of a picture.
 
     ``cells`` are its places in the image's own token sequence. ``facts`` are the classes of
-    its name and colour (see things), then its box x0, y0, x1, y1, shares 0..1 of the picture.
+    its name and colour (see objects), then its box x0, y0, x1, y1, shares 0..1 of the picture.
     """
 
     cells: tuple[int, ...]
     facts: tuple[float, ...]
 
 
-def seen_objects(
-    things: Sequence[Thing], size: tuple[int, int], image: PlacedImage
-) -> list[SeenObject]:
+def placed_objects(
+    objects: Sequence[SceneObject], size: tuple[int, int], image: PlacedImage
+) -> list[PlacedObject]:
     """Every object of a picture of ``size``, in order."""
-    return [_seen(thing, size, image) for thing in things]
+    return [_placed(item, size, image) for item in objects]
 
 
-def _seen(thing: Thing, size: tuple[int, int], image: PlacedImage) -> SeenObject:
-    labels = shown_things([thing], size, image.columns, image.rows)
+def _placed(item: SceneObject, size: tuple[int, int], image: PlacedImage) -> PlacedObject:
+    labels = shown_objects([item], size, image.columns, image.rows)
     whole = PlacedImage(tuple(range(len(labels))), image.columns, image.rows)
-    names = in_sequence(torch.from_numpy(labels[..., :1]), lay_out([whole])[0])[:, 0]
+    names = in_sequence(torch.from_numpy(labels[..., :1]), shown_cells([whole]))[:, 0]
     cells = (names > 0).nonzero()[:, 0].tolist()
-    x0, y0, x1, y1 = (side / whole for side, whole in zip(thing.box, (*size, *size), strict=True))
-    facts = (name_class(thing.name), shade_class(thing.colour), x0, y0, x1, y1)
-    return SeenObject(tuple(cells), facts)
+    x0, y0, x1, y1 = (side / whole for side, whole in zip(item.box, (*size, *size), strict=True))
+    facts = (name_class(item.name), colour_class(item.colour), x0, y0, x1, y1)
+    return PlacedObject(tuple(cells), facts)
 
 
-def object_at(spot: tuple[float, float], things: Sequence[Thing], size: tuple[int, int]) -> int:
-    """Which of ``things`` has its middle at ``spot`` (pixels), or NO_OBJECT."""
-    away = [_away(spot, thing, size) for thing in things]
-    nearest = min(range(len(things)), key=away.__getitem__, default=NO_OBJECT)
-    return nearest if things and away[nearest] < NEAR else NO_OBJECT
+def object_at(
+    spot: tuple[float, float], objects: Sequence[SceneObject], size: tuple[int, int]
+) -> int:
+    """Which of ``objects`` has its middle at ``spot`` (pixels), or NO_OBJECT."""
+    away = [_away(spot, item, size) for item in objects]
+    nearest = min(range(len(objects)), key=away.__getitem__, default=NO_OBJECT)
+    return nearest if objects and away[nearest] < MAX_DISTANCE else NO_OBJECT
 
 
-def _away(spot: tuple[float, float], thing: Thing, size: tuple[int, int]) -> float:
-    x0, y0, x1, y1 = thing.box
+def _away(spot: tuple[float, float], item: SceneObject, size: tuple[int, int]) -> float:
+    x0, y0, x1, y1 = item.box
     return max(abs((x0 + x1) / 2 - spot[0]) / size[0], abs((y0 + y1) / 2 - spot[1]) / size[1])
 
 
 def join_objects(
-    samples: Sequence[tuple[list[int], Sequence[SeenObject]] | None], length: int
+    samples: Sequence[tuple[list[int], Sequence[PlacedObject]] | None], length: int
 ) -> Objects | None:
     """Rows padded to ``length``; None where no sample speaks of an object.
 

@@ -1,4 +1,4 @@
-"""What training pictures look like to a tower: the statistics behind the warning of the unusual."""
+"""What training pictures look like to a tower: the statistics behind the OOD warning."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from dvl2_cli.planning.print_size import print_zoom
 from nano_lab.rendering.render import render
 
 PICTURES = 600
-USUAL = 0.995
+OOD_QUANTILE = 0.995
 
 
 def training_pictures(mix: Mapping[str, float], seed: int, count: int) -> Iterator[Image]:
     """``count`` pictures of the training split, of the kinds in ``mix`` that have one."""
+    # The word is part of the seed: another one draws other pictures.
     rng = random.Random(f"{seed}/familiar")  # noqa: S311
     while count:
         kind = rng.choices(list(mix), list(mix.values()))[0]
@@ -39,7 +40,7 @@ def feature_statistics(
 ) -> FeatureStatistics:
     """Mean and variance of pooled tile tokens over half of ``count`` training pictures.
 
-    The threshold is the distance that USUAL of the other half stay under.
+    The threshold is the distance that OOD_QUANTILE of the other half stay under.
     """
     training = model.training
     model.eval()
@@ -50,7 +51,9 @@ def feature_statistics(
     fitted, others = rows.chunk(2)
     statistics = FeatureStatistics(fitted.mean(0), fitted.var(0).clamp(min=1e-8), 0.0)
     distances = torch.tensor([statistics.distance(row) for row in others])
-    return FeatureStatistics(statistics.mean, statistics.variance, float(distances.quantile(USUAL)))
+    return FeatureStatistics(
+        statistics.mean, statistics.variance, float(distances.quantile(OOD_QUANTILE))
+    )
 
 
 def _pooled_tokens(

@@ -18,6 +18,8 @@ from dvl2_cli.finetuning.state import NETWORK, fitting_weights
 
 FILE_NAME = "training_heads.safetensors"
 _MODEL = "model."
+# Names of the file, which older checkpoints have too, by the network's own.
+_FILE_NAMES = {"glyph_head": "head", "object_head": "thing_head", "position_head": "place_head"}
 
 
 def save_heads(folder: Path, state: Path) -> None:
@@ -27,7 +29,7 @@ def save_heads(folder: Path, state: Path) -> None:
         OutputError: it cannot be written.
     """
     weights = load_file(state / NETWORK)
-    heads = {name: w.half() for name, w in weights.items() if not name.startswith(_MODEL)}
+    heads = {_in_file(k): w.half() for k, w in weights.items() if not k.startswith(_MODEL)}
     if heads:
         with atomic_write(folder / FILE_NAME, "wb") as file:
             file.write(save(heads))
@@ -49,4 +51,11 @@ def load_heads(folder: Path, network: nn.Module) -> None:
             f"cannot read the heads in {path}: {error}", "Remove the file to begin with new heads."
         ) from error
     wanted = {k: v for k, v in network.state_dict().items() if not k.startswith(_MODEL)}
-    network.load_state_dict(fitting_weights(kept, wanted), strict=False)
+    named = {k: kept[_in_file(k)] for k in wanted if _in_file(k) in kept}
+    network.load_state_dict(fitting_weights(named, wanted), strict=False)
+
+
+def _in_file(name: str) -> str:
+    """What the file calls a weight of the network."""
+    head, _, rest = name.partition(".")
+    return f"{_FILE_NAMES.get(head, head)}.{rest.replace('colours.', 'shades.')}"

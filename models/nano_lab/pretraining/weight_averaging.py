@@ -44,7 +44,7 @@ def check_kept(folder: Path, stage: str) -> None:
     if not folder.is_dir():
         raise UsageError(
             f"stage {stage} is to be averaged with the weights it began with, which were not kept",
-            "Take average out of the stage, or give another -o folder.",
+            "Take weight_average out of the stage, or give another -o folder.",
         )
 
 

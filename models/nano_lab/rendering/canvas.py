@@ -5,13 +5,13 @@ from __future__ import annotations
 from PIL import Image, ImageDraw
 
 from nano_lab.rendering.face import Face
-from nano_lab.rendering.sample import Box, Glyph, Thing
+from nano_lab.rendering.sample import Box, Glyph, SceneObject
 
 Colour = tuple[int, int, int]
 
 
 class Canvas:
-    """An RGB image with its glyphs, text lines and things.
+    """An RGB image with its glyphs, text lines and objects.
 
     Text must be written in reading order: glyph order and OCR lines follow the calls.
     """
@@ -21,7 +21,7 @@ class Canvas:
         self.draw = ImageDraw.Draw(image)
         self.glyphs: list[Glyph] = []
         self.lines: list[str] = []
-        self.things: list[Thing] = []
+        self.objects: list[SceneObject] = []
 
     @property
     def size(self) -> tuple[int, int]:

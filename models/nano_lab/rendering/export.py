@@ -30,8 +30,8 @@ def as_row(sample: Sample, images: Sequence[str]) -> dict[str, Any]:
         "images": list(images),
         "messages": messages,
         "objects": [
-            {"name": thing.name, "colour": thing.colour, "box": [round(v, 1) for v in thing.box]}
-            for thing in sample.things
+            {"name": item.name, "colour": item.colour, "box": [round(v, 1) for v in item.box]}
+            for item in sample.objects
         ],
         "kind": sample.kind,
         "seed": sample.seed,

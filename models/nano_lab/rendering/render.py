@@ -95,7 +95,7 @@ def render(kind: str, seed: int, split: Split) -> Sample:
         canvas.image,
         tuple(turns),
         tuple(canvas.glyphs),
-        tuple(canvas.things),
+        tuple(canvas.objects),
         seed,
         split,
         draft.example,

@@ -30,7 +30,7 @@ class Glyph:
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class SceneObject:
     """An object that can be boxed; ``box`` as in Glyph. ``place`` is "top left", ... or None.
 
     ``between`` is a colour that has no name (see unnamed); ``colour`` then is None.
@@ -75,7 +75,7 @@ class Turn:
 class Sample:
     """A picture with its questions. The same (kind, seed, split) renders the same sample.
 
-    ``glyphs`` and ``things`` cover everything drawn. ``image`` is RGB; for kind "chat",
+    ``glyphs`` and ``objects`` cover everything drawn. ``image`` is RGB; for kind "chat",
     which has no picture, it is None. ``example`` is the first image of an in-context pair.
     """
 
@@ -83,7 +83,7 @@ class Sample:
     image: Image | None
     turns: tuple[Turn, ...]
     glyphs: tuple[Glyph, ...]
-    things: tuple[Thing, ...]
+    objects: tuple[SceneObject, ...]
     seed: int
     split: Split
     example: Image | None = None

@@ -12,7 +12,7 @@ from nano_lab.rendering.canvas import Canvas
 from nano_lab.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural, with_article
 from nano_lab.rendering.held_out import is_held_out
 from nano_lab.rendering.places import in_place
-from nano_lab.rendering.sample import Mention, Split, Thing, Turn
+from nano_lab.rendering.sample import Mention, SceneObject, Split, Turn
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 _HOW_MANY = 8
@@ -26,31 +26,31 @@ class SceneTurns:
         self.split = split
         # Reading order: by thirds of the height, then from left to right.
         third = canvas.size[1] / 3
-        self.things = sorted(
-            canvas.things, key=lambda t: ((t.box[1] + t.box[3]) / 2 // third, t.box[0])
+        self.objects = sorted(
+            canvas.objects, key=lambda t: ((t.box[1] + t.box[3]) / 2 // third, t.box[0])
         )
-        self.names = Counter(thing.name for thing in self.things)
-        self.looks = Counter(_look(thing) for thing in self.things)
-        self.colours = Counter(thing.colour for thing in self.things)
-        self.places = Counter(thing.place for thing in self.things)
+        self.names = Counter(item.name for item in self.objects)
+        self.pairs = Counter(_pair(item) for item in self.objects)
+        self.colours = Counter(item.colour for item in self.objects)
+        self.places = Counter(item.place for item in self.objects)
 
     def caption_short(self) -> Turn:
         """Names and counts, in one sentence."""
-        parts = [(_counted(look, count), self._first(look)) for look, count in self.looks.items()]
+        parts = [(_counted(pair, count), self._first(pair)) for pair, count in self.pairs.items()]
         text = _sentence(_list([part for part, _ in parts]))
         return self._telling(PRESETS["describe-short"], text, "caption-short", parts)
 
     def caption(self) -> Turn:
         """Every object with its place, and the background."""
-        parts = [(with_article(_look(t)) + _where(t), t) for t in self.things]
+        parts = [(with_article(_pair(t)) + _where(t), t) for t in self.objects]
         told = _list([part for part, _ in parts])
         text = _sentence(f"{told} on {with_article(self.background)} background")
         return self._telling(PRESETS["describe"], text, "caption", parts)
 
     def caption_long(self) -> Turn:
         """The number of objects, and every one with size and place."""
-        parts = [(with_article(f"{t.size} {_look(t)}") + _where(t), t) for t in self.things]
-        count = len(self.things)
+        parts = [(with_article(f"{t.size} {_pair(t)}") + _where(t), t) for t in self.objects]
+        count = len(self.objects)
         noun = "object" if count == 1 else "objects"
         opening = f"There {'is' if count == 1 else 'are'} {_WORDS[count]} {noun} on "
         told = _list([part for part, _ in parts])
@@ -60,66 +60,66 @@ class SceneTurns:
     def grounded_caption(self) -> Turn:
         """Every object with its box."""
         parts = []
-        for look in self.looks:
-            boxes = [t.box for t in self.things if _look(t) == look]
-            phrase = _counted(look, len(boxes))
+        for pair in self.pairs:
+            boxes = [t.box for t in self.objects if _pair(t) == pair]
+            phrase = _counted(pair, len(boxes))
             parts.append(tagged(phrase, boxes, self.size))
         return Turn(PRESETS["grounded-caption"], _sentence(_list(parts)), "grounded-caption")
 
     def count(self) -> Turn:
         """How many of a name, of a colour and name, or in all; sometimes none."""
-        roll, things = self.rng.random(), self.things
+        roll, objects = self.rng.random(), self.objects
         if roll < 0.15:
-            return self._counting("objects", things)
+            return self._counting("objects", objects)
         if roll < 0.3:
             name = self._absent()
             return self._counting(plural(name), ())
-        thing = self.rng.choice(things)
-        if roll < 0.65 or thing.colour is None:
-            return self._counting(plural(thing.name), [t for t in things if t.name == thing.name])
-        asked = f"{thing.colour} {plural(thing.name)}"
-        return self._counting(asked, [t for t in things if _look(t) == _look(thing)])
+        item = self.rng.choice(objects)
+        if roll < 0.65 or item.colour is None:
+            return self._counting(plural(item.name), [t for t in objects if t.name == item.name])
+        asked = f"{item.colour} {plural(item.name)}"
+        return self._counting(asked, [t for t in objects if _pair(t) == _pair(item)])
 
     def counts(self) -> list[Turn]:
         """How many there are of every name, of every colour and name, in all, and of some that
         are not there.
         """
-        things = self.things
-        turns = [self._counting("objects", things)]
+        objects = self.objects
+        turns = [self._counting("objects", objects)]
         turns += [
-            self._counting(plural(name), [t for t in things if t.name == name])
+            self._counting(plural(name), [t for t in objects if t.name == name])
             for name in self.names
         ]
-        for look in self.looks:
-            alike = [t for t in things if _look(t) == look]
+        for pair in self.pairs:
+            alike = [t for t in objects if _pair(t) == pair]
             if alike[0].colour is not None:
                 turns.append(self._counting(f"{alike[0].colour} {plural(alike[0].name)}", alike))
         absent = {self._absent() for _ in range(2)}
         return turns + [self._counting(plural(name), ()) for name in sorted(absent)]
 
-    def _counting(self, asked: str, counted: Sequence[Thing]) -> Turn:
+    def _counting(self, asked: str, counted: Sequence[SceneObject]) -> Turn:
         question = self.rng.choice(("How many {} are there?", "How many {} are in this image?"))
-        middles = tuple(self._middle(thing) for thing in counted)
+        middles = tuple(self._middle(item) for item in counted)
         return Turn(question.format(asked), str(len(counted)), "count", counted=middles)
 
     def colour(self) -> Turn | None:
         """The colour of an object whose name occurs once."""
-        fitting = [t for t in self.things if t.colour and self.names[t.name] == 1]
+        fitting = [t for t in self.objects if t.colour and self.names[t.name] == 1]
         if not fitting:
             return None
-        thing = self.rng.choice(fitting)
+        item = self.rng.choice(fitting)
         spelling = self.rng.choice(("colour", "colour", "color"))
-        question = f"What {spelling} is the {thing.name}?"
-        return self._about(thing, question, str(thing.colour), "colour")
+        question = f"What {spelling} is the {item.name}?"
+        return self._about(item, question, str(item.colour), "colour")
 
     def where(self) -> Turn | None:
         """The place of an object."""
-        fitting = [t for t in self.things if t.place and self._unique(t)]
+        fitting = [t for t in self.objects if t.place and self._unique(t)]
         if not fitting:
             return None
-        thing = self.rng.choice(fitting)
-        question = f"Where is the {self._short(thing)}?"
-        return self._about(thing, question, str(thing.place), "where")
+        item = self.rng.choice(fitting)
+        question = f"Where is the {self._short(item)}?"
+        return self._about(item, question, str(item.place), "where")
 
     def what(self) -> Turn | None:
         """The object in a place."""
@@ -128,65 +128,65 @@ class SceneTurns:
 
     def whats(self) -> list[Turn]:
         """Every object that is alone in its place."""
-        return [self._naming(thing) for thing in self._alone_in_place()]
+        return [self._naming(item) for item in self._alone_in_place()]
 
-    def _alone_in_place(self) -> list[Thing]:
+    def _alone_in_place(self) -> list[SceneObject]:
         # Something that straddles a dividing line could be meant too.
         if self.places[None]:
             return []
-        return [t for t in self.things if t.place and self.places[t.place] == 1]
+        return [t for t in self.objects if t.place and self.places[t.place] == 1]
 
-    def _naming(self, thing: Thing) -> Turn:
-        question = f"What is {in_place(str(thing.place))}?"
-        return self._about(thing, question, with_article(_look(thing)), "what")
+    def _naming(self, item: SceneObject) -> Turn:
+        question = f"What is {in_place(str(item.place))}?"
+        return self._about(item, question, with_article(_pair(item)), "what")
 
     def exists(self) -> Turn:
         """Yes or no."""
         if self.rng.random() < 0.5:
-            thing = self.rng.choice(self.things)
-            return self._about(thing, f"Is there {with_article(_look(thing))}?", "yes", "exists")
+            item = self.rng.choice(self.objects)
+            return self._about(item, f"Is there {with_article(_pair(item))}?", "yes", "exists")
         return Turn(f"Is there {with_article(self._absent())}?", "no", "exists")
 
     def locate_name(self) -> Turn | None:
         """Boxes of a name; every box if there are several."""
-        thing = self.rng.choice(self.things)
-        return self._locating(thing.name, lambda t: t.name == thing.name, "locate-name")
+        item = self.rng.choice(self.objects)
+        return self._locating(item.name, lambda t: t.name == item.name, "locate-name")
 
     def locate_colour(self) -> Turn | None:
         """Boxes of a colour and name, or of "the red object"."""
-        fitting = [t for t in self.things if t.colour]
+        fitting = [t for t in self.objects if t.colour]
         if not fitting:
             return None
-        thing = self.rng.choice(fitting)
-        if self.colours[thing.colour] == 1 and not self.colours[None] and self.rng.random() < 0.25:
-            phrase = f"{thing.colour} object"
-            return self._locating(phrase, lambda t: t.colour == thing.colour, "locate-colour")
-        return self._locating(_look(thing), lambda t: _look(t) == _look(thing), "locate-colour")
+        item = self.rng.choice(fitting)
+        if self.colours[item.colour] == 1 and not self.colours[None] and self.rng.random() < 0.25:
+            phrase = f"{item.colour} object"
+            return self._locating(phrase, lambda t: t.colour == item.colour, "locate-colour")
+        return self._locating(_pair(item), lambda t: _pair(t) == _pair(item), "locate-colour")
 
     def locate_place(self) -> Turn | None:
         """The box of what is in a place, by place alone or with its name."""
-        fitting = [t for t in self.things if t.place and self.places[t.place] == 1]
+        fitting = [t for t in self.objects if t.place and self.places[t.place] == 1]
         if not fitting or self.places[None]:
             return None
-        thing = self.rng.choice(fitting)
-        noun = self.rng.choice(("object", thing.name))
-        phrase = f"{noun} {in_place(str(thing.place))}"
-        return self._locating(phrase, lambda t: t is thing, "locate-place")
+        item = self.rng.choice(fitting)
+        noun = self.rng.choice(("object", item.name))
+        phrase = f"{noun} {in_place(str(item.place))}"
+        return self._locating(phrase, lambda t: t is item, "locate-place")
 
     def locate_size(self) -> Turn | None:
         """The box of "the large car" where sizes tell objects apart."""
-        fitting = [t for t in self.things if Counter(x.size for x in self.things)[t.size] == 1]
+        fitting = [t for t in self.objects if Counter(x.size for x in self.objects)[t.size] == 1]
         if not fitting:
             return None
-        thing = self.rng.choice(fitting)
-        phrase = f"{thing.size} {thing.name}"
-        return self._locating(phrase, lambda t: t is thing, "locate-size")
+        item = self.rng.choice(fitting)
+        phrase = f"{item.size} {item.name}"
+        return self._locating(phrase, lambda t: t is item, "locate-size")
 
     def locate_every(self) -> Turn:
-        """Every box of a name or a look."""
-        thing = self.rng.choice(self.things)
-        asked = self.rng.choice((thing.name, _look(thing)))
-        boxes = [t.box for t in self.things if asked in (t.name, _look(t))]
+        """Every box of a name or a pair."""
+        item = self.rng.choice(self.objects)
+        asked = self.rng.choice((item.name, _pair(item)))
+        boxes = [t.box for t in self.objects if asked in (t.name, _pair(t))]
         phrase = plural(asked) if self.rng.random() < 0.4 else asked
         return Turn(locate_all(phrase), tagged(phrase, boxes, self.size), "locate-all")
 
@@ -197,72 +197,72 @@ class SceneTurns:
         ask = self.rng.choice((locate, locate, locate_all))
         return Turn(ask(phrase), f"There is no {name} in this image.", "locate-none")
 
-    def _locating(self, asked: str, wanted: Callable[[Thing], bool], task: str) -> Turn:
+    def _locating(self, asked: str, wanted: Callable[[SceneObject], bool], task: str) -> Turn:
         phrase = self._phrase(asked)
-        boxes = [t.box for t in self.things if wanted(t)]
+        boxes = [t.box for t in self.objects if wanted(t)]
         return Turn(locate(phrase), tagged(phrase, boxes, self.size), task)
 
-    def _about(self, thing: Thing, question: str, answer: str, task: str) -> Turn:
-        return self._telling(question, answer, task, [(answer, thing)])
+    def _about(self, item: SceneObject, question: str, answer: str, task: str) -> Turn:
+        return self._telling(question, answer, task, [(answer, item)])
 
     def _telling(
-        self, question: str, answer: str, task: str, parts: Sequence[tuple[str, Thing]]
+        self, question: str, answer: str, task: str, parts: Sequence[tuple[str, SceneObject]]
     ) -> Turn:
         """A turn whose answer names ``parts``, in this order."""
         mentions: list[Mention] = []
         end = 0
-        for part, thing in parts:
+        for part, item in parts:
             # A sentence has made the first letter a capital.
             start = answer.lower().index(part.lower(), end)
             end = start + len(part)
-            mentions.append(Mention(start, end, *self._middle(thing)))
+            mentions.append(Mention(start, end, *self._middle(item)))
         return Turn(question, answer, task, tuple(mentions))
 
-    def _middle(self, thing: Thing) -> tuple[float, float]:
-        x0, y0, x1, y1 = thing.box
+    def _middle(self, item: SceneObject) -> tuple[float, float]:
+        x0, y0, x1, y1 = item.box
         return (x0 + x1) / 2 / self.size[0], (y0 + y1) / 2 / self.size[1]
 
-    def _first(self, look: str) -> Thing:
-        return next(thing for thing in self.things if _look(thing) == look)
+    def _first(self, pair: str) -> SceneObject:
+        return next(item for item in self.objects if _pair(item) == pair)
 
     def _phrase(self, asked: str) -> str:
         return self.rng.choice((asked, asked, f"the {asked}", f"The {asked}", with_article(asked)))
 
-    def _unique(self, thing: Thing) -> bool:
-        return self.looks[_look(thing)] == 1
+    def _unique(self, item: SceneObject) -> bool:
+        return self.pairs[_pair(item)] == 1
 
-    def _short(self, thing: Thing) -> str:
-        return thing.name if self.names[thing.name] == 1 else _look(thing)
+    def _short(self, item: SceneObject) -> str:
+        return item.name if self.names[item.name] == 1 else _pair(item)
 
     def _absent(self) -> str:
         """A name, or a name in another colour, that is not in the scene."""
         if self.rng.random() < 0.35:
             # Near misses: the right name in the wrong colour.
-            thing = self.rng.choice(self.things)
+            item = self.rng.choice(self.objects)
             # Looks that no training scene holds would be learnt to be never there.
-            looks = [
-                f"{colour} {thing.name}"
+            pairs = [
+                f"{colour} {item.name}"
                 for colour in COLOURS
-                if colour != thing.colour
-                and (self.split == "test" or not is_held_out(colour, thing.name))
+                if colour != item.colour
+                and (self.split == "test" or not is_held_out(colour, item.name))
             ]
-            missing = [look for look in looks if thing.colour and look not in self.looks]
+            missing = [pair for pair in pairs if item.colour and pair not in self.pairs]
             if missing:
                 return self.rng.choice(missing)
         names = [e.name for e in EMOJI] + list(SHAPES)
         return self.rng.choice([name for name in names if name not in self.names])
 
 
-def _look(thing: Thing) -> str:
-    return f"{thing.colour} {thing.name}" if thing.colour else thing.name
+def _pair(item: SceneObject) -> str:
+    return f"{item.colour} {item.name}" if item.colour else item.name
 
 
-def _where(thing: Thing) -> str:
-    return f" {in_place(thing.place)}" if thing.place else ""
+def _where(item: SceneObject) -> str:
+    return f" {in_place(item.place)}" if item.place else ""
 
 
-def _counted(look: str, count: int) -> str:
-    return with_article(look) if count == 1 else f"{_WORDS[count]} {plural(look)}"
+def _counted(pair: str, count: int) -> str:
+    return with_article(pair) if count == 1 else f"{_WORDS[count]} {plural(pair)}"
 
 
 def _list(parts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Where answer tokens are to be read from, and what the fingers are taught."""
+"""Where answer tokens are to be read from, and what supervised heads learn."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from torch import Tensor
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
 from deepseek_vl_v2.rope import rotary_tables
-from dvl2_cli.finetuning.batch import MicroBatch
-from dvl2_cli.finetuning.recipe import Stage
-from nano_lab.pretraining.attention_targets import character_spots, repeated
-from nano_lab.pretraining.guided_attention import (
-    _pointing,
-    _pointing_places,
-    _targets,
+from nano_lab.pretraining.attention_capture import AttentionCapture
+from nano_lab.pretraining.attention_loss import (
+    attention_loss,
     gathered,
     last_known,
+    supervised_positions,
+    targets_of,
 )
+from nano_lab.pretraining.attention_targets import character_spots, repeated
+from nano_lab.pretraining.batch import PretrainingBatch
+from nano_lab.pretraining.recipe import PretrainingStage
 from nano_lab.pretraining.rendered_batches import RenderedBatches
 from nano_lab.rendering.render import render
 from nano_lab.rendering.sample import Mention, Sample, Turn
 from tests.golden_data import ROOT
 from tests.nano_lab.rendering.fonts_here import need_all
 
-STAGE = Stage(name="read", steps=1, learning_rate=1e-3, pointer_loss=1.0, tiles=2)
+STAGE = PretrainingStage(
+    name="read", steps=1, learning_rate=1e-3, guided_attention_loss=1.0, tiles=2
+)
 
 
 def scenes(count: int) -> list[Sample]:
@@ -47,7 +50,7 @@ def test_what_an_answer_says_of_an_object_is_seen_within_its_box() -> None:
             for mention in turn.mentions:
                 said = turn.answer[mention.start : mention.end].lower()
                 x, y = mention.x * sample.image.width, mention.y * sample.image.height
-                under = [t for t in sample.things if t.box[0] < x < t.box[2]]
+                under = [t for t in sample.objects if t.box[0] < x < t.box[2]]
                 under = [t for t in under if t.box[1] < y < t.box[3]]
                 names = " ".join(t.name for t in under)
                 assert under
@@ -58,7 +61,7 @@ def test_what_an_answer_says_of_an_object_is_seen_within_its_box() -> None:
 def test_every_object_of_a_caption_is_mentioned() -> None:
     for sample in scenes(6):
         caption = next(turn for turn in sample.turns if turn.task == "caption")
-        assert len(caption.mentions) == len(sample.things)
+        assert len(caption.mentions) == len(sample.objects)
         spots = character_spots(caption, (), (384, 384))
         mentioned = {at for m in caption.mentions for at in range(m.start, m.end)}
         assert {i for i, spot in enumerate(spots) if spot is not None} == mentioned
@@ -94,9 +97,9 @@ def test_pointers_at_the_question_point_at_the_same_token() -> None:
     pairs = []
     for number in range(20):
         batch = data[number]
-        if batch.pointers is not None:
-            for row, token in (batch.pointers >= 0).nonzero().tolist():
-                place = int(batch.pointers[row, token])
+        if batch.attention_targets is not None:
+            for row, token in (batch.attention_targets >= 0).nonzero().tolist():
+                place = int(batch.attention_targets[row, token])
                 pairs.append((int(batch.ids[row, token]), int(batch.ids[row, place])))
                 assert place < token
     assert len(pairs) > 20
@@ -106,11 +109,11 @@ def test_pointers_at_the_question_point_at_the_same_token() -> None:
 def test_print_points_at_tokens_of_its_picture() -> None:
     data = batches("primer")
     batch = data[0]
-    assert batch.pointers is not None
-    known = batch.pointers >= 0
+    assert batch.attention_targets is not None
+    known = batch.attention_targets >= 0
     image = data.processor.tokens.image
     assert int(known.sum()) > 50
-    assert bool((batch.ids.gather(1, batch.pointers.clamp(min=0))[known] == image).all())
+    assert bool((batch.ids.gather(1, batch.attention_targets.clamp(min=0))[known] == image).all())
 
 
 def test_a_token_without_a_place_has_that_of_the_one_before_it_in_the_same_answer() -> None:
@@ -127,10 +130,11 @@ def test_scores_are_what_the_attention_attends_with() -> None:
     attention = model.language.model.layers[1].self_attn
     hidden = torch.randn(1, 9, config.hidden_size, generator=torch.Generator().manual_seed(1))
     tables = rotary_tables(torch.arange(9)[None], attention.rope, config.rope_theta)
-    attention.watched = True
+    capture = AttentionCapture(model, [1])
+    capture.enabled = True
     attended = attention(hidden, tables, None, None)
-    query, key = attention.seen
-    scores = (query @ key.mT * attention.scale)[:, :2]
+    query, key = capture.take(1)
+    scores = (query @ key.mT)[:, :2]
     past = torch.ones(9, 9, dtype=torch.bool).tril()
     weights = scores.masked_fill(~past, -torch.inf).softmax(-1)
     latent = attention.kv_a_proj_with_mqa(hidden)[..., : attention.rank]
@@ -140,16 +144,17 @@ def test_scores_are_what_the_attention_attends_with() -> None:
         attention.o_proj.weight[:, 2 * attention.value_dim :] = 0
     mixed = (weights @ values).transpose(1, 2).flatten(2)
     wanted = mixed @ attention.o_proj.weight[:, : 2 * attention.value_dim].T
-    attention.watched, attention.seen = False, None
+    capture.enabled = False
     assert attended.shape == wanted.shape
     torch.testing.assert_close(attention(hidden, tables, None, None), wanted)
-    assert attention.seen is None
+    with pytest.raises(KeyError):
+        capture.take(1)
 
 
 def naive_pointing(
-    query: Tensor, key: Tensor, batch: MicroBatch, pointers: Tensor
+    query: Tensor, key: Tensor, batch: PretrainingBatch, pointers: Tensor
 ) -> tuple[float, int]:
-    """One token after the other: what it may see, where it should look."""
+    """One token after the other: what it may see, where it should pair."""
     loss, hits = 0.0, 0
     assert batch.branches is not None
     for row, token in (pointers >= 0).nonzero().tolist():
@@ -171,24 +176,24 @@ def test_pointing_all_at_once_is_pointing_one_by_one() -> None:
         pointers[row, token] = place
     ids = torch.zeros((2, 12), dtype=torch.long)
     none = torch.zeros(0, dtype=torch.long)
-    batch = MicroBatch(none, None, none, none, ids, ids, ids, None, branches=branches)
+    batch = PretrainingBatch(none, none, ids, ids, ids, branches=branches)
     spoken = torch.arange(1, 12).expand(2, -1)
-    targets = _targets(batch, pointers, spoken, ids > 0)
-    loss, hits = _pointing(query, key, targets)
+    targets = targets_of(batch, pointers, spoken, ids > 0)
+    loss, hits = attention_loss(query, key, targets)
     wanted, right = naive_pointing(query[:, 0], key[:, 0], batch, pointers)
     assert loss.item() == pytest.approx(wanted, rel=1e-5)
     assert int(hits) == right
 
 
 def test_of_many_pointing_tokens_some_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nano_lab.pretraining.guided_attention.MOST", 3)
+    monkeypatch.setattr("nano_lab.pretraining.attention_loss.MAX_SUPERVISED_TOKENS", 3)
     pointers = torch.tensor([[0, 0, -1, 0, 0, 0, 0, 0], [-1, 0, -1, -1, -1, -1, 0, -1]])
-    assert _pointing_places(pointers).tolist() == [[0, 4, 7], [1, -1, -1]]
+    assert supervised_positions(pointers).tolist() == [[0, 4, 7], [1, -1, -1]]
 
 
 def test_the_decoder_is_shown_mistakes_but_not_taught_them() -> None:
     plain, noisy = batches("primer"), batches("primer")
-    noisy.stage = dataclasses.replace(noisy.stage, noise=0.1)
+    noisy.stage = dataclasses.replace(noisy.stage, token_corruption=0.1)
     shown, right = noisy[0], plain[0]
     # The first sample is the same, the others and so the padding are not.
     length = min(shown.ids.shape[1], right.ids.shape[1])

@@ -7,10 +7,11 @@ import dataclasses
 import torch
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
-from dvl2_cli.finetuning.encode import EncodedSample, collate
-from dvl2_cli.finetuning.network import TrainingNetwork
-from dvl2_cli.finetuning.recipe import Recipe, Stage
+from dvl2_cli.finetuning.recipe import Recipe
+from nano_lab.pretraining.encode import PretrainingSample, collate
 from nano_lab.pretraining.fresh_nano import fresh_nano
+from nano_lab.pretraining.network import PretrainingNetwork
+from nano_lab.pretraining.recipe import PretrainingStage
 from nano_lab.pretraining.rendered_batches import RenderedBatches
 from nano_lab.rendering.render import render
 from nano_lab.rendering.sample import Sample
@@ -18,16 +19,16 @@ from tests.golden_data import ROOT
 from tests.nano_lab.rendering.fonts_here import need_all
 
 FOLDER = ROOT / "checkpoints" / "mla"
-STAGE = Stage(
-    name="see", steps=1, learning_rate=1e-3, pointer_loss=1.0, tiles=2, branches=1.0,
-    mix={"scene": 1.0},
+STAGE = PretrainingStage(
+    name="see", steps=1, learning_rate=1e-3, guided_attention_loss=1.0, tiles=2,
+    prefix_branches=1.0, mix={"scene": 1.0},
 )  # fmt: skip
 
 
-def encoded(sample: Sample) -> EncodedSample:
+def encoded(sample: Sample) -> PretrainingSample:
     processor = DeepseekVLV2Processor.from_pretrained(FOLDER)
     data = RenderedBatches(STAGE, 1, processor)
-    return data._with_pointers(data._encode(sample, branched=True), sample)
+    return data._with_targets(data._encode(sample, branched=True), sample)
 
 
 def scene(seed: int = 3) -> Sample:
@@ -52,12 +53,12 @@ def test_tokens_and_positions_are_those_of_conversations_of_their_own() -> None:
 def test_the_losses_are_the_sum_of_those_of_conversations_of_their_own() -> None:
     sample = scene()
     model = DeepseekVLV2ForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
-    network = TrainingNetwork(model, Recipe("r", str(FOLDER), (STAGE,))).eval()
+    network = PretrainingNetwork(model, Recipe("r", str(FOLDER), (STAGE,))).eval()
 
-    def sums(one: EncodedSample) -> list[float]:
+    def sums(one: PretrainingSample) -> list[float]:
         with torch.no_grad():
             found = network(collate([one], 0), STAGE).sums
-        return [float(found[kind]) for kind in ("language", "pointer")]
+        return [float(found[kind]) for kind in ("language", "guided_attention")]
 
     apart = [sums(encoded(dataclasses.replace(sample, turns=(turn,)))) for turn in sample.turns]
     torch.testing.assert_close(
@@ -68,9 +69,9 @@ def test_the_losses_are_the_sum_of_those_of_conversations_of_their_own() -> None
 def test_pointers_stay_within_their_branch_or_the_picture() -> None:
     for seed in range(6):
         one = encoded(scene(seed))
-        assert one.pointers is not None
+        assert one.attention_targets is not None
         assert one.branches is not None
-        pairs = [(i, place) for i, place in enumerate(one.pointers) if place >= 0]
+        pairs = [(i, place) for i, place in enumerate(one.attention_targets) if place >= 0]
         assert pairs
         assert all(one.branches[place] in (0, one.branches[i]) for i, place in pairs)
 

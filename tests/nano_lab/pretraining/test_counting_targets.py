@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from nano_lab.pretraining.counting_targets import Tally, join_tallies, tallies, tally_loss
+from nano_lab.pretraining.counting_targets import (
+    CountedPlaces,
+    counted_spots,
+    counting_loss,
+    join_counting,
+)
 from nano_lab.rendering.boxes import tagged
 from nano_lab.rendering.render import render
 from nano_lab.rendering.sample import Mention, Turn
@@ -11,16 +16,16 @@ SIZE = (999, 999)
 
 def test_a_number_counts_what_is_counted() -> None:
     turn = Turn("How many?", "2", "count", counted=((0.25, 0.5), (0.75, 0.5)))
-    assert list(tallies(turn, (200, 100))) == [(0, [(50, 50), (150, 50)])]
+    assert list(counted_spots(turn, (200, 100))) == [(0, [(50, 50), (150, 50)])]
 
 
 def test_none_is_counted_too() -> None:
-    assert list(tallies(Turn("How many?", "0", "count", counted=()), SIZE)) == [(0, [])]
+    assert list(counted_spots(Turn("How many?", "0", "count", counted=()), SIZE)) == [(0, [])]
 
 
 def test_after_every_box_the_others_are_left() -> None:
     answer = tagged("cups", [(0, 0, 100, 100), (200, 200, 300, 300)], SIZE)
-    found = list(tallies(Turn("", answer, "locate-all"), SIZE))
+    found = list(counted_spots(Turn("", answer, "locate-all"), SIZE))
     assert [answer[char : char + 2] for char, _ in found] == ["],", "]]"]
     assert [len(spots) for _, spots in found] == [1, 0]
     assert found[0][1][0] == pytest.approx((250, 250), abs=1)
@@ -28,23 +33,23 @@ def test_after_every_box_the_others_are_left() -> None:
 
 def test_after_every_name_of_a_caption_the_others_are_left() -> None:
     turn = Turn("", "A cup and a pen.", "caption", (Mention(0, 5, 0.1, 0.1), Mention(10, 15, 1, 1)))
-    assert [(turn.answer[char:], len(spots)) for char, spots in tallies(turn, SIZE)] == [
+    assert [(turn.answer[char:], len(spots)) for char, spots in counted_spots(turn, SIZE)] == [
         (" and a pen.", 1),
         (".", 0),
     ]
 
 
 def test_other_answers_count_nothing() -> None:
-    assert not list(tallies(Turn("", "There is no cup in this image.", "locate-none"), SIZE))
+    assert not list(counted_spots(Turn("", "There is no cup in this image.", "locate-none"), SIZE))
 
 
 def test_rows_are_joined() -> None:
-    joined = join_tallies([[], [Tally(5, (2, 3)), Tally(9, ())]])
+    joined = join_counting([[], [CountedPlaces(5, (2, 3)), CountedPlaces(9, ())]])
     assert joined is not None
     assert joined.rows.tolist() == [1, 1]
     assert joined.positions.tolist() == [5, 9]
     assert joined.places.tolist() == [[2, 3], [-1, -1]]
-    assert join_tallies([[], []]) is None
+    assert join_counting([[], []]) is None
 
 
 def loss_of(shares: dict[int, float], places: tuple[int, ...]) -> tuple[float, int]:
@@ -53,9 +58,9 @@ def loss_of(shares: dict[int, float], places: tuple[int, ...]) -> tuple[float, i
     for place, share in shares.items():
         key[0, place, 0] = torch.tensor(share).log()
     query = torch.ones(1, 6, 1)
-    joined = join_tallies([[Tally(4, places)]])
+    joined = join_counting([[CountedPlaces(4, places)]])
     assert joined is not None
-    loss, told = tally_loss(query, key, joined, None)
+    loss, told = counting_loss(query, key, joined, None)
     return float(loss), int(told)
 
 
@@ -74,11 +79,11 @@ def test_a_wrong_share_tells_a_wrong_number() -> None:
 
 def test_nothing_after_the_token_is_seen_and_no_other_branch() -> None:
     # Place 5 comes later; place 3 is of another branch.
-    joined = join_tallies([[Tally(4, (2,))]])
+    joined = join_counting([[CountedPlaces(4, (2,))]])
     assert joined is not None
     key = torch.zeros(1, 6, 1)
     branches = torch.tensor([[0, 0, 0, 1, 2, 2]])
-    loss, _ = tally_loss(torch.ones(1, 6, 1), key, joined, branches)
+    loss, _ = counting_loss(torch.ones(1, 6, 1), key, joined, branches)
     # Places 0, 1, 2 and 4 are seen, with equal shares.
     assert float(loss) == pytest.approx(torch.tensor(4.0).log().item(), abs=1e-5)
 

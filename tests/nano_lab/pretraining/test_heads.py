@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from dvl2_cli.finetuning.network import _places
-from nano_lab.pretraining.guided_attention import RECENT, RecentHead
-from nano_lab.pretraining.heads import PlaceHead
+from nano_lab.pretraining.heads import PositionHead
+from nano_lab.pretraining.network import _positions
+from nano_lab.pretraining.reading_heads import RECENT_TOKENS, RecentHead
 
 
 def test_places_are_read_linearly_and_unknown_ones_left_out() -> None:
     torch.manual_seed(0)
-    head = PlaceHead(32)
+    head = PositionHead(32)
     cells = torch.arange(196)
     both = [functional.one_hot(part, 14).float() for part in (cells // 14, cells % 14)]
     states = torch.cat(both, dim=1) @ torch.randn(28, 32)
@@ -34,7 +34,7 @@ def test_places_are_read_linearly_and_unknown_ones_left_out() -> None:
 
 def test_windows_keep_the_places_of_their_tile() -> None:
     tiles = torch.zeros(2)
-    whole, windows = _places(tiles, windows=False), _places(tiles, windows=True)
+    whole, windows = _positions(tiles, windowed=False), _positions(tiles, windowed=True)
     assert whole.shape == (2, 196)
     assert windows.shape == (8, 49)
     assert windows[0, :8].tolist() == [0, 1, 2, 3, 4, 5, 6, 14]
@@ -47,7 +47,7 @@ def test_the_tokens_before_are_those_of_the_same_answer() -> None:
     ids = torch.arange(14)[None]
     labels = torch.where((ids >= 6) & (ids < 12), ids, -100)
     states = torch.randn(1, 14, 8)
-    logits = head.tokens(head.norm(states)).view(14, RECENT, 20)
+    logits = head.tokens(head.norm(states)).view(14, RECENT_TOKENS, 20)
     # Of six tokens of the answer the last two have four before them.
     wanted = sum(
         functional.cross_entropy(logits[at], torch.tensor([at - 4, at - 3, at - 2, at - 1]))

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from deepseek_vl_v2 import DeepseekVLV2Processor
-from dvl2_cli.finetuning.recipe import Stage
 from dvl2_cli.store.places import nano_folder
-from nano_lab.pretraining.input_corruption import misled
+from nano_lab.pretraining.input_corruption import corrupt_colours
+from nano_lab.pretraining.recipe import PretrainingStage
 from nano_lab.pretraining.rendered_batches import RenderedBatches
 from nano_lab.rendering.catalogue import COLOURS
 from nano_lab.rendering.sample import Mention, Turn
@@ -25,7 +25,7 @@ def turn(answer: str, *names: str) -> Turn:
 @pytest.mark.parametrize("seed", range(8))
 def test_only_the_colour_of_what_is_told_changes(seed: int) -> None:
     told = turn("A blue umbrella on a grey background.", "A blue umbrella")
-    wrong = misled(told, 1.0, random.Random(seed))
+    wrong = corrupt_colours(told, 1.0, random.Random(seed))
     assert len(wrong) == len(told.answer)
     before, after = wrong.split("umbrella")
     assert before.strip() != "A blue"
@@ -35,9 +35,9 @@ def test_only_the_colour_of_what_is_told_changes(seed: int) -> None:
 
 def test_nothing_changes_without_a_share_or_without_mentions() -> None:
     told = turn("A blue umbrella.", "A blue umbrella")
-    assert misled(told, 0.0, random.Random(1)) == told.answer
+    assert corrupt_colours(told, 0.0, random.Random(1)) == told.answer
     boxed = turn("<|ref|>a blue umbrella<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>")
-    assert misled(boxed, 1.0, random.Random(1)) == boxed.answer
+    assert corrupt_colours(boxed, 1.0, random.Random(1)) == boxed.answer
 
 
 def test_a_batch_is_taught_the_colours_that_are_there() -> None:
@@ -45,7 +45,9 @@ def test_a_batch_is_taught_the_colours_that_are_there() -> None:
     folder = nano_folder()
     assert folder is not None
     processor = DeepseekVLV2Processor.from_pretrained(folder)
-    stage = Stage("s", 1e-3, steps=9, language_loss=1.0, misled=1.0, mix={"scene": 1.0}, tiles=9)
+    stage = PretrainingStage(
+        "s", 1e-3, steps=9, language_loss=1.0, input_corruption=1.0, mix={"scene": 1.0}, tiles=9
+    )
     batch = RenderedBatches(stage, 1, processor)[0]
     learnt = batch.labels[:, 1:]
     shown = batch.ids[:, 1:]

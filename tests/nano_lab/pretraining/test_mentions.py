@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from nano_lab.pretraining.mentions import NOTHING, mentions
-from nano_lab.pretraining.object_labels import NAMES, SHADES
+from nano_lab.pretraining.object_labels import COLOUR_CLASSES, NAME_CLASSES
 
 
 def named(text: str) -> dict[str, tuple[str, str]]:
     """What every stretch of ``text`` that ends a mention names: its text so far, name, colour."""
     tokens = ["Ġ" if char == " " else char for char in text]
     found = {}
-    for end, (name, shade) in enumerate(mentions(tokens), 1):
-        if (name, shade) != (NOTHING, NOTHING):
-            names = NAMES[name] if name >= 0 else ""
-            found[text[:end].split()[-1]] = (names, SHADES[shade] if shade >= 0 else "")
+    for end, (name, colour) in enumerate(mentions(tokens), 1):
+        if (name, colour) != (NOTHING, NOTHING):
+            names = NAME_CLASSES[name] if name >= 0 else ""
+            found[text[:end].split()[-1]] = (names, COLOUR_CLASSES[colour] if colour >= 0 else "")
     return found
 
 
@@ -34,4 +34,4 @@ def test_parts_of_words_name_nothing() -> None:
 
 def test_tokens_of_several_letters_are_between_words() -> None:
     tokens = ["<|ref|>", *"car", "<|/ref|>"]
-    assert [name for name, _ in mentions(tokens)] == [-1, -1, -1, NAMES.index("car"), -1]
+    assert [name for name, _ in mentions(tokens)] == [-1, -1, -1, NAME_CLASSES.index("car"), -1]

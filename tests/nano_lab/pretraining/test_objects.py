@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 
 from dvl2_cli.finetuning.batch import PlacedImage
-from nano_lab.pretraining.object_labels import NAMES, SHADES
-from nano_lab.pretraining.objects import NO_OBJECT, join_objects, object_at, seen_objects
-from nano_lab.rendering.sample import Thing
+from nano_lab.pretraining.object_labels import COLOUR_CLASSES, NAME_CLASSES
+from nano_lab.pretraining.objects import NO_OBJECT, join_objects, object_at, placed_objects
+from nano_lab.rendering.sample import SceneObject
 
-CAR = Thing("car", "red", (96.0, 192.0, 192.0, 288.0))
+CAR = SceneObject("car", "red", (96.0, 192.0, 192.0, 288.0))
 SQUARE = (384, 384)
 
 
 def test_facts_are_name_colour_and_box() -> None:
-    seen = seen_objects([CAR], SQUARE, PlacedImage((0, 0), 1, 1))[0]
-    assert NAMES[int(seen.facts[0])] == "car"
-    assert SHADES[int(seen.facts[1])] == "red"
+    seen = placed_objects([CAR], SQUARE, PlacedImage((0, 0), 1, 1))[0]
+    assert NAME_CLASSES[int(seen.facts[0])] == "car"
+    assert COLOUR_CLASSES[int(seen.facts[1])] == "red"
     assert seen.facts[2:] == (0.25, 0.5, 0.5, 0.75)
 
 
 def test_the_cells_lie_on_the_object_in_the_tile_and_its_thumbnail() -> None:
-    seen = seen_objects([CAR], SQUARE, PlacedImage((0, 0), 1, 1))[0]
+    seen = placed_objects([CAR], SQUARE, PlacedImage((0, 0), 1, 1))[0]
     views = [divmod(cell, 211) for cell in seen.cells]
     assert {view for view, _ in views} == {0, 1}
     for view in (0, 1):
@@ -32,8 +32,8 @@ def test_the_cells_lie_on_the_object_in_the_tile_and_its_thumbnail() -> None:
 
 
 def test_with_several_tiles_the_thumbnail_shows_the_object_smaller() -> None:
-    thing = Thing("car", "red", (480.0, 96.0, 672.0, 288.0))
-    seen = seen_objects([thing], (768, 384), PlacedImage((0, 1, 2), 2, 1))[0]
+    item = SceneObject("car", "red", (480.0, 96.0, 672.0, 288.0))
+    seen = placed_objects([item], (768, 384), PlacedImage((0, 1, 2), 2, 1))[0]
     local = [cell - 211 for cell in seen.cells if cell >= 211]
     # Lines of two tiles and a newline; the object lies in the second tile.
     assert all(14 <= cell % 29 < 28 for cell in local)
@@ -48,12 +48,12 @@ def test_with_several_tiles_the_thumbnail_shows_the_object_smaller() -> None:
     ("spot", "found"), [((144, 240), 0), ((300, 60), 1), ((10, 10), NO_OBJECT)]
 )
 def test_the_object_at_a_spot(spot: tuple[float, float], found: int) -> None:
-    sun = Thing("sun", "yellow", (280.0, 40.0, 320.0, 80.0))
+    sun = SceneObject("sun", "yellow", (280.0, 40.0, 320.0, 80.0))
     assert object_at(spot, [CAR, sun], SQUARE) == found
 
 
 def test_rows_number_their_objects_on() -> None:
-    seen = seen_objects([CAR], SQUARE, PlacedImage((0, 0), 1, 1))
+    seen = placed_objects([CAR], SQUARE, PlacedImage((0, 0), 1, 1))
     objects = join_objects([None, ([-1, 0], seen), ([0, -1, 0], seen)], 512)
     assert objects is not None
     assert objects.of[:, :3].tolist() == [[-1, -1, -1], [-1, 0, -1], [1, -1, 1]]

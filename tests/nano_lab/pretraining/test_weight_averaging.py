@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,18 @@ from torch import Tensor
 
 from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.recipe import Recipe
-from dvl2_cli.finetuning.run import train
+from nano_lab.pretraining.run import pretrain
 from nano_lab.pretraining.weight_averaging import began_folder
-from tests.finetuning.conftest import TINY, options, recipe_for
+from tests.finetuning.conftest import TINY, options
+from tests.nano_lab.pretraining.conftest import pretraining_recipe
 
 
 def averaged(data: Path, share: float, **said: object) -> Recipe:
-    recipe = recipe_for(data, **said)
-    stages = tuple(dataclasses.replace(stage, average=share) for stage in recipe.stages)
-    return dataclasses.replace(recipe, stages=stages)
+    return pretraining_recipe(data, {"weight_average": share}, **said)
 
 
 def trained(recipe: Recipe, out: Path) -> dict[str, Tensor]:
-    return load_file(train(recipe, options(out)) / "model.safetensors")
+    return load_file(pretrain(recipe, options(out)) / "model.safetensors")
 
 
 def first_weights() -> dict[str, Tensor]:
@@ -52,6 +50,6 @@ def test_all_of_the_first_weights_is_nothing_learned(data: Path, tmp_path: Path)
 
 
 def test_a_mean_that_was_not_asked_for_at_first_is_refused(data: Path, tmp_path: Path) -> None:
-    train(averaged(data, 0.0, steps=1), options(tmp_path / "run"))
+    pretrain(averaged(data, 0.0, steps=1), options(tmp_path / "run"))
     with pytest.raises(UsageError, match="were not kept"):
-        train(averaged(data, 0.5, steps=2), options(tmp_path / "run"))
+        pretrain(averaged(data, 0.5, steps=2), options(tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""Every kind: determinism, answers that the picture shows, boxes where things are."""
+"""Every kind: determinism, answers that the picture shows, boxes where objects are."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_boxes_lie_in_the_picture_and_answers_are_on_it(kind: str, split: str) -
             continue
         assert sample.image.mode == "RGB"
         width, height = sample.image.size
-        for box in [g.box for g in sample.glyphs] + [t.box for t in sample.things]:
+        for box in [g.box for g in sample.glyphs] + [t.box for t in sample.objects]:
             assert -2 <= box[0] < box[2] <= width + 2
             assert -2 <= box[1] <= box[3] <= height + 2
         read = [turn.answer for turn in sample.turns if turn.task == "ocr"]
@@ -95,23 +95,23 @@ def test_things_of_scenes_are_painted_in_their_boxes() -> None:
         sample = render("scene", seed, "train")
         assert sample.image is not None
         pixels = np.asarray(sample.image, dtype=np.int16)
-        for thing in sample.things:
-            x0, y0, x1, y1 = (int(value) for value in thing.box)
+        for item in sample.objects:
+            x0, y0, x1, y1 = (int(value) for value in item.box)
             inside = pixels[y0:y1, x0:x1].reshape(-1, 3)
-            assert inside.std(axis=0).max() > 5 or thing.name in {"square", "rectangle"}
+            assert inside.std(axis=0).max() > 5 or item.name in {"square", "rectangle"}
 
 
 def test_training_scenes_hold_nothing_held_out_and_test_scenes_do() -> None:
     for seed in range(60):
-        looks = {(t.colour, t.name) for t in render("scene", seed, "train").things}
-        names = {name for _, name in looks}
-        assert not looks & (HELD_OUT_SHAPES | HELD_OUT_TINTS)
+        pairs = {(t.colour, t.name) for t in render("scene", seed, "train").objects}
+        names = {name for _, name in pairs}
+        assert not pairs & (HELD_OUT_SHAPES | HELD_OUT_TINTS)
         assert not any(pair <= names for pair in HELD_OUT_TOGETHER)
     seen = 0
     for seed in range(60):
-        looks = {(t.colour, t.name) for t in render("scene", seed, "test").things}
-        names = {name for _, name in looks}
-        seen += bool(looks & (HELD_OUT_SHAPES | HELD_OUT_TINTS)) or any(
+        pairs = {(t.colour, t.name) for t in render("scene", seed, "test").objects}
+        names = {name for _, name in pairs}
+        seen += bool(pairs & (HELD_OUT_SHAPES | HELD_OUT_TINTS)) or any(
             pair <= names for pair in HELD_OUT_TOGETHER
         )
     # A few lose their object where it found no room.
@@ -125,7 +125,7 @@ def test_training_does_not_ask_for_looks_that_it_never_shows(kind: str) -> None:
         told = " ".join(
             f"{turn.question} {turn.answer}" for turn in render(kind, seed, "train").turns
         )
-        assert not [look for look in held_out if look in told]
+        assert not [pair for pair in held_out if pair in told]
 
 
 @given(st.integers())
@@ -143,10 +143,10 @@ def test_colours_without_names_are_no_colours_that_have_one(seed: int) -> None:
 def test_palettes_are_of_what_comes_in_any_colour_much_of_it_without_a_name(
     kind: str, low: float, high: float
 ) -> None:
-    things = [thing for seed in range(40) for thing in render(kind, seed, "train").things]
+    objects = [item for seed in range(40) for item in render(kind, seed, "train").objects]
     paintable = {*SHAPES, *(emoji.name for emoji in EMOJI if emoji.tintable)}
-    assert {thing.name for thing in things} <= paintable
-    without = sum(thing.between is not None for thing in things) / len(things)
+    assert {item.name for item in objects} <= paintable
+    without = sum(item.between is not None for item in objects) / len(objects)
     assert low < without < high
 
 
@@ -154,15 +154,15 @@ def test_names_asks_what_every_object_is_that_is_alone_in_its_place() -> None:
     asked = 0
     for seed in range(20):
         sample = render("names", seed, "train")
-        places = Counter(thing.place for thing in sample.things)
-        alone = [thing for thing in sample.things if places[thing.place] == 1]
+        places = Counter(item.place for item in sample.objects)
+        alone = [item for item in sample.objects if places[item.place] == 1]
         whats = [turn for turn in sample.turns if turn.task == "what"]
         assert len(whats) == (0 if places[None] else len(alone))
         assert len({turn.question for turn in whats}) == len(whats)
         told = {turn.question: turn.answer for turn in whats}
-        for thing in alone if whats else []:
-            answer = told[f"What is {in_place(str(thing.place))}?"]
-            assert answer.endswith(f" {thing.colour or ''} {thing.name}".replace("  ", " "))
+        for item in alone if whats else []:
+            answer = told[f"What is {in_place(str(item.place))}?"]
+            assert answer.endswith(f" {item.colour or ''} {item.name}".replace("  ", " "))
         asked += len(whats)
     assert asked > 40
 
@@ -180,12 +180,12 @@ def test_banners_are_light_print_on_dark_bands() -> None:
 
 
 def test_colours_between_those_that_have_names_are_never_told() -> None:
-    things = [thing for seed in range(60) for thing in render("scene", seed, "train").things]
-    between = [thing for thing in things if thing.between is not None]
+    objects = [item for seed in range(60) for item in render("scene", seed, "train").objects]
+    between = [item for item in objects if item.between is not None]
     assert between
-    assert all(thing.colour is None for thing in between)
-    tested = [thing for seed in range(60) for thing in render("scene", seed, "test").things]
-    assert not [thing for thing in tested if thing.between is not None]
+    assert all(item.colour is None for item in between)
+    tested = [item for seed in range(60) for item in render("scene", seed, "test").objects]
+    assert not [item for item in tested if item.between is not None]
 
 
 def test_counts_ask_for_every_number_about_equally_often() -> None:
@@ -193,7 +193,7 @@ def test_counts_ask_for_every_number_about_equally_often() -> None:
         turn.answer for seed in range(80) for turn in render("count", seed, "train").turns
     )
     assert set("0123") <= set(answers)
-    # Of all that could be asked two thirds count a single thing.
+    # Of all that could be asked two thirds count a single item.
     assert answers["1"] < 0.45 * answers.total()
 
 
@@ -231,10 +231,9 @@ def test_located_boxes_are_those_of_the_things() -> None:
         width, height = sample.image.size
         known = {
             tuple(
-                round(v / side * 999)
-                for v, side in zip(thing.box, (width, height) * 2, strict=True)
+                round(v / side * 999) for v, side in zip(item.box, (width, height) * 2, strict=True)
             )
-            for thing in sample.things
+            for item in sample.objects
         }
         for turn in sample.turns:
             for numbers in re.findall(r"\[(\d+), (\d+), (\d+), (\d+)\]", turn.answer):

@@ -17,5 +17,5 @@ def draw(rng: random.Random, split: Split) -> Draft:
     """As many objects as find room, of at most _MOST tried, and the question how many."""
     objects = random_objects(rng, split, _MOST)
     canvas, background = compose(objects, (TILE, TILE), rng, crowded=True)
-    turn = Turn("How many objects are there?", str(len(canvas.things)), "count")
+    turn = Turn("How many objects are there?", str(len(canvas.objects)), "count")
     return Draft(canvas, (turn,), background.base, random_wear(rng, 0.3, rotate=False))

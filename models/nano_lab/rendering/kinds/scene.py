@@ -20,7 +20,7 @@ from nano_lab.rendering.held_out import (
     is_held_out,
 )
 from nano_lab.rendering.places import place_of
-from nano_lab.rendering.sample import Box, Split, Thing, Turn
+from nano_lab.rendering.sample import Box, SceneObject, Split, Turn
 from nano_lab.rendering.scene_turns import all_turns, some_turns
 from nano_lab.rendering.sprites import emoji_sprite, fitted, painted_sprite, shape_sprite
 from nano_lab.rendering.unnamed import unnamed_colour
@@ -49,9 +49,9 @@ class Object:
     between: Colour | None = None
 
     @classmethod
-    def of(cls, thing: Thing) -> Object:
-        """The object that was drawn as ``thing``."""
-        return cls(thing.name, thing.colour, _BY_NAME.get(thing.name), thing.between)
+    def of(cls, item: SceneObject) -> Object:
+        """The object that was drawn as ``item``."""
+        return cls(item.name, item.colour, _BY_NAME.get(item.name), item.between)
 
 
 def draw(rng: random.Random, split: Split) -> Draft:
@@ -85,9 +85,9 @@ def compose(
     background = _fitting_background(objects, rng, *size)
     canvas = Canvas(background.image)
     overlap = 0.15 if rng.random() < 0.25 else 0.0
-    for thing in objects:
-        if _shows(thing, background.base):
-            _add(canvas, thing, overlap, rng, crowded=crowded)
+    for item in objects:
+        if _shows(item, background.base):
+            _add(canvas, item, overlap, rng, crowded=crowded)
     return canvas, background
 
 
@@ -119,7 +119,7 @@ def random_objects(
 
 def _random_object(rng: random.Random, split: Split) -> Object:
     chosen = _named_object(rng)
-    # What a thing is must not be told by its colour alone.
+    # What an object is must not be told by its colour alone.
     tinted = chosen.emoji is None or chosen.emoji.tintable
     if split == "train" and tinted and rng.random() < _BETWEEN_SHARE:
         return replace(chosen, colour=None, between=unnamed_colour(rng))
@@ -156,7 +156,7 @@ def _allowed(candidate: Object, others: list[Object]) -> bool:
 
 
 def _held_out(rng: random.Random) -> list[Object]:
-    """What every test scene holds at least: a look or a pair that training never shows."""
+    """What every test scene holds at least: a pair or a pair that training never shows."""
     roll = rng.random()
     if roll < 0.35:
         colour, name = rng.choice(sorted(HELD_OUT_SHAPES))
@@ -171,11 +171,11 @@ def _held_out(rng: random.Random) -> list[Object]:
     ]
 
 
-def _shows(thing: Object, ground: Colour) -> bool:
+def _shows(item: Object, ground: Colour) -> bool:
     """Whether a shape stands out from the background; emoji have outlines and always do."""
-    if thing.emoji is not None:
+    if item.emoji is not None:
         return True
-    colour = _paint(thing)
+    colour = _paint(item)
     return sum(abs(a - b) for a, b in zip(colour, ground, strict=True)) >= 150
 
 
@@ -186,13 +186,13 @@ def _fitting_background(
     for attempt in itertools.count():
         background = random_background(rng, width, height)
         needed = objects if attempt < 10 else objects[:1]
-        if all(_shows(thing, background.base) for thing in needed):
+        if all(_shows(item, background.base) for item in needed):
             break
     return background
 
 
 def _add(
-    canvas: Canvas, thing: Object, overlap: float, rng: random.Random, *, crowded: bool
+    canvas: Canvas, item: Object, overlap: float, rng: random.Random, *, crowded: bool
 ) -> None:
     """Draw the object where there is room; left out when there is none after many tries."""
     width, height = canvas.size
@@ -202,15 +202,17 @@ def _add(
         side = round(min(width, height) * rng.uniform(low, high))
         left, top = rng.randint(2, width - side - 2), rng.randint(2, height - side - 2)
         rough = (left, top, left + side, top + side)
-        if any(_hidden(rough, other.box) > overlap for other in canvas.things):
+        if any(_hidden(rough, other.box) > overlap for other in canvas.objects):
             continue
-        sprite = _sprite(thing, side, rng)
+        sprite = _sprite(item, side, rng)
         box = (left, top, left + sprite.width, top + sprite.height)
         place = place_of(box, width, height)
         if place is None and attempt < 40 and not crowded:
             continue
         canvas.image.paste(sprite, (left, top), sprite)
-        canvas.things.append(Thing(thing.name, thing.colour, box, place, size_name, thing.between))
+        canvas.objects.append(
+            SceneObject(item.name, item.colour, box, place, size_name, item.between)
+        )
         return
 
 
@@ -230,17 +232,17 @@ def _hidden(box: Box, other: Box) -> float:
     return width * height / min(areas)
 
 
-def _sprite(thing: Object, side: int, rng: random.Random) -> Image.Image:
-    if thing.emoji is not None:
-        return fitted(_emoji(thing.emoji, thing), side, rng)
-    red, green, blue = (min(255, max(0, part + rng.randint(-12, 12))) for part in _paint(thing))
-    return shape_sprite(thing.name, (red, green, blue), side, rng)
+def _sprite(item: Object, side: int, rng: random.Random) -> Image.Image:
+    if item.emoji is not None:
+        return fitted(_emoji(item.emoji, item), side, rng)
+    red, green, blue = (min(255, max(0, part + rng.randint(-12, 12))) for part in _paint(item))
+    return shape_sprite(item.name, (red, green, blue), side, rng)
 
 
-def _emoji(emoji: Emoji, thing: Object) -> Image.Image:
-    if thing.between:
-        return painted_sprite(emoji, thing.between)
-    return emoji_sprite(emoji, thing.colour if emoji.tintable else None)
+def _emoji(emoji: Emoji, item: Object) -> Image.Image:
+    if item.between:
+        return painted_sprite(emoji, item.between)
+    return emoji_sprite(emoji, item.colour if emoji.tintable else None)
 
 
 def _paint(shape: Object) -> Colour:

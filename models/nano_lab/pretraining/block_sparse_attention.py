@@ -1,8 +1,8 @@
-"""Attention for training on a CPU: blocks of queries over the keys that any of them may see.
+"""Block-sparse attention for training on a CPU: blocks of queries over the keys that they see.
 
-Written out in blocks it is faster, there and back, than torch's fused kernel, whose way back is
-slow on CPUs, and what a mask hides from a whole block is never computed: half of a causal
-mask, and most of one whose rows hold branches that do not see each other.
+It is faster, forward and backward, than torch's fused kernel, whose backward pass is slow on CPUs.
+It never computes what a mask hides from a whole block: half of a causal mask, and most of one
+whose rows hold prefix branches that do not see each other.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from functools import lru_cache
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from deepseek_vl_v2.attention import ScaledDotProductAttention
+
+# Scores that a layer may keep for the backward pass: 128 MB of bfloat16.
+MAX_SCORES = 1 << 26
 # Queries of a block, and the steps in which keys are left out.
-QUERIES, KEYS = 256, 64
+BLOCK_QUERIES, KEY_STEP = 256, 64
 
 Range = tuple[int, int]
 
@@ -34,7 +38,37 @@ class Block:
     hidden: Tensor
 
 
-def blocked_attention(
+class BlockSparseAttention(ScaledDotProductAttention):
+    """The network's attention while it trains on a CPU with few enough scores, else torch's."""
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
+    ) -> Tensor:
+        """As ``ScaledDotProductAttention.forward``."""
+        blocks = _blocks(query, key, mask)
+        if blocks is None:
+            return super().forward(query, key, value, mask, scale)
+        return block_sparse_attention(query, key, value, blocks, scale)
+
+
+def use_block_sparse_attention(model: nn.Module) -> None:
+    """Put ``BlockSparseAttention`` in the place of every layer's attention kernel."""
+    for module in model.modules():
+        if type(getattr(module, "attend", None)) is ScaledDotProductAttention:
+            module.attend = BlockSparseAttention()
+
+
+def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> tuple[Block, ...] | None:
+    trained = torch.is_grad_enabled() and query.requires_grad and query.device.type == "cpu"
+    square = query.shape[2] == key.shape[2]
+    if not trained or not square or (mask is not None and mask.dtype != torch.bool):
+        return None
+    blocks = blocks_of(mask, query.shape[2])
+    scores = query.shape[:2].numel() * score_count(blocks)
+    return blocks if scores <= MAX_SCORES else None
+
+
+def block_sparse_attention(
     query: Tensor, key: Tensor, value: Tensor, blocks: tuple[Block, ...], scale: float
 ) -> Tensor:
     """``softmax(scale * query @ key.T) @ value`` over what ``blocks`` leave open.
@@ -49,10 +83,10 @@ def blocked_attention(
     Returns:
         [B, heads, T, W] in the dtype of the queries.
     """
-    return cast(Tensor, _Blocked.apply(query, key, value, blocks, scale))
+    return cast(Tensor, _BlockSparse.apply(query, key, value, blocks, scale))
 
 
-def scores_of(blocks: tuple[Block, ...]) -> int:
+def score_count(blocks: tuple[Block, ...]) -> int:
     """The scores that a head has to compute for a row."""
     return sum(block.hidden.shape[2] * block.hidden.shape[3] for block in blocks)
 
@@ -83,8 +117,8 @@ def blocks_of(mask: Tensor | None, length: int) -> tuple[Block, ...]:
 @lru_cache(maxsize=64)
 def _causal_blocks(length: int) -> tuple[Block, ...]:
     blocks = []
-    for start in range(0, length, QUERIES):
-        end = min(length, start + QUERIES)
+    for start in range(0, length, BLOCK_QUERIES):
+        end = min(length, start + BLOCK_QUERIES)
         hidden = torch.ones(end - start, end, dtype=torch.bool).triu(start + 1)
         blocks.append(Block(start, end, ((0, end),), hidden[None, None]))
     return tuple(blocks)
@@ -93,25 +127,25 @@ def _causal_blocks(length: int) -> tuple[Block, ...]:
 def _masked_blocks(mask: Tensor) -> tuple[Block, ...]:
     length = mask.shape[2]
     blocks = []
-    for start in range(0, length, QUERIES):
-        end = min(length, start + QUERIES)
+    for start in range(0, length, BLOCK_QUERIES):
+        end = min(length, start + BLOCK_QUERIES)
         rows = mask[:, :, start:end]
-        keys = _seen_keys(rows.flatten(0, 2).any(0))
+        keys = _visible_keys(rows.flatten(0, 2).any(0))
         hidden = ~torch.cat([rows[..., first:last] for first, last in keys], -1)
         blocks.append(Block(start, end, keys, hidden))
     return tuple(blocks)
 
 
-def _seen_keys(seen: Tensor) -> tuple[Range, ...]:
-    """Ranges, in multiples of KEYS, that hold every True of bool [T]; at least one."""
-    length = len(seen)
-    steps = functional.pad(seen, (0, -length % KEYS)).view(-1, KEYS).any(1)
+def _visible_keys(visible: Tensor) -> tuple[Range, ...]:
+    """Ranges, in multiples of KEY_STEP, that hold every True of bool [T]; at least one."""
+    length = len(visible)
+    steps = functional.pad(visible, (0, -length % KEY_STEP)).view(-1, KEY_STEP).any(1)
     edges = functional.pad(steps.byte(), (1, 1)).diff().nonzero().flatten().tolist()
     ranges = [
-        (first * KEYS, min(length, last * KEYS))
+        (first * KEY_STEP, min(length, last * KEY_STEP))
         for first, last in zip(edges[::2], edges[1::2], strict=True)
     ]
-    return tuple(ranges) or ((0, min(length, KEYS)),)
+    return tuple(ranges) or ((0, min(length, KEY_STEP)),)
 
 
 def _picked(states: Tensor, keys: tuple[Range, ...]) -> Tensor:
@@ -119,8 +153,8 @@ def _picked(states: Tensor, keys: tuple[Range, ...]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
-class _Blocked(torch.autograd.Function):
-    """Keeps every block's probabilities for the way back."""
+class _BlockSparse(torch.autograd.Function):
+    """Keeps every block's probabilities for the backward pass."""
 
     @staticmethod
     def forward(

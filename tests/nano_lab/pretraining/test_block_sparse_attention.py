@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from deepseek_vl_v2.blocked_attention import blocked_attention, blocks_of, scores_of
+from nano_lab.pretraining.block_sparse_attention import (
+    BlockSparseAttention,
+    block_sparse_attention,
+    blocks_of,
+    score_count,
+    use_block_sparse_attention,
+)
+from tests import golden_data as golden
 
 
 def heads(batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -25,7 +34,7 @@ def branched(length: int, shared: int, branch: int) -> Tensor:
 
 def check(mask: Tensor | None, batch: int, length: int) -> None:
     mine = heads(batch, length)
-    found = blocked_attention(*mine, blocks_of(mask, length), 0.3)
+    found = block_sparse_attention(*mine, blocks_of(mask, length), 0.3)
     weights = torch.randn_like(found)
     (found * weights).sum().backward()
     theirs = heads(batch, length)
@@ -55,9 +64,9 @@ def test_rows_of_a_batch_may_see_different_keys() -> None:
 
 
 def test_what_no_query_sees_is_not_computed() -> None:
-    whole = scores_of(blocks_of(torch.ones(1, 1, 1024, 1024, dtype=torch.bool), 1024))
-    causal = scores_of(blocks_of(None, 1024))
-    apart = scores_of(blocks_of(branched(1024, 64, 64), 1024))
+    whole = score_count(blocks_of(torch.ones(1, 1, 1024, 1024, dtype=torch.bool), 1024))
+    causal = score_count(blocks_of(None, 1024))
+    apart = score_count(blocks_of(branched(1024, 64, 64), 1024))
     assert whole == 1024 * 1024
     assert causal < 0.7 * whole
     assert apart < 0.6 * causal
@@ -67,7 +76,24 @@ def test_another_mask_has_other_blocks() -> None:
     for shared in (64, 256):
         mask = branched(512, shared, 64)
         assert blocks_of(mask, 512) is blocks_of(mask, 512)
-        assert scores_of(blocks_of(mask, 512)) == scores_of(blocks_of(mask.clone(), 512))
-    assert scores_of(blocks_of(branched(512, 256, 64), 512)) > scores_of(
+        assert score_count(blocks_of(mask, 512)) == score_count(blocks_of(mask.clone(), 512))
+    assert score_count(blocks_of(branched(512, 256, 64), 512)) > score_count(
         blocks_of(branched(512, 64, 64), 512)
     )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("checkpoint", golden.CHECKPOINTS)
+def test_attention_is_the_same_with_gradients_and_without(checkpoint: str, packed: bool) -> None:
+    model = copy.deepcopy(golden.model(checkpoint)).train()
+    use_block_sparse_attention(model)
+    assert any(isinstance(module, BlockSparseAttention) for module in model.modules())
+    decoder = model.language.model
+    states = torch.randn(2, 12, decoder.config.hidden_size)
+    mask = torch.ones(12, 12, dtype=torch.bool).tril().expand(2, 1, 12, 12).clone()
+    mask[:, :, 6:, 1:4] = False
+    arguments = {"attention_mask": mask if packed else None, "use_cache": False}
+    trained = decoder(inputs_embeds=states.clone().requires_grad_(), **arguments)
+    with torch.no_grad():
+        asked = decoder(inputs_embeds=states, **arguments)
+    assert torch.allclose(trained.last_hidden_state, asked.last_hidden_state, atol=1e-5)

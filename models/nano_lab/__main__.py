@@ -1,0 +1,21 @@
+"""``python -m nano_lab``: how nano is made."""
+
+from __future__ import annotations
+
+import typer
+
+from dvl2_cli.app import main
+from nano_lab.commands.plot import plot
+from nano_lab.commands.train import train
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="How nano is made: train it on rendered pictures.",
+    pretty_exceptions_enable=False,
+)
+app.command()(train)
+app.command()(plot)
+
+if __name__ == "__main__":
+    main(app)
