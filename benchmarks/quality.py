@@ -135,6 +135,7 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
     from dvl2_cli.evaluation.scoring import score
     from dvl2_cli.evaluation.summary import summarise_part
     from nano_lab.evaluation.nano_suite import PARTS, part_items
+    from nano_lab.rendering import VERSION
 
     loaded = load_model(model)
     info = ModelInfo("nano", None, "", "cpu", loaded.context_length, True, "")
@@ -148,7 +149,8 @@ def _suite(model: Path, tiles: Tiles, limit: int | None) -> Iterator[dict[str, A
             image_tokens += usage.image_tokens
             outcomes.append(score(item, finished, usage.prefill_seconds + usage.decode_seconds))
         for summary in summarise_part(part.name, outcomes, part.bar):
-            yield {**summary.as_json(), "image_tokens": image_tokens / len(outcomes)}
+            row = {**summary.as_json(), "renderer": VERSION}
+            yield {**row, "image_tokens": image_tokens / len(outcomes)}
 
 
 def main() -> None:

@@ -40,7 +40,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("dvl2_cli.commands.serve", "Keep a model warm on a socket.", "Models"),
     "bench": ("dvl2_cli.commands.bench", "Measure speed and memory.", "Measure"),
     "eval": ("dvl2_cli.commands.eval", "Measure the quality of answers.", "Measure"),
-    "render": ("dvl2_cli.commands.render", "Render training and test pictures.", "Train"),
     "train": ("dvl2_cli.commands.train", "Train or fine-tune a model.", "Train"),
     "config": ("dvl2_cli.commands.config", "Read and change the settings.", "Settings"),
     "doctor": ("dvl2_cli.commands.doctor", "Check this installation and machine.", "Settings"),

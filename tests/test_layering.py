@@ -140,6 +140,11 @@ def test_the_network_does_not_know_the_command_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sources(CLI) + sources(NETWORK), ids=lambda path: path.name)
+def test_nothing_knows_the_lab_of_nano(path: Path) -> None:
+    assert not [name for name, _ in imports(path) if within(name, {"nano_lab"})]
+
+
+@pytest.mark.parametrize("path", sources(CLI) + sources(NETWORK), ids=lambda path: path.name)
 def test_nothing_that_runs_foreign_code(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert not [name for name, _ in imports(path) if within(name, {"pickle", "marshal", "shelve"})]
@@ -163,7 +168,7 @@ def test_every_import_is_a_declared_dependency() -> None:
     for path in sources(CLI) + sources(NETWORK):
         for module, _ in imports(path):
             top = module.split(".")[0]
-            if top in sys.stdlib_module_names or top in ("dvl2_cli", "deepseek_vl_v2", "nano_lab"):
+            if top in sys.stdlib_module_names or top in ("dvl2_cli", "deepseek_vl_v2"):
                 continue
             names = {name.lower().replace("_", "-") for name in distributions.get(top, [top])}
             if not names & declared:

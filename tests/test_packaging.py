@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "models" / "dvl2_nano"
+LAB = ROOT / "models" / "nano_lab"
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +91,7 @@ def test_the_wheel_holds_what_it_should(built: tuple[Path, Path]) -> None:
         if path.suffix in (".py", ".cpp", ".h", ".md", ".toml", ".json")
     }
     assert expected <= found
+    assert not [name for name in found if "nano_lab" in name]
     assert any(name.endswith(".data/data/share/man/man1/dvl2.1") for name in found)
     assert built[0].stat().st_size < 60e6
 
@@ -107,6 +109,10 @@ def test_the_sdist_holds_what_a_build_and_its_tests_need(built: tuple[Path, Path
         found = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "constraints.txt"} <= found
     assert "models/deepseek_vl_v2/__init__.py" in found
+    lab = {path.relative_to(ROOT).as_posix() for path in LAB.rglob("*.py")}
+    assert lab
+    assert lab <= found
+    assert {"models/nano_lab/recipes/nano.toml", "models/nano_lab/LOG.md"} <= found
 
 
 def test_the_command_runs_where_it_is_installed(environment: Path, tmp_path: Path) -> None:

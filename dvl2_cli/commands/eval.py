@@ -1,9 +1,11 @@
-"""``dvl2 eval``: how good a model's answers are, on the nano suite or on one's own data."""
+"""``dvl2 eval``: how good a model's answers are, on one's own data."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_SUITES = ("nano",)
+# Name, aim and items of what is to be asked.
+Part = tuple[str, "float | None", "Iterator[Item]"]
 
 
 @app.command(name="eval")
@@ -32,13 +35,7 @@ def evaluate(
         Path | None,
         typer.Argument(metavar="DATA.jsonl", help="Conversations, as for train."),
     ] = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="nano.")] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="A part of the suite; repeatable.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="Items of each part.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Items.")] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="DIR", help="Write plots and a gallery.")
     ] = None,
@@ -48,28 +45,57 @@ def evaluate(
     *,
     common: CommonOptions,
 ) -> None:
-    """Measure answers against right ones: CER, ANLS, IoU, accuracy, object F1.
+    """Measure answers against right ones: CER, ANLS and box F1.
 
-    The suite "nano" is rendered with held-out fonts, layouts, words and combinations, always
-    the same; answers are greedy and unconstrained. Intervals are 95 % bootstraps.
+    Answers are greedy and unconstrained. Intervals are 95 % bootstraps.
+    """
+    if common.plan:
+        raise UsageError("eval: --plan shows one request; see dvl2 ocr --plan")
+    if data is None:
+        raise UsageError("eval: name the conversations, DATA.jsonl", "docs/training.md has a form.")
+    from itertools import islice
+
+    from dvl2_cli.evaluation.dataset import read_items
+    from dvl2_cli.writers.folder import check_output
+
+    if answers is not None:
+        check_output(answers, [data])
+    measure([(data.name, None, islice(read_items(data), limit))], common, plot, answers)
+
+
+def measure(
+    parts: Sequence[Part],
+    common: CommonOptions,
+    plot: Path | None,
+    answers: Path | None,
+    extra: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Ask all items, and show and write what came out.
+
+    Args:
+        parts: name, aim and items of each part.
+        common: the options of every command.
+        plot: the folder of plots and gallery, if any.
+        answers: the file of every answer, if any.
+        extra: members of each line of ``--json``, beside those of a summary.
+
+    Raises:
+        Exit: with 130, after Ctrl-C.
     """
     from dvl2_cli.engine.opening import open_engine
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
-    from dvl2_cli.writers.folder import check_output
 
-    if answers is not None:
-        check_output(answers, [data] if data is not None else [])
-    parts = _parts(data, suite, only, limit, common.plan)
     console = Console(common)
     session = Session(common, console.tell)
     defaults = session.defaults(max_tokens=0)
     outcomes: list[Outcome] = []
     summaries: list[Summary] = []
+    told = extra if common.json else None
     engine = open_engine(session)
     try:
         console.introduce(engine.info)
-        stopped = _ask(engine, parts, defaults, console, outcomes, summaries, common.json)
+        stopped = _ask(engine, parts, defaults, console, outcomes, summaries, told)
     finally:
         engine.close()
     if not common.json:
@@ -80,52 +106,19 @@ def evaluate(
         raise typer.Exit(130)
 
 
-def _parts(
-    data: Path | None,
-    suite: str | None,
-    only: list[str] | None,
-    limit: int | None,
-    plan: bool,
-) -> list[tuple[str, float | None, Iterator[Item]]]:
-    """Name, aim and items of what is to be asked; wrong input is refused here."""
-    if plan:
-        raise UsageError("eval: --plan shows one request; see dvl2 ocr --plan")
-    if (data is None) == (suite is None):
-        raise UsageError("eval: name either DATA.jsonl or --suite nano")
-    if data is not None:
-        if only:
-            raise UsageError("eval: --only picks parts of a suite, not of a file")
-        from itertools import islice
-
-        from dvl2_cli.evaluation.dataset import read_items
-
-        return [(data.name, None, islice(read_items(data), limit))]
-    if suite not in _SUITES:
-        raise UsageError(f"eval: there is no suite {suite!r}", f"Suites: {', '.join(_SUITES)}")
-    from nano_lab.evaluation.nano_suite import PARTS, check_fonts, part_items
-
-    names = [part.name for part in PARTS]
-    unknown = [name for name in only or () if name not in names]
-    if unknown:
-        raise UsageError(f"eval: no part {unknown[0]!r}", f"Parts: {', '.join(names)}")
-    check_fonts()
-    return [
-        (part.name, part.bar, part_items(part, limit))
-        for part in PARTS
-        if not only or part.name in only
-    ]
-
-
 def _ask(
     engine: Engine,
-    parts: list[tuple[str, float | None, Iterator[Item]]],
+    parts: Sequence[Part],
     defaults: RequestDefaults,
     console: Console,
     outcomes: list[Outcome],
     summaries: list[Summary],
-    as_json: bool,
+    extra: Mapping[str, object] | None,
 ) -> bool:
-    """Ask every part, filling ``outcomes`` and ``summaries``; True if Ctrl-C ended it."""
+    """Ask every part, filling ``outcomes`` and ``summaries``; True if Ctrl-C ended it.
+
+    With ``extra``, every summary is a line of JSON.
+    """
     from dvl2_cli.errors import CancelledError
     from dvl2_cli.evaluation.runner import run
     from dvl2_cli.evaluation.summary import summarise_part
@@ -148,8 +141,8 @@ def _ask(
             outcomes += asked
             for summary in summarise_part(name, asked, bar):
                 summaries.append(summary)
-                if as_json:
-                    out.json(summary.as_json())
+                if extra is not None:
+                    out.json({**summary.as_json(), **extra})
             if interrupts.stop:
                 return True
     return False

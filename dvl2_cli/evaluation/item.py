@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +20,7 @@ class Item:
     """A question about ``images``, which stand where ``places`` says, as in `Message`.
 
     ``reference`` is the right answer as text; for the metrics "iou" and "boxes" the right
-    boxes are in ``boxes`` (xyxy, 0..999), for "objects" the right names in ``names``.
+    boxes are in ``boxes`` (xyxy, 0..999). For "objects" ``grade`` scores an answer, 0..1.
     ``history`` holds the turns before the question. ``group`` is the row of the report.
     """
 
@@ -30,9 +31,9 @@ class Item:
     reference: str
     images: tuple[Image, ...] = ()
     boxes: tuple[Box999, ...] = ()
-    names: tuple[str, ...] = ()
     history: tuple[Message, ...] = ()
     places: tuple[int, ...] | None = None
+    grade: Callable[[str], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

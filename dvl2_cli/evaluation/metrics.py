@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
 from dvl2_cli.evaluation.item import Box999
-from dvl2_cli.evaluation.names import names_in
 from dvl2_cli.tasks.grounding.overlap import iou
 
 ANLS_THRESHOLD = 0.5
@@ -98,11 +96,3 @@ def normalised(text: str) -> str:
 def exact(reference: str, answer: str) -> float:
     """1 if the answers are the same after normalisation."""
     return float(normalised(reference) == normalised(answer))
-
-
-def objects_f1(names: Sequence[str], caption: str) -> float:
-    """F1 of the objects that a caption names, each as often as it counts them, 0..1."""
-    wanted, found = Counter(names), names_in(caption)
-    shared = sum((wanted & found).values())
-    total = sum(wanted.values()) + sum(found.values())
-    return 2 * shared / total if total else 1.0

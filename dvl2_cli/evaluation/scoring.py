@@ -30,6 +30,8 @@ def score(item: Item, finished: Answered, seconds: float) -> Outcome:
 
 
 def _value(item: Item, answer: str) -> float:
+    if item.grade is not None:
+        return item.grade(answer)
     if item.metric == "anls":
         return metrics.anls(item.reference, answer)
     if item.metric == "iou":
@@ -38,6 +40,4 @@ def _value(item: Item, answer: str) -> float:
         return metrics.boxes_f1(item.boxes, boxes_of(answer))
     if item.metric == "absent":
         return float(not boxes_of(answer))
-    if item.metric == "objects":
-        return metrics.objects_f1(item.names, answer)
     return metrics.exact(item.reference, answer)

@@ -11,7 +11,6 @@ import numpy as np
 from dvl2_cli.evaluation.item import Metric, Outcome
 from dvl2_cli.results.row import Row
 from dvl2_cli.units import Count, Seconds
-from nano_lab.rendering import VERSION
 
 RESAMPLES = 2000
 _SEED = 20261124
@@ -39,7 +38,6 @@ class Summary(Row):
     heading = "One line of dvl2 eval --json"
     MEMBERS: ClassVar = (
         "group", "metric", "n", "mean", "low", "high", "seconds_per_item", "wer", "bar", "met",
-        "renderer",
     )  # fmt: skip
 
     group: str
@@ -58,11 +56,6 @@ class Summary(Row):
         if self.bar is None:
             return None
         return self.mean <= self.bar if self.metric == "cer" else self.mean >= self.bar
-
-    @property
-    def renderer(self) -> str | int:
-        """The version of what draws the suite's pictures."""
-        return VERSION
 
 
 def summarise_part(name: str, outcomes: Sequence[Outcome], bar: float | None) -> list[Summary]:

@@ -1,4 +1,4 @@
-"""What history, settings, rendering and training print with ``--json``."""
+"""What history, settings and training print with ``--json``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from dvl2_cli.results.row import Row
-from dvl2_cli.units import Count
 
 SettingValue = str | float | bool | None
 
@@ -83,21 +82,6 @@ class SettingsPathRow(ConfigRow):
     """The path of the settings file."""
 
     path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class RenderRow(Row):
-    """What was rendered."""
-
-    schema = "dvl2.render/1"
-    heading = "The line of dvl2 render --json"
-
-    data: Path
-    kinds: list[str]
-    samples: Count
-    seed: Count
-    split: Literal["train", "test"]
-    renderer: str | int
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ _TYPES = {
         "PsStopRow", "ServeRow",
     ),
     "results.records": (
-        "DeletedRow", "SessionRow", "SettingsRow", "SettingRow", "SettingsPathRow", "RenderRow",
+        "DeletedRow", "SessionRow", "SettingsRow", "SettingRow", "SettingsPathRow",
         "TrainRow",
     ),
     "history.store": ("Summary", "Hit"),

@@ -10,11 +10,9 @@ from typer.testing import CliRunner
 
 from dvl2_cli.commands.eval import app
 from dvl2_cli.engine import opening
-from dvl2_cli.errors import InputError, UsageError
+from dvl2_cli.errors import UsageError
 from dvl2_cli.evaluation.report import HEADINGS
-from nano_lab.evaluation import nano_suite
 from tests.fakes import FakeEngine
-from tests.nano_lab.rendering.fonts_here import need_all
 
 DATA = Path(__file__).parents[2] / "examples" / "pictures" / "data.jsonl"
 
@@ -24,6 +22,16 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine("yes")
     monkeypatch.setattr(opening, "open_engine", lambda common: fake)
     return fake
+
+
+def test_own_data_as_a_table_with_plots(engine: FakeEngine, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [str(DATA), "-q", "--plot", str(tmp_path / "p")])
+    assert result.exit_code == 0, result.output
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert tuple(lines[0]) == HEADINGS
+    assert {line[0] for line in lines[1:]} >= {"data/text", "data/answers", "data/boxes"}
+    drawn = {path.name for path in (tmp_path / "p").iterdir()}
+    assert drawn == {"scores.png", "cer.png", "gallery.png"}
 
 
 def test_own_data_as_json_lines(engine: FakeEngine, tmp_path: Path) -> None:
@@ -39,17 +47,6 @@ def test_own_data_as_json_lines(engine: FakeEngine, tmp_path: Path) -> None:
     # "yes" answers one question of the scene, the bus.
     assert sum(row["score"] for row in kept if row["metric"] == "anls") == 1
     assert engine.closed
-
-
-def test_the_suite_as_a_table_with_plots(engine: FakeEngine, tmp_path: Path) -> None:
-    need_all()
-    arguments = ["--suite", "nano", "--only", "vqa", "-n", "6", "-q", "--plot", str(tmp_path / "p")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    lines = [line.split("\t") for line in result.stdout.splitlines()]
-    assert tuple(lines[0]) == HEADINGS
-    assert lines[1][:4] == ["vqa", "accuracy", "6", "0.000"]
-    assert {path.name for path in (tmp_path / "p").iterdir()} == {"scores.png", "gallery.png"}
 
 
 @pytest.mark.parametrize(("given", "asked"), [("auto", "auto"), ("2", 2)])
@@ -69,24 +66,10 @@ def test_the_zoom_reaches_every_request(engine: FakeEngine, given: str, asked: o
     assert {request.zoom for request in engine.requests} == {asked}
 
 
-def test_other_fonts_than_the_suites_are_refused(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nano_suite, "missing_packages", lambda split: ["fonts-lato"])
-    result = CliRunner().invoke(app, ["--suite", "nano"])
-    assert isinstance(result.exception, InputError)
-    assert "apt-get install fonts-lato" in str(result.exception.hint)
-    assert not engine.requests
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "either DATA.jsonl or --suite"),
-        ([str(DATA), "--suite", "nano"], "either"),
-        (["--suite", "docvqa"], "no suite 'docvqa'"),
-        (["--suite", "nano", "--only", "speech"], "no part 'speech'"),
-        ([str(DATA), "--only", "vqa"], "--only"),
+        ([], "name the conversations, DATA.jsonl"),
         ([str(DATA), "--plan"], "--plan"),
         ([str(DATA), "--tiles", "few"], "--tiles is 'few'"),
         ([str(DATA), "--zoom", "much"], "--zoom is 'much'"),

@@ -90,7 +90,6 @@ WRONG: tuple[tuple[str, ...], ...] = (
     ("quantize", f"./{NAME}"),
     ("eval", NAME),
     ("train", NAME),
-    ("render", NAME),
     ("history", "show", NASTY),
     ("config", "set", NAME, "1"),
     ("config", "set", "device", NAME),

@@ -18,7 +18,6 @@ from dvl2_cli.results.schemas import all_schemas
 from tests import golden_data
 from tests.commands.conftest import Cli, Done, cli, picture
 from tests.fakes import FakeEngine
-from tests.nano_lab.rendering.fonts_here import need_all
 from tests.store.tiny_checkpoint import write_checkpoint
 
 __all__ = ["cli"]
@@ -35,7 +34,7 @@ ELSEWHERE = {
 HERE = (
     "chat", "ocr", "ground", "caption", "history", "history-hit", "history-delete", "session", "ls",
     "show", "rm", "config", "ps", "ps-stop", "serve", "quantize", "bench", "eval",
-    "eval.answer", "render", "train",
+    "eval.answer", "train",
 )  # fmt: skip
 
 
@@ -173,13 +172,6 @@ def test_evaluation(cli: Cli, tmp_path: Path) -> None:
     ran(cli("eval", DATA, "--json", "-q", "--answers", answers), "eval")
     lines = answers.read_text(encoding="utf-8").splitlines()
     check([json.loads(line) for line in lines], "eval.answer")
-
-
-def test_rendering(cli: Cli, tmp_path: Path) -> None:
-    need_all()
-    words = ("render", "scene", "tile", "-n", "2", "-o", tmp_path / "out", "-q", "--json")
-    (row,) = ran(cli(*words), "render")
-    assert row["samples"] == len(Path(row["data"]).read_text(encoding="utf-8").splitlines())
 
 
 def test_quantising(cli: Cli, tmp_path: Path) -> None:

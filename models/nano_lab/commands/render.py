@@ -1,4 +1,4 @@
-"""``dvl2 render``: pictures with questions and answers, as training and test data."""
+"""``nano_lab render``: pictures with questions and answers, as training and test data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import typer
 
 from dvl2_cli.errors import UsageError
 
-app = typer.Typer(add_completion=False)
-
 
 class SplitName(StrEnum):
     """Which fonts, layouts, words and combinations are drawn."""
@@ -21,7 +19,6 @@ class SplitName(StrEnum):
     test = "test"
 
 
-@app.command()
 def render(
     kinds: Annotated[
         list[str] | None,
@@ -59,7 +56,7 @@ def render(
     if missing and not quiet:
         typer.echo(
             f"dvl2: {len(missing)} font packages are not installed, so the fonts vary less "
-            "(`dvl2 render --fonts` lists them)",
+            "(`python -m nano_lab render --fonts` lists them)",
             err=True,
         )
     chosen = list(KINDS) if kinds == ["all"] else kinds
@@ -67,12 +64,12 @@ def render(
     if not json:
         typer.echo(str(data))
         return
-    from dvl2_cli.results.records import RenderRow
     from dvl2_cli.ui.output import Output
     from nano_lab.rendering import VERSION
 
-    row = RenderRow(data, chosen, count * len(chosen), seed, split.value, VERSION)
-    Output().json(row.as_json())
+    line = {"data": str(data), "kinds": chosen, "samples": count * len(chosen), "seed": seed}
+    line |= {"split": split.value, "renderer": VERSION}
+    Output().json({"schema": "nano_lab.render/1", **line})
 
 
 def _write(

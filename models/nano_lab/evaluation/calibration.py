@@ -1,15 +1,14 @@
 """Under which probability the answers of nano are more often wrong than right.
 
-``python -m nano_lab.evaluation.calibration FOLDER`` asks the model in FOLDER about pictures of the
+``python -m nano_lab calibrate FOLDER`` asks the model in FOLDER about pictures of the
 training split, which no suite is measured on, and writes what it finds into the folder: its
 doubtful answers then carry a warning (see ``results.doubts``).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -73,8 +72,24 @@ def answers(engine: Engine) -> Iterator[tuple[float, bool]]:
                     yield probability, is_right(score(item, finished, 0.0))
 
 
-def calibrate(folder: Path) -> float:
-    """Measure, write, and return the threshold.
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The threshold, and the probabilities of right and wrong answers that it is made of."""
+
+    threshold: float
+    right: tuple[float, ...]
+    wrong: tuple[float, ...]
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        flagged = f"{_share_below(self.threshold, self.wrong):.0%} of {len(self.wrong)} wrong"
+        spared = f"{_share_below(self.threshold, self.right):.0%} of {len(self.right)} right"
+        return f"{self.threshold:.3f}: below it are {flagged} answers, and {spared} ones"
+
+
+def calibrate(folder: Path) -> Calibration:
+    """Measure, write the threshold into ``folder``, and return it.
 
     Raises:
         ModelError: there is no model in ``folder``, or it has no statistics of its pictures.
@@ -90,11 +105,4 @@ def calibrate(folder: Path) -> float:
     right, wrong = ([p for p, good in found if good is wanted] for wanted in (True, False))
     low = threshold(right, wrong)
     save_statistics(folder, replace(statistics, probability=low))
-    flagged = f"{_share_below(low, wrong):.0%} of {len(wrong)} wrong answers"
-    spared = f"{_share_below(low, right):.0%} of {len(right)} right ones"
-    print(f"{low:.3f}: below it are {flagged}, and {spared}")
-    return low
-
-
-if __name__ == "__main__":
-    calibrate(Path(sys.argv[1]))
+    return Calibration(low, tuple(right), tuple(wrong))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.evaluation.item import Item, Metric
 from dvl2_cli.evaluation.scoring import boxes_of
+from nano_lab.evaluation.object_names import objects_f1
 from nano_lab.rendering.fonts import missing_packages
 from nano_lab.rendering.render import render
 from nano_lab.rendering.sample import Sample, Split, Turn
@@ -35,6 +37,7 @@ class Part:
 
 def _item(sample: Sample, group: str, metric: Metric, turn: Turn) -> Item:
     assert sample.image is not None  # noqa: S101 - every kind of the suite has a picture
+    names = tuple(item.name for item in sample.objects)
     return Item(
         f"{sample.kind}-{sample.seed}-{turn.task}",
         group,
@@ -43,7 +46,7 @@ def _item(sample: Sample, group: str, metric: Metric, turn: Turn) -> Item:
         turn.answer,
         (sample.image,),
         tuple(boxes_of(turn.answer)) if metric in {"iou", "boxes"} else (),
-        tuple(item.name for item in sample.objects) if metric == "objects" else (),
+        grade=partial(objects_f1, names) if metric == "objects" else None,
     )
 
 

@@ -1,10 +1,11 @@
-"""Which known objects a caption names, and how many of each."""
+"""Which known objects a caption names, how many of each, and the F1 of them."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from nano_lab.rendering.catalogue import COLOURS, EMOJI, SHAPES, plural
 
@@ -36,3 +37,11 @@ def names_in(caption: str) -> Counter[str]:
         count, name = match.groups()
         found[_singular_of()[name]] += _COUNTS.get(count, 1) if count else 1
     return found
+
+
+def objects_f1(names: Sequence[str], caption: str) -> float:
+    """F1 of the objects that a caption names, each as often as it counts them, 0..1."""
+    wanted, found = Counter(names), names_in(caption)
+    shared = sum((wanted & found).values())
+    total = sum(wanted.values()) + sum(found.values())
+    return 2 * shared / total if total else 1.0

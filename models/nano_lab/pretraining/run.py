@@ -14,6 +14,7 @@ from dvl2_cli.finetuning.plots import draw
 from dvl2_cli.finetuning.recipe import Recipe, Stage
 from dvl2_cli.finetuning.run import Run, RunOptions
 from dvl2_cli.finetuning.state import states
+from dvl2_cli.store.places import nano_folder
 from nano_lab.pretraining.fresh_nano import FRESH_NANO, FreshNano
 from nano_lab.pretraining.network import PretrainingNetwork
 from nano_lab.pretraining.ood_statistics import feature_statistics
@@ -22,6 +23,8 @@ from nano_lab.pretraining.rendered_batches import RenderedBatches
 from nano_lab.pretraining.trainer import PretrainingTrainer
 from nano_lab.pretraining.training_heads import load_heads, save_heads
 
+# The heads of the bundled nano lie here, as only training needs them.
+LAB = Path(__file__).parents[1]
 TITLES = {
     "language": "answers",
     "glyph": "glyphs",
@@ -53,8 +56,9 @@ class PretrainingRun(Run):
 
     def network_made(self, network: TrainingNetwork) -> None:
         """Go on with the heads of the base."""
-        if self.base.folder is not None:
-            load_heads(self.base.folder, network)
+        folder = self.base.folder
+        if folder is not None:
+            load_heads(LAB if folder == _bundled() else folder, network)
 
     def model_written(self, network: TrainingNetwork, stage: Stage) -> None:
         """Write the heads, and the statistics of the pictures that the stage showed."""
@@ -79,3 +83,8 @@ def pretrain(recipe: Recipe, options: RunOptions) -> Path:
 def draw_run(run: Path) -> list[Path]:
     """Draw the plots of a run anew; see ``plots.draw``."""
     return draw(run, TITLES, ERRORS)
+
+
+def _bundled() -> Path | None:
+    folder = nano_folder()
+    return None if folder is None else folder.resolve()

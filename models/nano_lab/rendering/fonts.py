@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,12 +14,17 @@ from nano_lab.rendering.sample import Split
 
 Genre = Literal["sans", "serif", "mono", "display"]
 
-FONT_FOLDERS = (
+# Folders to look for fonts in instead of the system's, as in PATH.
+FOLDERS_VARIABLE = "NANO_LAB_FONTS"
+_GIVEN = os.environ.get(FOLDERS_VARIABLE)
+FONT_FOLDERS: tuple[Path, ...] = (
     Path("/usr/share/fonts"),
     Path("/usr/local/share/fonts"),
     Path.home() / ".local/share/fonts",
     Path.home() / ".fonts",
 )
+if _GIVEN is not None:
+    FONT_FOLDERS = tuple(Path(folder) for folder in _GIVEN.split(os.pathsep) if folder)
 EMOJI_FILE, EMOJI_PACKAGE = "NotoColorEmoji.ttf", "fonts-noto-color-emoji"
 
 

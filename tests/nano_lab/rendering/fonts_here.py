@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dvl2_cli.errors import InputError
-from nano_lab.rendering.fonts import emoji_path, installed_cuts
+from nano_lab.rendering.fonts import emoji_path, installed_cuts, missing_packages
 
 
 @functools.cache
@@ -29,3 +29,10 @@ def need_all() -> None:
         emoji_path()
     except InputError as missing:
         pytest.skip(f"{missing.message} {missing.hint}")
+
+
+def need_suite() -> None:
+    """Skip where a font is missing that the nano suite is drawn with."""
+    missing = missing_packages("test")
+    if missing:
+        pytest.skip(f"Fonts of the nano suite are not installed: {' '.join(missing)}")

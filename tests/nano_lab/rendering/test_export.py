@@ -1,4 +1,4 @@
-"""``dvl2 render`` as a command, and what it writes."""
+"""``nano_lab render`` as a command, and what it writes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dvl2_cli.commands.render import app
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.evaluation.dataset import read_items
+from nano_lab.__main__ import app
 from nano_lab.rendering.export import DATA_FILE, export
 from tests.nano_lab.rendering.fonts_here import need_all
 
@@ -20,9 +20,8 @@ PICTURES = Path(__file__).parents[3] / "examples" / "pictures"
 
 def test_rows_are_conversations_over_the_written_pictures(tmp_path: Path) -> None:
     need_all()
-    result = CliRunner().invoke(
-        app, ["scene", "example", "chat", "-n", "2", "--split", "test", "-o", str(tmp_path), "-q"]
-    )
+    words = ["render", "scene", "example", "chat", "-n", "2", "--split", "test"]
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path), "-q"])
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path / DATA_FILE}\n"
     rows = [json.loads(line) for line in (tmp_path / DATA_FILE).read_text().splitlines()]
@@ -46,13 +45,23 @@ def test_an_unfinished_run_leaves_no_data_file(tmp_path: Path) -> None:
     assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
 
 
+def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
+    need_all()
+    words = ["render", "scene", "tile", "-n", "2", "-o", str(tmp_path / "out"), "-q", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    row = json.loads(result.stdout)
+    assert row["schema"] == "nano_lab.render/1"
+    assert row["samples"] == len(Path(row["data"]).read_text(encoding="utf-8").splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [([], "at least one kind"), (["scene"], "-o FOLDER"), (["poster", "-o", "x"], "poster")],
 )
 def test_wrong_use(arguments: list[str], message: str, tmp_path: Path) -> None:
     arguments = [str(tmp_path / a) if a == "x" else a for a in arguments]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(app, ["render", *arguments])
     assert isinstance(result.exception, UsageError)
     assert message in result.exception.message
 
