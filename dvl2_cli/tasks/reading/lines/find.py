@@ -66,13 +66,26 @@ def _empty_row(marks: Flags) -> int:
 
 def _pieces(marks: Flags, top: int) -> list[_Piece]:
     """The pieces of lines in ``marks``, whose first row is row ``top`` of the page."""
-    glyphs, small = _glyphs(labelled_runs(marks))
+    glyphs, small = _glyphs(labelled_runs(_without_underlines(marks)))
     if not len(glyphs):
         return []
     pieces = _outermost(_with_small(_lines(glyphs), _without_leaders(small)))
     for piece in pieces:
         piece.top, piece.bottom = piece.top + top, piece.bottom + top
     return pieces
+
+
+def _without_underlines(marks: Flags) -> Flags:
+    """``marks`` without rules that letters touch: they would join all words of a line."""
+    runs = labelled_runs(marks)
+    found = components_of(runs)
+    flat = (found.width > 60) & (found.width > 8 * found.height) & ~_frames(runs, found)
+    length = runs.end - runs.start
+    ruled = flat[runs.label] & (length >= 0.5 * found.width[runs.label])
+    marks = marks.copy()
+    for row, start, end in zip(runs.row[ruled], runs.start[ruled], runs.end[ruled], strict=True):
+        marks[row, start:end] = False
+    return marks
 
 
 @dataclass(slots=True)

@@ -46,25 +46,3 @@ def _slices(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     ahead, behind = list(whole), list(whole)
     ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
     return tuple(ahead), tuple(behind)
-
-
-def without_rules(marks: Mask, length: int) -> Mask:
-    """``marks`` without what is straight over ``length`` pixels: rules, frames, edges of areas."""
-    kept = marks.copy()
-    kept &= ~_long_runs(marks, length)
-    kept &= ~_long_runs(marks.T, length).T
-    return kept
-
-
-def _long_runs(marks: Mask, length: int) -> Mask:
-    """Pixels in horizontal runs of at least ``length``."""
-    height, width = marks.shape
-    padded = np.zeros((height, width + 1), np.int8)
-    padded[:, :width] = marks
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], padded.ravel(), [0]])))
-    starts, ends = edges[::2], edges[1::2]
-    long = ends - starts >= length
-    change = np.zeros(height * (width + 1) + 1, np.int32)
-    change[starts[long]] = 1
-    change[ends[long]] -= 1
-    return np.asarray(change[:-1].cumsum().reshape(height, width + 1)[:, :width] > 0)

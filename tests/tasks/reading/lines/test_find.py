@@ -105,3 +105,15 @@ def test_a_long_page_is_searched_in_parts_and_keeps_its_print() -> None:
     assert len(lines) == 300
     for line, box in zip(lines, sheet.boxes.values(), strict=True):
         assert near(line, box)
+
+
+def test_a_rule_that_letters_touch_joins_no_words() -> None:
+    sheet = Sheet()
+    sheet.write((30, 40), "Qty")
+    sheet.write((300, 40), "Quay")
+    bottom = max(box[3] for box in sheet.boxes.values())
+    sheet.draw.rectangle((20, bottom - 2, 600, bottom - 1), fill="black")
+    lines = sorted(find_lines(sheet.image), key=lambda line: line.left)
+    assert len(lines) == 2
+    for line, box in zip(lines, sheet.boxes.values(), strict=True):
+        assert near(line, box, 4)
