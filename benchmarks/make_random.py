@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dvl2_cli.benchmarking.random_copy import write_random_copy
 from dvl2_cli.planning.released import NAMES
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 
 
 def main() -> None:

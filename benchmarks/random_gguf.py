@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dvl2_cli.planning.released import NAMES, released_config
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 
 _BLOCK_VALUES, _BLOCK_BYTES = 32, 18
 # Blocks are drawn once and written again, as in a random dvl2 copy.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dvl2_cli.files import atomic_write
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

@@ -77,7 +77,7 @@ def setting_values(ctx: typer.Context, incomplete: str) -> Words:
 
 def topics(incomplete: str) -> Words:
     """Topics and commands that ``dvl2 help`` explains."""
-    from dvl2_cli.app import COMMANDS
+    from dvl2_cli.command_table import COMMANDS
     from dvl2_cli.topics import all_topics
 
     found = [(topic.name, topic.summary) for topic in all_topics()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
@@ -11,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,10 @@ from pathlib import Path
 import pytest
 
 from dvl2_cli.app import COMMANDS
+from dvl2_cli.engine.remote.places import socket_path
+from dvl2_cli.server.daemon import Daemon
+from dvl2_cli.store.policy import Policy
+from tests.fakes import FakeEngine
 
 ROOT = Path(__file__).parents[1]
 CLI = ROOT / "dvl2_cli"
@@ -27,6 +33,8 @@ HEAVY = {"torch", "transformers", "accelerate", "bitsandbytes", "peft", "matplot
 HEAVY |= {"deepseek_vl_v2", "safetensors", "tokenizers", "pyarrow", "jiwer"}
 # Pure Python, though of the network's package.
 LIGHT = {"deepseek_vl_v2.format"}
+# What nobody waits for who only asks a warm model, or asks nothing.
+HEAVY_MODEL = {"torch", "transformers", "accelerate", "bitsandbytes", "peft"}
 # Parts that run the network; only imported inside functions of the others.
 MAY_BE_HEAVY = ("engine/local", "finetuning", "quantizing", "evaluation", "benchmarking")
 # Parts that never touch a model, not even inside a function.
@@ -176,6 +184,109 @@ def test_every_import_is_a_declared_dependency() -> None:
     assert not undeclared
 
 
+# Which parts of dvl2 a part may know, types included. What is not listed may know everything.
+_BASE = {"errors", "files", "folders", "user_folders", "row", "sizes", "texts", "units"}
+_MODEL = _BASE | {"store", "planning"}
+_ENGINE = _MODEL | {"engine", "settings", "options", "prompts"}
+_TASKS = _ENGINE | {"tasks", "results", "inputs", "schema"}
+ARROWS: dict[str, set[str]] = {
+    "store": _BASE | {"store"},
+    "planning": _MODEL,
+    "engine": _ENGINE,
+    "results": _BASE | {"results", "engine", "inputs", "settings", "store", "schema"},
+    "inputs": _BASE | {"inputs"},
+    "tasks": _TASKS,
+    "writers": _TASKS | {"writers"},
+    "history": _BASE | {"history", "inputs", "engine"},
+    "ui": _BASE | {"ui", "engine", "options", "results"},
+    "server": _ENGINE | {"server"},
+    "evaluation": _TASKS | {"evaluation", "conversations", "figures", "ui"},
+}
+# Of the engine, ui knows plain events only.
+UI_ENGINE = {"dvl2_cli.engine.events"}
+
+
+@functools.cache
+def graph() -> dict[str, set[str]]:
+    """Every module of the product and the modules that it names, type checking included."""
+    named = {name_of(path): path for path in sources(CLI) + sources(NETWORK)}
+    found: dict[str, set[str]] = {}
+    for name, path in named.items():
+        known: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                known |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names} & named.keys()
+                known |= inner or {node.module}
+        # The roots name their parts for whoever imports them; nothing stands below them.
+        found[name] = known & named.keys() - {name, "dvl2_cli", "deepseek_vl_v2"}
+    return found
+
+
+def name_of(path: Path) -> str:
+    """The module in ``path``."""
+    root = CLI.parent if path.is_relative_to(CLI) else NETWORK.parent
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def package_of(module: str) -> str:
+    """The folder, or the module beside the folders, that ``module`` is in."""
+    return ".".join(module.split(".")[:2])
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """What is left when everything that knows nobody, or whom nobody knows, is taken away."""
+    left = {name: set(known) for name, known in edges.items()}
+    while True:
+        known = set().union(*left.values()) if left else set()
+        kept = {name: item & left.keys() for name, item in left.items() if item and name in known}
+        kept = {name: item & kept.keys() for name, item in kept.items()}
+        if kept == left:
+            return [[name, *sorted(item)] for name, item in sorted(kept.items())]
+        left = kept
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == [["a", "b"], ["b", "a"]]
+
+
+def test_no_circle_of_modules() -> None:
+    assert circles(graph()) == []
+
+
+def test_no_circle_of_packages() -> None:
+    packages: dict[str, set[str]] = {}
+    for module, known in graph().items():
+        own = package_of(module)
+        packages.setdefault(own, set()).update({package_of(item) for item in known} - {own})
+    assert circles(packages) == []
+
+
+@pytest.mark.parametrize("part", ARROWS)
+def test_arrows(part: str) -> None:
+    modules = [name for name in graph() if within(name, {f"dvl2_cli.{part}"})]
+    assert modules
+    allowed = {f"dvl2_cli.{name}" for name in ARROWS[part]} | {"deepseek_vl_v2"}
+    wrong = [
+        (name, item) for name in modules for item in graph()[name] if not within(item, allowed)
+    ]
+    if part == "ui":
+        engine = [(name, item) for name in modules for item in graph()[name] if ".engine" in item]
+        wrong += [pair for pair in engine if pair[1] not in UI_ENGINE]
+    assert wrong == []
+
+
+def test_nothing_below_prints() -> None:
+    """Engine and store tell by events or callbacks."""
+    for path in sources(CLI / "engine") + sources(CLI / "store") + sources(CLI / "tasks"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            printed = isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+            assert not printed, path
+
+
 def loaded_by(code: str) -> set[str]:
     """The top-level packages that a fresh interpreter holds after running ``code``."""
     report = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
@@ -239,3 +350,54 @@ def test_every_command_of_the_table_exists() -> None:
         name for name, (module, _, _) in COMMANDS.items() if not importlib.util.find_spec(module)
     ]
     assert not missing
+
+
+def run_by(arguments: list[str], before: str = "") -> set[str]:
+    """The packages that ``dvl2 ARGUMENTS`` loads, with ``before`` run in the same interpreter."""
+    return loaded_by(
+        "import contextlib, io, sys\n"
+        f"{before}\n"
+        f"sys.argv = ['dvl2', *{arguments!r}]\n"
+        "from dvl2_cli.app import main\n"
+        "shown = io.TextIOWrapper(io.BytesIO())\n"
+        "with contextlib.redirect_stdout(shown):\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as error:\n"
+        "        assert not error.code, error.code\n"
+        "shown.flush()\n"
+        "assert shown.buffer.getvalue()"
+    )
+
+
+def test_a_dry_run_loads_no_torch() -> None:
+    picture = str(ROOT / "examples" / "pictures" / "letter.png")
+    assert not run_by(["caption", picture, "--dry-run", "-q"]) & HEAVY_MODEL
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ocr"], ["ground", "a car"], ["caption"], ["chat", "-p", "How many cars are there?"]],
+)
+def test_a_warm_client_loads_no_torch(arguments: list[str]) -> None:
+    from dvl2_cli.engine.session import Session
+    from dvl2_cli.settings import Settings
+
+    engine = FakeEngine("some text")
+    policy = Policy("lines", 26.0, refine_boxes=True, count_by_boxes=True, doubt_threshold=0.02)
+    engine.info = dataclasses.replace(engine.info, policy=policy)
+    key = Session(settings=Settings(model="nano")).key
+    daemon = Daemon(engine, key, socket_path(key), idle_seconds=60)
+    ready = threading.Event()
+    thread = threading.Thread(target=lambda: daemon.run(ready.set))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        command, *rest = arguments
+        picture = str(ROOT / "examples" / "pictures" / "letter.png")
+        loaded = run_by([command, picture, *rest, "-m", "nano", "-q"])
+    finally:
+        daemon.stop()
+        thread.join(30)
+    assert engine.requests
+    assert not loaded & HEAVY_MODEL

@@ -32,9 +32,9 @@ from dvl2_cli.engine.local.decoder import Decoder
 from dvl2_cli.engine.local.loading import LoadedModel, load_model
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.planning.hardware import probe
-from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.planning.working_memory import cache_bytes_per_token
+from dvl2_cli.sizes import parse_size
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.resolve import folder_quant
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 from dvl2_cli.units import Bytes, Count, Rate, Seconds
 
 

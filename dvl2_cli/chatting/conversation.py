@@ -215,4 +215,4 @@ class Conversation:
             return
         from dvl2_cli.history.keeping import keep_session
 
-        keep_session(self.talk, self.engine.info.id, self.console)
+        keep_session(self.talk, self.engine.info.id, self.console.note_once)

@@ -180,7 +180,8 @@ def _stats(chat: Conversation, rest: str) -> None:
 def _model(chat: Conversation, rest: str) -> None:
     if rest:
         chat.use_model(rest)
-    chat.console.introduce(chat.engine.info)
+    info = chat.engine.info
+    chat.console.introduce(info.describe(), is_nano=info.is_nano)
 
 
 def _help(chat: Conversation, rest: str) -> None:

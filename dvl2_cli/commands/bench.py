@@ -51,8 +51,8 @@ def bench(
     Each rate stands beside the machine's own limit, measured in the same run: the read
     bandwidth of all threads, and torch's dense matrix products at the same sizes.
     """
+    from dvl2_cli.commands.bench_table import render_bench
     from dvl2_cli.engine.session import Session
-    from dvl2_cli.ui.bench_table import render_bench
     from dvl2_cli.ui.console import Console
     from dvl2_cli.ui.output import Output
 

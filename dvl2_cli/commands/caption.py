@@ -116,8 +116,8 @@ def caption(
     """Describe every picture that PATHs name. A killed run goes on where it stopped."""
     from dvl2_cli.commands.caption_task import CaptionTask
     from dvl2_cli.commands.sources import InputOptions
-    from dvl2_cli.tasks.captioning.sidecar import Sidecars
     from dvl2_cli.tasks.captioning.wording import Wording
+    from dvl2_cli.writers.caption_sidecar import Sidecars
 
     wording = Wording(
         length,  # type: ignore[arg-type]  # checked by Wording.check

@@ -10,8 +10,8 @@ from dvl2_cli.errors import Dvl2Error, InputError, OutputError
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
-from dvl2_cli.tasks.captioning.sidecar import Sidecars
-from dvl2_cli.tasks.captioning.xmp import with_description, xmp_path
+from dvl2_cli.writers.caption_sidecar import Sidecars
+from dvl2_cli.writers.caption_xmp import with_description, xmp_path
 from dvl2_cli.writers.folder import write_text
 
 

@@ -20,12 +20,12 @@ from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal
 from dvl2_cli.results import CaptionResult, Source
 from dvl2_cli.tasks.caption import MAX_TOKENS, caption, caption_request, caption_together
-from dvl2_cli.tasks.captioning.sidecar import Sidecars
-from dvl2_cli.tasks.captioning.tables import CaptionTable, check_table_format
 from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.tasks.context import OnText
 from dvl2_cli.ui.progress import Progress
 from dvl2_cli.user_folders import NoHomeError
+from dvl2_cli.writers.caption_sidecar import Sidecars
+from dvl2_cli.writers.caption_tables import CaptionTable, check_table_format
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
 from dvl2_cli.writers.folder import check_output
 

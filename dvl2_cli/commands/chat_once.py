@@ -166,7 +166,7 @@ class _Once:
     def _keep(self, talk: ChatSession, question: str, answer: Finished) -> str | None:
         talk.add(question, answer.text, answer.finish_reason)
         if self.options.keep and self.settings.history:
-            keep_session(talk, self.reporter.context.model.id, self.reporter.console)
+            keep_session(talk, self.reporter.context.model.id, self.reporter.console.note_once)
         return talk.id
 
 

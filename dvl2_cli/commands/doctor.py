@@ -21,11 +21,11 @@ def doctor(
     Runs a small picture through the bundled nano in every way of decoding that this machine
     has; nothing touches the network. Exit code 1 if a check failed, each with its remedy.
     """
+    from dvl2_cli.commands.doctor_table import render_checks
     from dvl2_cli.doctor.check import Status
     from dvl2_cli.doctor.report import Report, examine
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.console import Console
-    from dvl2_cli.ui.doctor_table import render_checks
     from dvl2_cli.ui.output import Output
 
     console = Console(CommonOptions(no_color=no_color))

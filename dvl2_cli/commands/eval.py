@@ -94,7 +94,7 @@ def measure(
     told = extra if common.json else None
     engine = open_engine(session)
     try:
-        console.introduce(engine.info)
+        console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
         stopped = _ask(engine, parts, defaults, console, outcomes, summaries, told)
     finally:
         engine.close()

@@ -74,7 +74,7 @@ def _json_row(copy: Copy, chosen: Path | None) -> LsRow:
 
 
 def _row(copy: Copy, chosen: Path | None) -> tuple[str, ...]:
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
     from dvl2_cli.ui.ages import age
     from dvl2_cli.ui.control import printable
 

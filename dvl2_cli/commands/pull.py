@@ -87,7 +87,7 @@ def _hub_id(model: str) -> HubId:
 
 
 def _introduce(plan: Plan, console: Console) -> None:
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
 
     listing = plan.listing
     here = f", {format_size(plan.present)} of it here already" if plan.present else ""

@@ -157,7 +157,7 @@ class Reporter:
 
     def _show_plan(self) -> None:
         """Write the plan to stdout: tables, or with ``--json`` one line."""
-        from dvl2_cli.ui.plan_table import render_plan
+        from dvl2_cli.commands.plan_table import render_plan
 
         report = self.planner.report()
         if self.common.json:

@@ -87,7 +87,7 @@ def _matching(model: str, quant: str | None, revision: str | None) -> list[Copy]
 
 def _ask(copies: list[Copy]) -> None:
     from dvl2_cli.errors import CancelledError, UsageError
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
 
     if not sys.stdin.isatty():
         raise UsageError("dvl2 rm asks before it deletes, and this is not a terminal", "Add -y.")
@@ -99,7 +99,7 @@ def _ask(copies: list[Copy]) -> None:
 
 
 def _report(copy: Copy, json: bool) -> None:
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
 
     if not json:
         typer.echo(f"dvl2: deleted {_title(copy)}, {format_size(copy.size)}", err=True)

@@ -64,7 +64,7 @@ def show(
 
 def _json_row(resolved: Resolved, info: CheckpointInfo | None, problems: list[Problem]) -> ShowRow:
     from dvl2_cli.results.models import ShowRow, SizedFile
-    from dvl2_cli.results.row import plain
+    from dvl2_cli.row import plain
     from dvl2_cli.store.contents import licence_of, parts_of
 
     return ShowRow(
@@ -109,7 +109,7 @@ def _policy(info: CheckpointInfo | None) -> list[tuple[str, str]]:
 
 
 def _print(resolved: Resolved, info: CheckpointInfo | None, no_color: bool) -> None:
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
     from dvl2_cli.store.contents import parts_of
     from dvl2_cli.ui.control import printable
 

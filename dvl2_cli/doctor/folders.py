@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dvl2_cli.doctor.check import Check, Status, from_error, ok
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 from dvl2_cli.user_folders import NoHomeError, data_folder, state_folder
 
 GROUP = "folders"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dvl2_cli.doctor.check import Check, Status, from_error, ok
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.planning.hardware import Hardware
-from dvl2_cli.planning.size import format_size
 from dvl2_cli.planning.working_memory import RUNTIME_BYTES
+from dvl2_cli.sizes import format_size
 
 GROUP = "machine"
 

@@ -12,8 +12,8 @@ from dvl2_cli.planning.choose import Outlook, outlook, outlook_of_copy
 from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import Plan, Tier
 from dvl2_cli.planning.released import released_architecture
-from dvl2_cli.planning.size import format_size
 from dvl2_cli.planning.weights import predicted_weights, weights_held
+from dvl2_cli.sizes import format_size
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.inventory import Copy, all_copies
 from dvl2_cli.store.keys import OWN_METHOD

@@ -30,6 +30,10 @@ class ModelInfo:
     reason: str
     policy: Policy = PLAIN_POLICY
 
+    def describe(self) -> str:
+        """Which model it is, why, and where it runs, in one line."""
+        return f"{self.id} ({self.reason}), {self.quant} on {self.device}"
+
 
 class Engine(Protocol):
     """Answers requests. One at a time: not safe for use from several threads."""

@@ -16,9 +16,9 @@ from dvl2_cli.errors import ContextOverflowError, Dvl2Error, OutOfMemoryError, U
 from dvl2_cli.planning.choose import Choice
 from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import Plan, Workload, make_plan
-from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import Weights, weights_held
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
+from dvl2_cli.sizes import parse_size
 from dvl2_cli.units import Bytes, Count
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dvl2_cli.evaluation.item import Metric, Outcome
 from dvl2_cli.evaluation.summary import TITLES, Summary
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 from dvl2_cli.units import Count, Seconds
 
 HEADINGS = ("suite", "metric", "n", "mean", "95 % interval", "aim", "met", "WER", "s each")

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from dvl2_cli.evaluation.item import Metric, Outcome
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 from dvl2_cli.units import Count, Seconds
 
 RESAMPLES = 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dvl2_cli.errors import Dvl2Error
@@ -9,13 +10,12 @@ from dvl2_cli.history.store import History
 
 if TYPE_CHECKING:
     from dvl2_cli.history.session import ChatSession
-    from dvl2_cli.ui.console import Console
 
 
-def keep_session(session: ChatSession, model: str, console: Console) -> None:
+def keep_session(session: ChatSession, model: str, warn: Callable[[str], None]) -> None:
     """Save the session; a history that cannot be written is a warning, for the answer stands."""
     try:
         with History() as history:
             history.save(session, model)
     except Dvl2Error as error:
-        console.note_once(f"warning: {error.message}")
+        warn(f"warning: {error.message}")

@@ -13,7 +13,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.history.database import Database
 from dvl2_cli.history.images import add_pictures, drop_unused_images, pictures_of
 from dvl2_cli.history.session import ChatSession, Turn
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 from dvl2_cli.units import Count
 from dvl2_cli.user_folders import data_folder
 

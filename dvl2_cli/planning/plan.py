@@ -14,7 +14,6 @@ from deepseek_vl_v2.format.architecture import Architecture
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
 from dvl2_cli.planning.hardware import Hardware
-from dvl2_cli.planning.size import format_size
 from dvl2_cli.planning.weights import Part, Weights
 from dvl2_cli.planning.working_memory import (
     RUNTIME_BYTES,
@@ -22,6 +21,7 @@ from dvl2_cli.planning.working_memory import (
     decoder_bytes,
     vision_bytes,
 )
+from dvl2_cli.sizes import format_size
 from dvl2_cli.units import Bytes, Count, Share
 
 # CUDA's own context and the allocator's rounding.

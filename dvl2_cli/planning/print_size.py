@@ -7,7 +7,7 @@ turns, and the rows with ink are as many as letters are high.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from dvl2_cli.engine.request import Zoom
 
 # Pixels across a strip: some letters of any size, so few that slanted lines stay apart.
 _STRIP = 96
@@ -34,7 +33,9 @@ _ALIKE = 0.7
 SMALL, LARGE, MOST = 17.5, 26.0, 2.0
 
 
-def shown_zoom(zoom: Zoom, wanted_height: float | None, image: Image) -> float:
+def shown_zoom(
+    zoom: float | Literal["auto"] | None, wanted_height: float | None, image: Image
+) -> float:
     """How many times as large ``image`` is shown.
 
     Args:

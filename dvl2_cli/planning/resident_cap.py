@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 
 _PAGE = mmap.PAGESIZE
 _PRESENT = 1 << 63

@@ -230,7 +230,7 @@ def check_space(size: int, partial: Path, names: list[str]) -> None:
     Raises:
         OutputError: too little space.
     """
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
 
     present = sum(
         (partial / name).stat().st_blocks * 512 for name in names if (partial / name).is_file()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 from dvl2_cli.units import Count, Positive, Seconds, Sha256
 
 if TYPE_CHECKING:

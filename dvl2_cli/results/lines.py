@@ -10,6 +10,13 @@ from typing import Any, TextIO
 # line readers (U+2028/9) or for UTF-8 (surrogates, from file names that are not UTF-8).
 _ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encodable(text: str) -> str:
+    """``text`` as UTF-8 can hold it; bytes of file names that are not UTF-8 become U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
+
 
 def json_line(value: Any) -> str:
     """``value`` as one line of JSON without the newline; infinities and NaN are refused.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 from dvl2_cli.store.contents import Part
 from dvl2_cli.store.inventory import State
 from dvl2_cli.store.policy import Policy

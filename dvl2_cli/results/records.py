@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dvl2_cli.results.row import Row
+from dvl2_cli.row import Row
 
 SettingValue = str | float | bool | None
 

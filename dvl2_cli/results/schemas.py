@@ -27,7 +27,7 @@ from typing import (
 
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.results.envelope import Envelope
-from dvl2_cli.results.row import Row, members
+from dvl2_cli.row import Row, members
 from dvl2_cli.units import Limits
 
 Schema = dict[str, Any]

@@ -64,7 +64,7 @@ def check_space(plan: Plan) -> None:
     Raises:
         OutputError: too little space on the disk of the models folder.
     """
-    from dvl2_cli.planning.size import format_size
+    from dvl2_cli.sizes import format_size
 
     needed = plan.missing + plan.extra + (_SPARE if plan.missing or plan.extra else 0)
     if needed > plan.free:

@@ -12,7 +12,6 @@ from dvl2_cli.ui.control import one_line
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
-    from dvl2_cli.engine.engine import ModelInfo
     from dvl2_cli.engine.events import Notice, Started, Usage
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.output import Output
@@ -88,10 +87,10 @@ class Console:
         if hint:
             self._line(f"  {hint}")
 
-    def introduce(self, info: ModelInfo) -> None:
+    def introduce(self, described: str, *, is_nano: bool) -> None:
         """Name the model that answers and why it was chosen, once."""
-        self.note_once(f"model {info.id} ({info.reason}), {info.quant} on {info.device}")
-        if info.is_nano:
+        self.note_once(f"model {described}")
+        if is_nano:
             self.note_once(NANO_NOTICE)
 
     def started(self, event: Started) -> None:

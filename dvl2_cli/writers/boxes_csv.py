@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 
 from dvl2_cli.results.ground import GroundResult
+from dvl2_cli.results.lines import encodable
 from dvl2_cli.writers.cells import no_formulas
-from dvl2_cli.writers.names import encodable
 from dvl2_cli.writers.place import NOWHERE, Place, usable_results
 
 COLUMNS = ("path", "page", "id", "query", "label", "x1", "y1", "x2", "y2", "width", "height")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dvl2_cli.results import CaptionResult
-from dvl2_cli.tasks.captioning.tables import COLUMNS, cells
+from dvl2_cli.writers.caption_tables import COLUMNS, cells
 from dvl2_cli.writers.cells import no_formulas
 
 

@@ -8,7 +8,6 @@ from pathlib import PurePath
 from dvl2_cli.results.envelope import Source
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST = 150
 
 
@@ -23,11 +22,6 @@ def stem_of(source: Source | None) -> str:
 def usable(text: str) -> str:
     """``text`` as a part of a path: without separators and control characters, not too long."""
     return _UNSAFE.sub("_", text)[:_LONGEST].strip(". ") or "result"
-
-
-def encodable(text: str) -> str:
-    """``text`` as UTF-8 can hold it; bytes of file names that are not UTF-8 become U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 class UniqueNames:

@@ -14,8 +14,8 @@ from dvl2_cli.benchmarking.answering import Answering
 from dvl2_cli.benchmarking.measure import measure
 from dvl2_cli.benchmarking.plot import plot_result
 from dvl2_cli.benchmarking.repetition import lookup_gain
+from dvl2_cli.commands.bench_table import render_bench
 from dvl2_cli.engine.local.loading import load_model
-from dvl2_cli.ui.bench_table import render_bench
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from dvl2_cli.app import COMMANDS, load_command
 from dvl2_cli.chatting.question import preset_names
 from dvl2_cli.completing import _FORMATS
 from dvl2_cli.settings import RULES
-from dvl2_cli.tasks.captioning.sidecar import EXISTING
 from dvl2_cli.topics import NAMES
+from dvl2_cli.writers.caption_sidecar import EXISTING
 from tests.docs.shell import code_of, dvl2_calls, jq_programs
 
 ROOT = Path(__file__).parents[2]

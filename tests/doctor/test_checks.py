@@ -282,7 +282,7 @@ def test_copies_that_are_here_are_looked_at(
 def test_the_table_reads_without_colour_at_80_columns() -> None:
     from rich.console import Console
 
-    from dvl2_cli.ui.doctor_table import render_checks
+    from dvl2_cli.commands.doctor_table import render_checks
 
     stream = io.StringIO()
     console = Console(file=stream, width=80, no_color=True, highlight=False)

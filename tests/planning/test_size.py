@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.planning.size import format_size, parse_size
+from dvl2_cli.sizes import format_size, parse_size
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from rich.table import Table
 
 from dvl2_cli.benchmarking.result import BenchResult, Machine, Memory, Speeds
+from dvl2_cli.commands.bench_table import render_bench
 from dvl2_cli.options import CommonOptions
-from dvl2_cli.ui.bench_table import render_bench
 from dvl2_cli.ui.console import Console
 from tests.store.tiny_checkpoint import write_checkpoint
 from tests.terminal import Terminal

@@ -12,8 +12,8 @@ from deepseek_vl_v2.experts_cache import expert_tensors
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
 from dvl2_cli.planning.resident_cap import ResidentCap, Span
-from dvl2_cli.planning.size import parse_size
 from dvl2_cli.planning.weights import weights_held
+from dvl2_cli.sizes import parse_size
 from dvl2_cli.store.checkpoint import CheckpointInfo
 
 

@@ -13,7 +13,7 @@ from dvl2_cli import prompts
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import UsageError
 from dvl2_cli.results.caption import CaptionLength
-from dvl2_cli.writers.names import encodable
+from dvl2_cli.results.lines import encodable
 
 _PRESETS: dict[CaptionLength, str] = {
     "short": "describe-short",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dvl2_cli.planning.plan import Plan, Tier
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 from dvl2_cli.ui.control import printable
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import IO, Any, Protocol
 from dvl2_cli.errors import UsageError
 from dvl2_cli.files import atomic_write
 from dvl2_cli.results import CaptionResult, json_line
+from dvl2_cli.results.lines import encodable
 from dvl2_cli.writers.cells import no_formulas
-from dvl2_cli.writers.names import encodable
 from dvl2_cli.writers.plugins import PluginWriter, find_writer
 
 FORMATS = ("ndjson", "csv", "parquet")

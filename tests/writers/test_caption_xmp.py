@@ -6,7 +6,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from dvl2_cli.errors import OutputError
-from dvl2_cli.tasks.captioning.xmp import with_description, xmp_path
+from dvl2_cli.writers.caption_xmp import with_description, xmp_path
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
