@@ -49,18 +49,14 @@ def evaluate(
 
     Answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
-    if common.plan:
-        raise UsageError("eval: --plan shows one request; see dvl2 ocr --plan")
     if data is None:
         raise UsageError("eval: name the conversations, DATA.jsonl", "docs/training.md has a form.")
     from itertools import islice
 
     from dvl2_cli.evaluation.dataset import read_items
-    from dvl2_cli.writers.folder import check_output
 
-    if answers is not None:
-        check_output(answers, [data])
-    measure([(data.name, None, islice(read_items(data), limit))], common, plot, answers)
+    part = (data.name, None, islice(read_items(data), limit))
+    measure([part], common, plot, answers, sources=[data])
 
 
 def measure(
@@ -68,6 +64,8 @@ def measure(
     common: CommonOptions,
     plot: Path | None,
     answers: Path | None,
+    *,
+    sources: Sequence[Path] = (),
     extra: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Ask all items, and show and write what came out.
@@ -77,6 +75,7 @@ def measure(
         common: the options of every command.
         plot: the folder of plots and gallery, if any.
         answers: the file of every answer, if any.
+        sources: files that ``answers`` must not be.
         extra: members of each line of ``--json``, beside those of a summary.
 
     Raises:
@@ -85,7 +84,12 @@ def measure(
     from dvl2_cli.engine.opening import open_engine
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
+    from dvl2_cli.writers.folder import check_output
 
+    if common.plan:
+        raise UsageError("eval: --plan shows one request; see dvl2 ocr --plan")
+    if answers is not None:
+        check_output(answers, sources)
     console = Console(common)
     session = Session(common, console.tell)
     defaults = session.defaults(max_tokens=0)

@@ -47,7 +47,6 @@ train = ["projector", "language"]
 packing = "pack"
 tiles = 2
 tokens = 1024
-average = 0.25
 """
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 FLAGS = ("--workers", "0", "--threads", "1", "--dtype", "fp32")

@@ -47,4 +47,4 @@ def evaluate(
         for part in PARTS
         if not only or part.name in only
     ]
-    measure(parts, common, plot, answers, {"renderer": VERSION})
+    measure(parts, common, plot, answers, extra={"renderer": VERSION})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,4 +40,7 @@ def train(
     from nano_lab.pretraining.run import pretrain
 
     loaded = load_recipe(recipe, PretrainingStage, check_pretraining)
-    typer.echo(pretrain(loaded, RunOptions(out, workers, threads, dtype, quiet)))
+    result = pretrain(loaded, RunOptions(out, workers, threads, dtype, quiet))
+    # The first process speaks for all of torchrun's.
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(result)

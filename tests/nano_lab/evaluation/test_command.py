@@ -53,6 +53,14 @@ def test_other_fonts_than_the_suites_are_refused(
     assert not engine.requests
 
 
+def test_a_plan_is_refused(engine: FakeEngine) -> None:
+    need_suite()
+    result = CliRunner().invoke(app, ["eval", "--plan"])
+    assert isinstance(result.exception, UsageError)
+    assert "--plan" in result.exception.message
+    assert not engine.requests
+
+
 def test_an_unknown_part_is_refused(engine: FakeEngine) -> None:
     result = CliRunner().invoke(app, ["eval", "--only", "speech"])
     assert isinstance(result.exception, UsageError)
