@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from dvl2_cli.errors import Dvl2Error
 
 
-class Row:
+class JsonRow:
     """Base of the dataclasses that commands print.
 
     ``schema`` is the first member of every line. ``heading`` is the title of the JSON Schema.

@@ -22,7 +22,7 @@ DEFAULT_SOURCE = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SettingRule:
     """What a setting may be: its type, its choices or range, and what it is for."""
 
     kind: type
@@ -41,7 +41,7 @@ def _setting(
     minimum: float | None = None,
     maximum: float | None = None,
 ) -> Any:
-    rule = Rule(kind, help_, choices, minimum, maximum)
+    rule = SettingRule(kind, help_, choices, minimum, maximum)
     return field(default=default, metadata={"rule": rule})
 
 
@@ -83,7 +83,7 @@ class Settings:
         return self.sources.get(name, DEFAULT_SOURCE)
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, SettingRule] = {
     item.name: item.metadata["rule"] for item in fields(Settings) if "rule" in item.metadata
 }
 
@@ -148,7 +148,7 @@ def parse_value(name: str, text: str, where: str) -> Any:
     return _check(name, value, where)
 
 
-def rule_of(name: str, where: str) -> Rule:
+def rule_of(name: str, where: str) -> SettingRule:
     """The rule of setting ``name``.
 
     Raises:
@@ -179,7 +179,7 @@ def _check(name: str, value: Any, where: str) -> Any:
     return value
 
 
-def _in_range(rule: Rule, value: Any) -> bool:
+def _in_range(rule: SettingRule, value: Any) -> bool:
     low = rule.minimum is None or value >= rule.minimum  # NaN is in no range
     high = rule.maximum is None or value <= rule.maximum
     return bool(low and high)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class NumberLimits:
     """What a JSON Schema says of a member beside its type; None: nothing."""
 
     minimum: int | None = None
@@ -16,11 +16,11 @@ class Limits:
     description: str | None = None
 
 
-Count = Annotated[int, Limits(minimum=0)]
-Positive = Annotated[int, Limits(minimum=1)]
-Bytes = Annotated[int, Limits(minimum=0, description="Bytes.")]
-Seconds = Annotated[float, Limits(minimum=0)]
-Moment = Annotated[float, Limits(description="Seconds since 1970.")]
-Rate = Annotated[float, Limits(minimum=0, description="Per second.")]
-Share = Annotated[float, Limits(minimum=0, maximum=1)]
-Sha256 = Annotated[str, Limits(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, NumberLimits(minimum=0)]
+Positive = Annotated[int, NumberLimits(minimum=1)]
+Bytes = Annotated[int, NumberLimits(minimum=0, description="Bytes.")]
+Seconds = Annotated[float, NumberLimits(minimum=0)]
+Moment = Annotated[float, NumberLimits(description="Seconds since 1970.")]
+Rate = Annotated[float, NumberLimits(minimum=0, description="Per second.")]
+Share = Annotated[float, NumberLimits(minimum=0, maximum=1)]
+Sha256 = Annotated[str, NumberLimits(pattern="^[0-9a-f]{64}$")]

@@ -401,3 +401,13 @@ def test_a_warm_client_loads_no_torch(arguments: list[str]) -> None:
         thread.join(30)
     assert engine.requests
     assert not loaded & HEAVY_MODEL
+
+
+def test_no_class_name_has_two_meanings() -> None:
+    """Who greps for a name finds one class; private ones count, for readers grep for them too."""
+    places: dict[str, list[str]] = {}
+    for path in sources(CLI) + sources(NETWORK):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dvl2_cli.row import Row
+from dvl2_cli.row import JsonRow
 from dvl2_cli.units import Bytes, Count, Rate, Seconds
 
 
@@ -110,7 +110,7 @@ class Ratios:
 
 
 @dataclass(frozen=True, slots=True)
-class BenchResult(Row):
+class BenchResult(JsonRow):
     """One model measured once."""
 
     schema = "dvl2.bench/1"

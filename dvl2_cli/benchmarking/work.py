@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from deepseek_vl_v2.format.architecture import Architecture, Decoder, VisionTower
+from deepseek_vl_v2.format.architecture import (
+    Architecture,
+    DecoderArchitecture,
+    VisionTowerArchitecture,
+)
 from dvl2_cli.benchmarking.limits import Product
 
 
-def decoder_products(decoder: Decoder) -> list[Product]:
+def decoder_products(decoder: DecoderArchitecture) -> list[Product]:
     """Products for one token of a prompt: active experts only, without the output head."""
     hidden, layers = decoder.hidden_size, decoder.layers
     products = [*_attention(decoder)]
@@ -20,7 +24,7 @@ def decoder_products(decoder: Decoder) -> list[Product]:
     return [product for product in products if product.multiply_adds]
 
 
-def tower_products(tower: VisionTower) -> list[Product]:
+def tower_products(tower: VisionTowerArchitecture) -> list[Product]:
     """Products for one patch of a tile."""
     width, layers = tower.width, tower.layers
     return [
@@ -41,7 +45,7 @@ def tile_multiply_adds(parts: Architecture) -> float:
     return parts.vision.patches * multiply_adds(tower_products(parts.vision))
 
 
-def _attention(decoder: Decoder) -> list[Product]:
+def _attention(decoder: DecoderArchitecture) -> list[Product]:
     hidden, layers = decoder.hidden_size, decoder.layers
     if not decoder.use_mla:
         kv_width = decoder.kv_heads * (hidden // decoder.heads)

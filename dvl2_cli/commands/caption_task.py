@@ -30,7 +30,7 @@ from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
 from dvl2_cli.writers.folder import check_output
 
 if TYPE_CHECKING:
-    from dvl2_cli.inputs.sources import Source as InputSource
+    from dvl2_cli.inputs.sources import InputSource
     from dvl2_cli.options import CommonOptions
 
 _STDOUT_FORMATS = ("text", "ndjson", "csv")

@@ -21,7 +21,7 @@ from dvl2_cli.ui.output import Output
 app = typer.Typer(add_completion=False)
 
 
-class Action(StrEnum):
+class ConfigAction(StrEnum):
     """What to do with the settings."""
 
     list = "list"
@@ -32,12 +32,12 @@ class Action(StrEnum):
     edit = "edit"
 
 
-_TAKES = {Action.get: 1, Action.set: 2, Action.unset: 1}
+_TAKES = {ConfigAction.get: 1, ConfigAction.set: 2, ConfigAction.unset: 1}
 
 
 @app.command()
 def config(
-    action: Annotated[Action, typer.Argument(help="What to do.")] = Action.list,
+    action: Annotated[ConfigAction, typer.Argument(help="What to do.")] = ConfigAction.list,
     name: Annotated[
         str | None,
         typer.Argument(help="A setting.", autocompletion=completing.settings, show_default=False),
@@ -60,15 +60,15 @@ def config(
     if len(words) != takes:
         usage = {0: "", 1: " NAME", 2: " NAME VALUE"}[takes]
         raise UsageError(f"config {action}: write `dvl2 config {action}{usage}`")
-    if action is Action.list:
+    if action is ConfigAction.list:
         _list(json)
-    elif action is Action.get:
+    elif action is ConfigAction.get:
         _get(words[0], json)
-    elif action is Action.set:
+    elif action is ConfigAction.set:
         _set(words[0], words[1], json)
-    elif action is Action.unset:
+    elif action is ConfigAction.unset:
         _unset(words[0], json)
-    elif action is Action.path:
+    elif action is ConfigAction.path:
         _path(json)
     else:
         _edit()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from dvl2_cli.engine.engine import Engine
     from dvl2_cli.engine.request import RequestDefaults
-    from dvl2_cli.evaluation.item import Item, Outcome
-    from dvl2_cli.evaluation.summary import Summary
+    from dvl2_cli.evaluation.item import Item, ItemResult
+    from dvl2_cli.evaluation.summary import EvalSummary
     from dvl2_cli.ui.console import Console
 
 app = typer.Typer(add_completion=False)
@@ -93,8 +93,8 @@ def measure(
     console = Console(common)
     session = Session(common, console.tell)
     defaults = session.defaults(max_tokens=0)
-    outcomes: list[Outcome] = []
-    summaries: list[Summary] = []
+    outcomes: list[ItemResult] = []
+    summaries: list[EvalSummary] = []
     told = extra if common.json else None
     engine = open_engine(session)
     try:
@@ -115,8 +115,8 @@ def _ask(
     parts: Sequence[Part],
     defaults: RequestDefaults,
     console: Console,
-    outcomes: list[Outcome],
-    summaries: list[Summary],
+    outcomes: list[ItemResult],
+    summaries: list[EvalSummary],
     extra: Mapping[str, object] | None,
 ) -> bool:
     """Ask every part, filling ``outcomes`` and ``summaries``; True if Ctrl-C ended it.
@@ -132,7 +132,7 @@ def _ask(
     out = Output()
     with Interrupts(several=True) as interrupts:
         for name, bar, items in parts:
-            asked: list[Outcome] = []
+            asked: list[ItemResult] = []
             interrupts.begin()
             try:
                 for outcome in run(engine, items, interrupts.cancel, defaults):
@@ -158,7 +158,7 @@ def _progress(console: Console, name: str, done: int) -> None:
         sys.stderr.flush()
 
 
-def _print_table(summaries: list[Summary], console: Console) -> None:
+def _print_table(summaries: list[EvalSummary], console: Console) -> None:
     from dvl2_cli.evaluation.report import HEADINGS, table_row
 
     if console.err_is_tty and not console.quiet:
@@ -181,8 +181,8 @@ def _print_table(summaries: list[Summary], console: Console) -> None:
 
 
 def _write_files(
-    outcomes: list[Outcome],
-    summaries: list[Summary],
+    outcomes: list[ItemResult],
+    summaries: list[EvalSummary],
     plot: Path | None,
     answers: Path | None,
     title: str,

@@ -22,7 +22,7 @@ from dvl2_cli.writers.pictures import check_picture_name, save_picture
 from dvl2_cli.writers.place import (
     IMAGES,
     NOWHERE,
-    Place,
+    AnnotationPlace,
     earlier_classes,
     has_no_file,
     root_of,
@@ -51,7 +51,7 @@ class GroundTask:
     output: Path | None = None
     fail_empty: bool = False
     _writer: FilesOf | None = None
-    _place: Place = NOWHERE
+    _place: AnnotationPlace = NOWHERE
     _taken: dict[str, str] = field(default_factory=dict)
     _drawing_folder: Path | None = None
     _results: list[GroundResult] = field(default_factory=list)
@@ -100,7 +100,7 @@ class GroundTask:
             self._writer = ground_writer(self.form)
             phrases = self.options.phrases or ((UNNAMED,) if self.example is not None else ())
             earlier = earlier_classes(self.output) if self.output and self.form == "yolo" else ()
-            self._place = Place(self.output, root_of(image), phrases, earlier)
+            self._place = AnnotationPlace(self.output, root_of(image), phrases, earlier)
             if image != "-" and self.form in FILE_FORMATS:
                 self._check_names(image, options)
         if self.output is not None and self._writer is None:

@@ -14,7 +14,7 @@ from dvl2_cli.errors import CancelledError, UsageError
 from dvl2_cli.results.records import DeletedRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from dvl2_cli.history.store import History, Hit, Summary
+    from dvl2_cli.history.store import History, Hit, SessionSummary
     from dvl2_cli.ui.output import Output
 
 app = typer.Typer(add_completion=False)
@@ -22,7 +22,7 @@ app = typer.Typer(add_completion=False)
 _LONGEST_TITLE = 60
 
 
-class Action(StrEnum):
+class HistoryAction(StrEnum):
     """What to do with the sessions."""
 
     list = "list"
@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 @app.command()
 def history(
-    action: Annotated[Action, typer.Argument(help="What to do.")] = Action.list,
+    action: Annotated[HistoryAction, typer.Argument(help="What to do.")] = HistoryAction.list,
     words: Annotated[
         list[str] | None,
         typer.Argument(metavar="ID|WORD", help="Of show and delete: ids. Of search: words."),
@@ -54,18 +54,18 @@ def history(
     from dvl2_cli.ui.output import Output
 
     given = words or []
-    if action is Action.delete and bool(given) == everything:
+    if action is HistoryAction.delete and bool(given) == everything:
         raise UsageError("say which sessions to delete", "dvl2 history delete ID..., or --all.")
-    if action in (Action.show, Action.search) and not given:
-        wanted = "ID" if action is Action.show else "WORD"
+    if action in (HistoryAction.show, HistoryAction.search) and not given:
+        wanted = "ID" if action is HistoryAction.show else "WORD"
         raise UsageError(f"history {action} needs more", f"dvl2 history {action} {wanted}")
     output = Output()
     with History() as kept:
-        if action is Action.list:
+        if action is HistoryAction.list:
             _list(kept.summaries(limit), output, json=json)
-        elif action is Action.search:
+        elif action is HistoryAction.search:
             _hits(kept.search(" ".join(given), limit), output, json=json)
-        elif action is Action.show:
+        elif action is HistoryAction.show:
             for session_id in given:
                 _show(kept, session_id, output, json=json)
         else:
@@ -97,7 +97,7 @@ def _delete(kept: History, given: list[str]) -> list[str]:
     return found
 
 
-def _list(summaries: list[Summary], output: Output, *, json: bool) -> None:
+def _list(summaries: list[SessionSummary], output: Output, *, json: bool) -> None:
     for summary in summaries:
         if json:
             output.json(summary.as_json())

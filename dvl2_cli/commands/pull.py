@@ -12,7 +12,7 @@ from dvl2_cli import completing
 
 if TYPE_CHECKING:
     from dvl2_cli.store.names import HubId
-    from dvl2_cli.store.pulling import Plan
+    from dvl2_cli.store.pulling import PullPlan
     from dvl2_cli.store.records import Record
     from dvl2_cli.ui.console import Console
 
@@ -86,7 +86,7 @@ def _hub_id(model: str) -> HubId:
     return meaning
 
 
-def _introduce(plan: Plan, console: Console) -> None:
+def _introduce(plan: PullPlan, console: Console) -> None:
     from dvl2_cli.sizes import format_size
 
     listing = plan.listing
@@ -98,7 +98,7 @@ def _introduce(plan: Plan, console: Console) -> None:
     )
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: PullPlan) -> None:
     from dvl2_cli.results.models import PullPlanRow, SizedFile
     from dvl2_cli.ui.output import Output
 
@@ -116,7 +116,7 @@ def _print_plan(plan: Plan) -> None:
     Output().json(row.as_json())
 
 
-def _download(plan: Plan, revision: str | None, console: Console) -> Record:
+def _download(plan: PullPlan, revision: str | None, console: Console) -> Record:
     from dvl2_cli.errors import CancelledError
     from dvl2_cli.store.pulling import check_space, pull
     from dvl2_cli.ui.transfer import transfer_bar

@@ -11,7 +11,7 @@ import typer
 from dvl2_cli import completing
 
 if TYPE_CHECKING:
-    from dvl2_cli.quantizing.quantize import Outcome
+    from dvl2_cli.quantizing.quantize import QuantizeResult
     from dvl2_cli.results.models import Agreement, CopyFormat
     from dvl2_cli.ui.console import Console
 
@@ -66,7 +66,9 @@ def quantize(
         _print_json(outcome, to, agreement)
 
 
-def _convert(source: Path, to: str, folder: Path, threads: int | None, console: Console) -> Outcome:
+def _convert(
+    source: Path, to: str, folder: Path, threads: int | None, console: Console
+) -> QuantizeResult:
     import torch
 
     from deepseek_vl_v2.kernels import library as kernels
@@ -81,14 +83,14 @@ def _convert(source: Path, to: str, folder: Path, threads: int | None, console: 
         return quantize_model(source, Format(to), folder, bar.at)
 
 
-def _compare(source: Path, outcome: Outcome, to: str, console: Console) -> Agreement:
+def _compare(source: Path, outcome: QuantizeResult, to: str, console: Console) -> Agreement:
     from dvl2_cli.quantizing.round_trip import round_trip
 
     console.note("comparing the copy with the original on a page and a passage of text")
     return round_trip(source, outcome.folder, nf4=to == "nf4")
 
 
-def _report(outcome: Outcome, agreement: Agreement | None, console: Console) -> None:
+def _report(outcome: QuantizeResult, agreement: Agreement | None, console: Console) -> None:
     if not outcome.made:
         console.note(f"the copy is current: {outcome.folder}")
     for error in outcome.errors:
@@ -105,7 +107,7 @@ def _report(outcome: Outcome, agreement: Agreement | None, console: Console) -> 
         console.note(f"the copy is in {outcome.folder}")
 
 
-def _print_json(outcome: Outcome, to: str, agreement: Agreement | None) -> None:
+def _print_json(outcome: QuantizeResult, to: str, agreement: Agreement | None) -> None:
     from dvl2_cli.results.lines import write_json_line
     from dvl2_cli.results.models import QuantizeRow
 

@@ -14,7 +14,7 @@ from dvl2_cli.engine.events import Finished, Notice, Started
 from dvl2_cli.engine.request import Request
 from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import CancelledError, Dvl2Error
-from dvl2_cli.results.envelope import Envelope, Model
+from dvl2_cli.results.envelope import Envelope, ModelRecord
 from dvl2_cli.tasks.context import Progress, Prompted, TaskContext
 from dvl2_cli.ui.console import NANO_NOTICE, Console
 from dvl2_cli.ui.interrupts import Interrupts
@@ -85,9 +85,9 @@ class Reporter:
         return TaskContext(engine, self.defaults, cancel, self.on_event)
 
     @property
-    def model(self) -> Model | None:
+    def model(self) -> ModelRecord | None:
         """The model for results; None while it is not open."""
-        return Model.of(self._engine.info) if self._engine is not None else None
+        return ModelRecord.of(self._engine.info) if self._engine is not None else None
 
     def on_event(self, event: Progress) -> None:
         """Show what --verbose, --stats and --show-prompt ask for."""

@@ -23,7 +23,7 @@ from dvl2_cli.engine.events import (
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import Dvl2Error, OutputError
 from dvl2_cli.journal import Journal, JournalInUseError
-from dvl2_cli.results import Model
+from dvl2_cli.results import ModelRecord
 from dvl2_cli.user_folders import state_folder
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class JournaledEngine:
         if answer.finish_reason == "cancelled" or not self._writable:
             return
         kept = {
-            "model": dataclasses.asdict(Model.of(self._engine.info)),
+            "model": dataclasses.asdict(ModelRecord.of(self._engine.info)),
             "finished": dataclasses.asdict(answer),
         }
         try:

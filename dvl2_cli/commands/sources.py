@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dvl2_cli.inputs.load import Reading
     from dvl2_cli.inputs.picture import Picture, Unreadable
-    from dvl2_cli.inputs.sources import Source
+    from dvl2_cli.inputs.sources import InputSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,18 @@ class Inputs:
         found = find_sources(arguments, recursive=recursive, exclude=exclude)
         # Only stdin has to be looked at: it is a picture or a list of names.
         head = list(_first(found)) if "-" in arguments else []
-        self._sources: Iterator[Source | Unreadable] = chain(head, found)
+        self._sources: Iterator[InputSource | Unreadable] = chain(head, found)
         self.several = len(arguments) > 1 or _stands_for_many(arguments[0], head)
 
     def __iter__(self) -> Iterator[Picture | Unreadable]:
         for source in self.sources():
             yield from self.read(source)
 
-    def sources(self) -> Iterator[Source | Unreadable]:
+    def sources(self) -> Iterator[InputSource | Unreadable]:
         """What is to be read, before it is read; can be gone through once."""
         return self._sources
 
-    def read(self, source: Source | Unreadable) -> Iterator[Picture | Unreadable]:
+    def read(self, source: InputSource | Unreadable) -> Iterator[Picture | Unreadable]:
         """The pages of one source."""
         from dvl2_cli.inputs.load import read_pictures
         from dvl2_cli.inputs.picture import Unreadable
@@ -87,13 +87,13 @@ class Inputs:
         return read_pictures(source, self._reading)
 
 
-def _first(found: Iterator[Source | Unreadable]) -> Iterator[Source | Unreadable]:
+def _first(found: Iterator[InputSource | Unreadable]) -> Iterator[InputSource | Unreadable]:
     for source in found:
         yield source
         return
 
 
-def _stands_for_many(argument: str, head: list[Source | Unreadable]) -> bool:
+def _stands_for_many(argument: str, head: list[InputSource | Unreadable]) -> bool:
     import os
 
     from dvl2_cli.inputs.sources import expanded, is_folder

@@ -28,7 +28,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ConversationRow:
     """One conversation; ``messages`` are as the model reads and writes them.
 
     ``sizes`` are of the upright pictures, and empty where no picture had to be opened.
@@ -41,14 +41,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RowProblem:
     """What is wrong with a line, and where there is a remedy, that too."""
 
     line: int
     text: str
 
 
-def read_rows(path: Path, *, decode: bool = False) -> tuple[list[Row], list[Problem]]:
+def read_rows(
+    path: Path, *, decode: bool = False
+) -> tuple[list[ConversationRow], list[RowProblem]]:
     """The sound lines of ``path``, and what is wrong with the others.
 
     Args:
@@ -70,7 +72,7 @@ def read_rows(path: Path, *, decode: bool = False) -> tuple[list[Row], list[Prob
                 raise value
             rows.append(_row(number, value, path.parent, sizes, decode))
         except ValueError as error:
-            problems.append(Problem(number, str(error)))
+            problems.append(RowProblem(number, str(error)))
     return rows, problems
 
 
@@ -133,7 +135,7 @@ class _Sizes:
         return known
 
 
-def _row(number: int, value: Any, folder: Path, sizes: _Sizes, decode: bool) -> Row:
+def _row(number: int, value: Any, folder: Path, sizes: _Sizes, decode: bool) -> ConversationRow:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     images = value.get("images", [])
@@ -151,7 +153,9 @@ def _row(number: int, value: Any, folder: Path, sizes: _Sizes, decode: bool) -> 
     in_pixels = unit == "pixels" or any("objects" in message for message in messages)
     known = tuple(sizes.of(path) for path in paths) if decode or in_pixels else ()
     texts = _with_boxes(messages, known, unit)
-    return Row(number, paths, tuple(zip((role for role, _ in turns), texts, strict=True)), known)
+    return ConversationRow(
+        number, paths, tuple(zip((role for role, _ in turns), texts, strict=True)), known
+    )
 
 
 def _found(folder: Path, name: str) -> Path:

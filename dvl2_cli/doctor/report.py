@@ -15,12 +15,12 @@ from dvl2_cli.doctor.models import ModelReport, ModelRow, chosen_check, model_re
 from dvl2_cli.doctor.nano import self_test_checks
 from dvl2_cli.doctor.software import software_checks
 from dvl2_cli.planning.hardware import Hardware, probe
-from dvl2_cli.row import Row
+from dvl2_cli.row import JsonRow
 from dvl2_cli.user_folders import NoHomeError
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorRow(Row):
+class DoctorRow(JsonRow):
     """All checks, this machine, and what would go where."""
 
     schema = "dvl2.doctor/1"

@@ -17,7 +17,7 @@ from dvl2_cli.planning.choose import Choice
 from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.plan import Plan, Workload, make_plan
 from dvl2_cli.planning.weights import Weights, weights_held
-from dvl2_cli.row import Row
+from dvl2_cli.row import JsonRow
 from dvl2_cli.sizes import parse_size
 from dvl2_cli.units import Bytes, Count
 
@@ -68,7 +68,7 @@ class FreeCard:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRow(Row):
+class PlanRow(JsonRow):
     """The plan as a command prints it."""
 
     schema = "dvl2.plan/1"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvl2_cli.conversations.markers import without_markers
-from dvl2_cli.conversations.rows import Row, read_rows
+from dvl2_cli.conversations.rows import ConversationRow, read_rows
 from dvl2_cli.engine.request import Message, Role
 from dvl2_cli.errors import InputError
 from dvl2_cli.evaluation.item import Item, Metric
@@ -43,7 +43,7 @@ def read_items(path: Path) -> Iterator[Item]:
     return (item for row in rows for item in _items(row))
 
 
-def _items(row: Row) -> Iterator[Item]:
+def _items(row: ConversationRow) -> Iterator[Item]:
     pictures = iter([_open(path) for path in row.images])
     history: list[Message] = []
     for index, (role, content) in enumerate(row.messages):

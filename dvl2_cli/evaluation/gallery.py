@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from dvl2_cli.evaluation.item import Box999, Outcome
+from dvl2_cli.evaluation.item import Box999, ItemResult
 from dvl2_cli.evaluation.scoring import boxes_of
 from dvl2_cli.files import atomic_write
 from dvl2_cli.ui.control import printable
@@ -20,12 +20,12 @@ _LINE = 16
 _RIGHT, _WRONG, _WANTED = (0, 120, 50), (190, 20, 20), (0, 140, 70)
 
 
-def pick(outcomes: Sequence[Outcome], count: int = 10) -> list[Outcome]:
+def pick(outcomes: Sequence[ItemResult], count: int = 10) -> list[ItemResult]:
     """``count`` outcomes, from every group in turn, each group starting at another item.
 
     No outcome is preferred for its score.
     """
-    groups: dict[str, list[Outcome]] = defaultdict(list)
+    groups: dict[str, list[ItemResult]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.item.group].append(outcome)
     # The groups of a part share pictures: staggered starts show different ones.
@@ -33,7 +33,7 @@ def pick(outcomes: Sequence[Outcome], count: int = 10) -> list[Outcome]:
         list(reversed(group[i % len(group) :] + group[: i % len(group)]))
         for i, group in enumerate(groups.values())
     ]
-    chosen: list[Outcome] = []
+    chosen: list[ItemResult] = []
     while len(chosen) < count and any(queues):
         for queue in queues:
             if queue and len(chosen) < count:
@@ -41,7 +41,7 @@ def pick(outcomes: Sequence[Outcome], count: int = 10) -> list[Outcome]:
     return chosen
 
 
-def write_gallery(outcomes: Sequence[Outcome], path: Path, count: int = 10) -> None:
+def write_gallery(outcomes: Sequence[ItemResult], path: Path, count: int = 10) -> None:
     """Write the contact sheet of ``pick`` as PNG.
 
     Answer boxes are red, the right ones green.
@@ -60,7 +60,7 @@ def write_gallery(outcomes: Sequence[Outcome], path: Path, count: int = 10) -> N
         sheet.save(stream, "PNG", optimize=True)
 
 
-def _card(outcome: Outcome, height: int) -> Image.Image:
+def _card(outcome: ItemResult, height: int) -> Image.Image:
     card = Image.new("RGB", (_CARD, height), "white")
     item = outcome.item
     if item.images:
@@ -75,7 +75,7 @@ def _card(outcome: Outcome, height: int) -> Image.Image:
     return card
 
 
-def _write(draw: ImageDraw.ImageDraw, outcome: Outcome) -> None:
+def _write(draw: ImageDraw.ImageDraw, outcome: ItemResult) -> None:
     item, y = outcome.item, _PICTURE + 12
     good = outcome.score <= 0.02 if item.metric == "cer" else outcome.score >= 0.5
     label = "CER" if item.metric == "cer" else "score"

@@ -37,7 +37,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ItemResult:
     """The answer to an item with its score, 0..1.
 
     The score is the item's share of the metric, higher is better, except for "cer", where

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dvl2_cli.evaluation.item import Outcome
-from dvl2_cli.evaluation.summary import TITLES, Summary
+from dvl2_cli.evaluation.item import ItemResult
+from dvl2_cli.evaluation.summary import TITLES, EvalSummary
 from dvl2_cli.figures import new_figure, save_figure
 
 
 def write_plots(
-    summaries: Sequence[Summary], outcomes: Sequence[Outcome], folder: Path, title: str
+    summaries: Sequence[EvalSummary], outcomes: Sequence[ItemResult], folder: Path, title: str
 ) -> list[Path]:
     """Write ``scores.png``, and ``cer.png`` where text was read; returns their paths.
 
@@ -29,7 +29,7 @@ def write_plots(
     return written
 
 
-def _bars(summaries: Sequence[Summary], title: str) -> Any:
+def _bars(summaries: Sequence[EvalSummary], title: str) -> Any:
     figure = new_figure(8, 1.2 + 0.45 * len(summaries))
     axes = figure.add_subplot()
     places = range(len(summaries))
@@ -50,7 +50,9 @@ def _bars(summaries: Sequence[Summary], title: str) -> Any:
     return figure
 
 
-def _error_rates(summaries: Sequence[Summary], outcomes: Sequence[Outcome], title: str) -> Any:
+def _error_rates(
+    summaries: Sequence[EvalSummary], outcomes: Sequence[ItemResult], title: str
+) -> Any:
     figure = new_figure(4.5 * len(summaries), 3.6)
     for index, summary in enumerate(summaries, 1):
         rates = [min(1.0, o.score) for o in outcomes if o.item.group == summary.group]

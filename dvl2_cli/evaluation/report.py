@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dvl2_cli.evaluation.item import Metric, Outcome
-from dvl2_cli.evaluation.summary import TITLES, Summary
-from dvl2_cli.row import Row
+from dvl2_cli.evaluation.item import ItemResult, Metric
+from dvl2_cli.evaluation.summary import TITLES, EvalSummary
+from dvl2_cli.row import JsonRow
 from dvl2_cli.units import Count, Seconds
 
 HEADINGS = ("suite", "metric", "n", "mean", "95 % interval", "aim", "met", "WER", "s each")
 
 
-def table_row(summary: Summary) -> tuple[str, ...]:
+def table_row(summary: EvalSummary) -> tuple[str, ...]:
     """The cells of a summary under HEADINGS."""
     met = {None: "", True: "yes", False: "no"}[summary.met]
     sign = "≤" if summary.metric == "cer" else "≥"
@@ -31,7 +31,7 @@ def table_row(summary: Summary) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerRow(Row):
+class AnswerRow(JsonRow):
     """One answer and its score."""
 
     schema = "dvl2.eval.answer/1"
@@ -49,7 +49,7 @@ class AnswerRow(Row):
     finish_reason: str
 
 
-def answer_row(outcome: Outcome) -> dict[str, Any]:
+def answer_row(outcome: ItemResult) -> dict[str, Any]:
     """One answer for ``--answers``."""
     item = outcome.item
     return AnswerRow(

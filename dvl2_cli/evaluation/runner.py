@@ -12,7 +12,7 @@ from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Message, Request, RequestDefaults, Sampling
 from dvl2_cli.errors import CancelledError
-from dvl2_cli.evaluation.item import Item, Outcome
+from dvl2_cli.evaluation.item import Item, ItemResult
 from dvl2_cli.evaluation.scoring import Answered, score
 from dvl2_cli.tasks.ask import ask
 from dvl2_cli.tasks.context import TaskContext
@@ -40,7 +40,7 @@ def run(
     items: Iterable[Item],
     cancel: threading.Event | None = None,
     defaults: RequestDefaults = _AS_IT_IS,
-) -> Iterator[Outcome]:
+) -> Iterator[ItemResult]:
     """Ask the items one after the other, as a user would, and yield each scored answer. Pictures
     whose text is asked for are read as ``dvl2 ocr`` reads pages, boxes are looked for as by
     ``dvl2 ground``, and "how many" is answered as by ``dvl2 chat``.

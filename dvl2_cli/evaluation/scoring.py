@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.evaluation import metrics
-from dvl2_cli.evaluation.item import Box999, Item, Outcome
+from dvl2_cli.evaluation.item import Box999, Item, ItemResult
 from dvl2_cli.tasks.grounding.parse import parse_grounding
 from dvl2_cli.tasks.reading.page import PageText
 
@@ -16,17 +16,17 @@ def boxes_of(raw: str) -> list[Box999]:
     return [region.box for region in parse_grounding(raw).regions]
 
 
-def score(item: Item, finished: Answered, seconds: float) -> Outcome:
+def score(item: Item, finished: Answered, seconds: float) -> ItemResult:
     """The outcome of ``item``; "cer" scores are error rates and may exceed 1."""
     answer = finished.raw if item.metric in {"iou", "boxes", "absent"} else finished.text
     tokens, reason = finished.usage.completion_tokens, finished.finish_reason
     if item.metric == "cer":
         counts = metrics.edit_counts(item.reference, answer)
-        return Outcome(
+        return ItemResult(
             item, answer, counts.errors / counts.length, seconds, reason, tokens,
             counts.errors, counts.length, counts.word_errors, counts.words,
         )  # fmt: skip
-    return Outcome(item, answer, _value(item, answer), seconds, reason, tokens)
+    return ItemResult(item, answer, _value(item, answer), seconds, reason, tokens)
 
 
 def _value(item: Item, answer: str) -> float:

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dvl2_cli.evaluation.item import Metric, Outcome
-from dvl2_cli.row import Row
+from dvl2_cli.evaluation.item import ItemResult, Metric
+from dvl2_cli.row import JsonRow
 from dvl2_cli.units import Count, Seconds
 
 RESAMPLES = 2000
@@ -26,7 +26,7 @@ TITLES: dict[Metric, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Summary(Row):
+class EvalSummary(JsonRow):
     """One row of the report.
 
     ``mean`` is the mean score; for CER all edits over all characters. ``low`` and ``high``
@@ -58,14 +58,16 @@ class Summary(Row):
         return self.mean <= self.bar if self.metric == "cer" else self.mean >= self.bar
 
 
-def summarise_part(name: str, outcomes: Sequence[Outcome], bar: float | None) -> list[Summary]:
+def summarise_part(
+    name: str, outcomes: Sequence[ItemResult], bar: float | None
+) -> list[EvalSummary]:
     """A summary of every group of a part, and before them one of the part's main metric.
 
     The main metric is that of the first outcome; only its groups are held against ``bar``.
     """
     if not outcomes:
         return []
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[ItemResult]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.item.group, []).append(outcome)
     main = outcomes[0].item.metric
@@ -79,8 +81,8 @@ def summarise_part(name: str, outcomes: Sequence[Outcome], bar: float | None) ->
 
 
 def summarise(
-    outcomes: Sequence[Outcome], bar: float | None = None, group: str | None = None
-) -> Summary:
+    outcomes: Sequence[ItemResult], bar: float | None = None, group: str | None = None
+) -> EvalSummary:
     """The summary of outcomes that share a metric, under ``group`` or the first one's group.
 
     Raises:
@@ -97,7 +99,7 @@ def summarise(
         lower = np.ones(len(outcomes))
     low, high = _interval(upper, lower)
     words = sum(outcome.words for outcome in outcomes)
-    return Summary(
+    return EvalSummary(
         group or first.group,
         first.metric,
         len(outcomes),

@@ -12,11 +12,11 @@ from torch.utils.data import Dataset
 
 from deepseek_vl_v2 import DeepseekVLV2Processor
 from deepseek_vl_v2.format.template import PromptError
-from dvl2_cli.conversations.rows import Problem, Row, read_rows
+from dvl2_cli.conversations.rows import ConversationRow, RowProblem, read_rows
 from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.batch import MicroBatch
 from dvl2_cli.finetuning.encode import EncodedSample, collate, encode_sample, encode_text, pack
-from dvl2_cli.finetuning.plan import Extent, Plan
+from dvl2_cli.finetuning.plan import BatchPlan, Extent
 from dvl2_cli.finetuning.recipe import Stage
 from dvl2_cli.inputs.load import load_pictures
 from dvl2_cli.planning.print_size import print_zoom
@@ -27,7 +27,7 @@ class CheckedData:
     """Rows that can all be trained on, with their extents; ``digest`` is the file's sha256."""
 
     path: Path
-    rows: tuple[Row, ...]
+    rows: tuple[ConversationRow, ...]
     extents: tuple[Extent, ...]
     digest: str
 
@@ -53,7 +53,7 @@ def check_data(
         try:
             extents.append(_extent(row, processor, context))
         except PromptError as error:
-            problems.append(Problem(row.line, str(error)))
+            problems.append(RowProblem(row.line, str(error)))
     if problems:
         for problem in sorted(problems, key=lambda problem: problem.line):
             tell(f"{path}, line {problem.line}: {problem.text}")
@@ -66,7 +66,7 @@ def check_data(
     return CheckedData(path, tuple(rows), tuple(extents), digest)
 
 
-def _extent(row: Row, processor: DeepseekVLV2Processor, context: int) -> Extent:
+def _extent(row: ConversationRow, processor: DeepseekVLV2Processor, context: int) -> Extent:
     zooms = _zooms(processor, [_open(path) for path in row.images]) if processor.zoom else []
     grids, encoded = encode_text(processor, messages_of(row), row.sizes, zooms)
     length = len(encoded.ids)
@@ -80,19 +80,19 @@ def _extent(row: Row, processor: DeepseekVLV2Processor, context: int) -> Extent:
     return Extent(length, sum(1 if count == 1 else 1 + count for count in tiles))
 
 
-def messages_of(row: Row) -> list[dict[str, str]]:
+def messages_of(row: ConversationRow) -> list[dict[str, str]]:
     """The turns of ``row`` as the template takes them."""
     return [{"role": role, "content": content} for role, content in row.messages]
 
 
 class ConversationBatches(Dataset[MicroBatch]):
-    """``self[m]`` is micro-batch ``m`` of a stage; see ``Plan`` for what it holds."""
+    """``self[m]`` is micro-batch ``m`` of a stage; see ``BatchPlan`` for what it holds."""
 
     def __init__(
         self, data: CheckedData, stage: Stage, seed: int, processor: DeepseekVLV2Processor
     ) -> None:
         self.rows, self.stage, self.processor = data.rows, stage, processor
-        self.plan = Plan(data.extents, stage, seed)
+        self.plan = BatchPlan(data.extents, stage, seed)
 
     def __len__(self) -> int:
         return self.stage.steps * self.stage.micro_batches
@@ -106,7 +106,7 @@ class ConversationBatches(Dataset[MicroBatch]):
             return pack([samples], self.processor.pad_id)
         return collate(samples, self.processor.pad_id)
 
-    def _encode(self, row: Row) -> EncodedSample:
+    def _encode(self, row: ConversationRow) -> EncodedSample:
         images = [_open(path) for path in row.images]
         zooms = _zooms(self.processor, images)
         return encode_sample(self.processor, messages_of(row), images, zooms)

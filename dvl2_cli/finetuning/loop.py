@@ -25,26 +25,26 @@ from dvl2_cli.finetuning.batch import MicroBatch
 from dvl2_cli.finetuning.held_out import HeldOut
 from dvl2_cli.finetuning.network import Losses, TrainingNetwork
 from dvl2_cli.finetuning.optimizer import adamw, freeze, trained_parameters
-from dvl2_cli.finetuning.progress import Progress, RunLog, report_record
+from dvl2_cli.finetuning.progress import RunLog, TrainingProgress, report_record
 from dvl2_cli.finetuning.recipe import Recipe, Stage
 from dvl2_cli.finetuning.sharding import update_bias
-from dvl2_cli.finetuning.state import Place, load_moments, save_state, states
+from dvl2_cli.finetuning.state import TrainingPosition, load_moments, save_state, states
 from dvl2_cli.finetuning.sums import Sums
 
 Batches = Callable[[Stage], Dataset[MicroBatch]]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RunContext:
     """What a run is given besides its recipe: where, with what data, and how to show it."""
 
     out: Path
     batches: Batches
     workers: int
-    progress: Progress
+    progress: TrainingProgress
     held_out: HeldOut | None = None
-    on_checkpoint: Callable[[TrainingNetwork, Place], None] = lambda network, place: None
-    on_stage_end: Callable[[TrainingNetwork, Place], None] = lambda network, place: None
+    on_checkpoint: Callable[[TrainingNetwork, TrainingPosition], None] = lambda network, place: None
+    on_stage_end: Callable[[TrainingNetwork, TrainingPosition], None] = lambda network, place: None
 
 
 class Trainer:
@@ -54,14 +54,18 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, network: TrainingNetwork, accelerator: Accelerator, setting: Setting
+        self,
+        recipe: Recipe,
+        network: TrainingNetwork,
+        accelerator: Accelerator,
+        setting: RunContext,
     ) -> None:
         self.recipe, self.network, self.accelerator = recipe, network, accelerator
         self.setting = setting
         self.main = accelerator.is_main_process
         self.seconds = 0.0
 
-    def run(self, place: Place) -> Place:
+    def run(self, place: TrainingPosition) -> TrainingPosition:
         """Train to the end of the recipe, from ``place``."""
         log = RunLog(self.setting.out, place.total) if self.main else None
         self.seconds = place.seconds
@@ -89,7 +93,7 @@ class Trainer:
     def stage_saved(self, number: int) -> None:
         """A hook after the last state of stage ``number`` is saved."""
 
-    def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> Place:
+    def _stage(self, number: int, start: int, total: int, log: RunLog | None) -> TrainingPosition:
         stage = self.recipe.stages[number]
         freeze(self.network.model, stage)
         with warnings.catch_warnings():
@@ -105,14 +109,14 @@ class Trainer:
         wrapped.train()
         self.stage_begins(number, start, wrapped)
         feed = self._feed(stage, start)
-        place = Place(self.recipe.name, number, start, total, self.seconds)
+        place = TrainingPosition(self.recipe.name, number, start, total, self.seconds)
         for step in range(start, stage.steps):
             begun = time.monotonic()
             sums = self._step(wrapped, optimizers, stage, step, feed)
             sums.seconds = time.monotonic() - begun
             self.seconds += sums.seconds
             total += 1
-            place = Place(self.recipe.name, number, step + 1, total, self.seconds)
+            place = TrainingPosition(self.recipe.name, number, step + 1, total, self.seconds)
             if log is not None:
                 shown = sums.report()
                 log.write(total, "step", report_record(shown))

@@ -22,7 +22,7 @@ class Extent:
     tiles: int
 
 
-class Plan:
+class BatchPlan:
     """Micro-batches in order, epoch after epoch; each epoch shuffles the rows anew.
 
     A micro-batch holds one row at least, even if that alone is over the stage's bounds.

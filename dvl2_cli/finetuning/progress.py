@@ -83,7 +83,7 @@ def report_record(report: StepReport) -> dict[str, object]:
     return {k: v for k, v in asdict(report).items() if v not in (None, [], {})}
 
 
-class Progress:
+class TrainingProgress:
     """Shows reports: a live bar with rich on a terminal, else a plain line now and then."""
 
     def __init__(self, *, quiet: bool = False, live: bool | None = None) -> None:

@@ -24,13 +24,13 @@ from dvl2_cli.finetuning.conversations import CheckedData, ConversationBatches, 
 from dvl2_cli.finetuning.export import ADAPTER, MODEL, trained_weights, write_adapter, write_model
 from dvl2_cli.finetuning.held_out import HeldOut
 from dvl2_cli.finetuning.identity import check_identity, identity_of
-from dvl2_cli.finetuning.loop import Setting, Trainer
+from dvl2_cli.finetuning.loop import RunContext, Trainer
 from dvl2_cli.finetuning.network import TrainingNetwork
 from dvl2_cli.finetuning.optimizer import freeze
-from dvl2_cli.finetuning.plan import Plan
-from dvl2_cli.finetuning.progress import Progress
+from dvl2_cli.finetuning.plan import BatchPlan
+from dvl2_cli.finetuning.progress import TrainingProgress
 from dvl2_cli.finetuning.recipe import Recipe, Stage
-from dvl2_cli.finetuning.state import Place, load_network, read_place, states
+from dvl2_cli.finetuning.state import TrainingPosition, load_network, read_place, states
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -69,8 +69,8 @@ class Run:
         self.recipe, self.options = recipe, options
         self.accelerator = make_accelerator(options.dtype)
         self.main = self.accelerator.is_main_process
-        self.progress = Progress(quiet=options.quiet or not self.main)
-        self.drawing = Drawing(self.draw, self.progress, wanted=self.main)
+        self.progress = TrainingProgress(quiet=options.quiet or not self.main)
+        self.drawing = PlotDrawing(self.draw, self.progress, wanted=self.main)
 
     def execute(self) -> Path:
         """Train to the end of the recipe, going on from the last state in ``options.out``.
@@ -96,7 +96,7 @@ class Run:
         network = self.network_type(model, self.recipe, sharded=self.sharded)
         self.network_made(network)
         place = resume(self.recipe, network, out, self.progress)
-        setting = Setting(
+        setting = RunContext(
             out,
             self.batches,
             self.options.workers,
@@ -159,7 +159,7 @@ class Run:
         name = self.recipe.held_out
         return HeldOut(self.data[name], self.base.processor) if name else None
 
-    def _export(self, network: TrainingNetwork, place: Place) -> None:
+    def _export(self, network: TrainingNetwork, place: TrainingPosition) -> None:
         if not self.main:
             return
         weights = trained_weights(states(self.options.out)[-1])
@@ -214,7 +214,7 @@ def with_steps_of_epochs(recipe: Recipe, data: dict[str, CheckedData]) -> Recipe
     stages = []
     for stage in recipe.stages:
         if stage.epochs:
-            steps = Plan(data[stage.data].extents, stage, recipe.seed).steps(stage.epochs)
+            steps = BatchPlan(data[stage.data].extents, stage, recipe.seed).steps(stage.epochs)
             stage = replace(stage, steps=steps, warmup=min(stage.warmup, -(-steps // 10)))
         if recipe.lora is not None:
             # An adapter cannot hold the routers' correction.
@@ -238,7 +238,9 @@ def check_processes(recipe: Recipe, processes: int) -> None:
             )
 
 
-def resume(recipe: Recipe, network: TrainingNetwork, out: Path, progress: Progress) -> Place:
+def resume(
+    recipe: Recipe, network: TrainingNetwork, out: Path, progress: TrainingProgress
+) -> TrainingPosition:
     """Load the last state of ``out``, if there is one; return where to go on.
 
     Raises:
@@ -246,7 +248,7 @@ def resume(recipe: Recipe, network: TrainingNetwork, out: Path, progress: Progre
     """
     found = states(out)
     if not found:
-        return Place(recipe.name, 0, 0, 0, 0.0)
+        return TrainingPosition(recipe.name, 0, 0, 0, 0.0)
     place = read_place(found[-1])
     if place.recipe != recipe.name or place.stage >= len(recipe.stages):
         raise UsageError(
@@ -269,10 +271,12 @@ def make_folder(out: Path) -> None:
         raise OutputError(f"cannot make {out}: {error.strerror}") from error
 
 
-class Drawing:
+class PlotDrawing:
     """Draws the plots of a run now and then; without matplotlib it says so, once."""
 
-    def __init__(self, draw: Callable[[], None], progress: Progress, *, wanted: bool) -> None:
+    def __init__(
+        self, draw: Callable[[], None], progress: TrainingProgress, *, wanted: bool
+    ) -> None:
         self._draw, self.progress, self.wanted = draw, progress, wanted
         self._last = time.monotonic()
 

@@ -33,7 +33,7 @@ KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TrainingPosition:
     """Where a run stands: ``step`` steps of stage ``stage`` are done, ``total`` of all."""
 
     recipe: str
@@ -47,7 +47,7 @@ def save_state(
     folder: Path,
     network: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
-    place: Place,
+    place: TrainingPosition,
     *,
     main: bool,
     partial: bool = False,
@@ -99,14 +99,14 @@ def states(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / PLACE).is_file())
 
 
-def read_place(state: Path) -> Place:
+def read_place(state: Path) -> TrainingPosition:
     """Where the run of ``state`` stood.
 
     Raises:
         ModelError: the file is damaged.
     """
     try:
-        return Place(**json.loads((state / PLACE).read_text(encoding="utf-8")))
+        return TrainingPosition(**json.loads((state / PLACE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(
             f"{state / PLACE} is damaged: {error}", hint="Delete this state to go on from the last."

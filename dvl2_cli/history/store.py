@@ -13,7 +13,7 @@ from dvl2_cli.errors import UsageError
 from dvl2_cli.history.database import Database
 from dvl2_cli.history.images import add_pictures, drop_unused_images, pictures_of
 from dvl2_cli.history.session import ChatSession, Turn
-from dvl2_cli.row import Row
+from dvl2_cli.row import JsonRow
 from dvl2_cli.units import Count
 from dvl2_cli.user_folders import data_folder
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary(Row):
+class SessionSummary(JsonRow):
     """A session in a list; times are UTC in ISO 8601."""
 
     schema = "dvl2.history/1"
@@ -38,7 +38,7 @@ class Summary(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit(Row):
+class Hit(JsonRow):
     """A turn that a search found; ``excerpt`` has the words between U+0001 and U+0002."""
 
     schema = "dvl2.history-hit/1"
@@ -145,7 +145,7 @@ class History:
         newest = self.summaries(1)
         return newest[0].id if newest else None
 
-    def summaries(self, limit: int = -1) -> list[Summary]:
+    def summaries(self, limit: int = -1) -> list[SessionSummary]:
         """The sessions, last used first; ``limit`` of -1 is all of them."""
         with self._database.reading() as db:
             rows = db.execute(
@@ -157,7 +157,7 @@ class History:
                 "FROM session s ORDER BY s.updated DESC, s.rowid DESC LIMIT ?",
                 (limit,),
             ).fetchall()
-        return [Summary(*row) for row in rows]
+        return [SessionSummary(*row) for row in rows]
 
     def search(self, words: str, limit: int = 50) -> list[Hit]:
         """The turns that hold every one of ``words``, best first; the last may be a beginning."""

@@ -101,14 +101,14 @@ def _picture_json(picture: Picture) -> dict[str, Any]:
 
 def _picture(value: dict[str, Any]) -> Picture:
     from dvl2_cli.inputs.decode import decode_pages
-    from dvl2_cli.inputs.picture import Limits, Picture
+    from dvl2_cli.inputs.picture import InputLimits, Picture
 
     try:
         data = base64.b64decode(value["png"], validate=True)
     except binascii.Error as error:
         raise ValueError("a picture is not base64") from error
     name = str(value["path"])
-    found = next(iter(decode_pages(data, name, str(value["sha256"]), None, Limits())))
+    found = next(iter(decode_pages(data, name, str(value["sha256"]), None, InputLimits())))
     if not isinstance(found, Picture):
         raise ValueError(found.error.message)
     page = value["page"]

@@ -17,7 +17,7 @@ from dvl2_cli.errors import InputError
 from dvl2_cli.inputs import jpeg, png
 from dvl2_cli.inputs.libtiff import quiet_libtiff
 from dvl2_cli.inputs.pages import PageRanges
-from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 from dvl2_cli.inputs.sniff import foreign_kind, is_picture, looks_like_text
 from dvl2_cli.inputs.tiff import is_preview, page_frames
 from dvl2_cli.inputs.upright import upright_rgb
@@ -50,7 +50,7 @@ _DECODE_ERRORS = (
 
 
 def decode_pages(
-    data: bytes, path: str, sha256: str, pages: PageRanges | None, limits: Limits
+    data: bytes, path: str, sha256: str, pages: PageRanges | None, limits: InputLimits
 ) -> Iterator[Picture | Unreadable]:
     """Every page of a picture file; animations give their first frame and say so.
 
@@ -88,7 +88,7 @@ def _open(data: bytes, path: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_formats_for(path))
     except Image.DecompressionBombError as error:
-        # Pillow checks before it decodes; its own limit is the one of `Limits`.
+        # Pillow checks before it decodes; its own limit is the one of `InputLimits`.
         raise InputError(f"{path} is over 178 megapixels", "Shrink it first.") from error
     except UnidentifiedImageError as error:
         raise _not_a_picture(data, path) from error
@@ -145,7 +145,7 @@ def _damaged(path: str, error: BaseException, page: int | None = None) -> InputE
     return InputError(f"{where} is damaged and cannot be decoded ({reason})")
 
 
-def _check_pixels(image: Image.Image, path: str, limits: Limits) -> None:
+def _check_pixels(image: Image.Image, path: str, limits: InputLimits) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise InputError(f"{path} is {width} x {height} pixels: there is nothing to see")
@@ -216,7 +216,7 @@ def _tiff_pages(
     sha256: str,
     pages: PageRanges | None,
     frames: list[int],
-    limits: Limits,
+    limits: InputLimits,
 ) -> Iterator[Picture | Unreadable]:
     for page in selected_pages(path, pages, len(frames), limits):
         if isinstance(page, Unreadable):
@@ -233,7 +233,7 @@ def _tiff_pages(
 
 
 def selected_pages(
-    path: str, pages: PageRanges | None, count: int, limits: Limits
+    path: str, pages: PageRanges | None, count: int, limits: InputLimits
 ) -> Iterator[int | Unreadable]:
     """The 1-based pages to read; a failure for every range that lies past the end.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvl2_cli import __version__
 from dvl2_cli.errors import InputError
-from dvl2_cli.inputs.picture import Limits
+from dvl2_cli.inputs.picture import InputLimits
 from dvl2_cli.inputs.urls import Address, address_of, without_login
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def is_data_url(text: str) -> bool:
     return text[:5].lower() == "data:"
 
 
-def download(url: str, limits: Limits, *, offline: bool) -> bytes:
+def download(url: str, limits: InputLimits, *, offline: bool) -> bytes:
     """The body of ``url``; one deadline holds for names, redirects, headers and body together.
 
     Raises:
@@ -41,7 +41,7 @@ def download(url: str, limits: Limits, *, offline: bool) -> bytes:
     """
     if offline:
         raise InputError(f"{without_login(url)} needs the network, and --offline forbids it")
-    exchange = _Exchange(address_of(url), limits)
+    exchange = _Download(address_of(url), limits)
     thread = threading.Thread(target=exchange.run, name="download", daemon=True)
     thread.start()
     thread.join(limits.download_seconds)
@@ -53,13 +53,13 @@ def download(url: str, limits: Limits, *, offline: bool) -> bytes:
     return exchange.body
 
 
-class _Exchange:
+class _Download:
     """One download, in a thread that can be left where a server does not let go.
 
     A socket's own timeout begins anew with every byte, and a name may take for ever.
     """
 
-    def __init__(self, address: Address, limits: Limits) -> None:
+    def __init__(self, address: Address, limits: InputLimits) -> None:
         self.body: bytes | None = None
         self.error: InputError | None = None
         self._address = address
@@ -196,7 +196,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return follows
 
 
-def decode_data_url(url: str, limits: Limits) -> bytes:
+def decode_data_url(url: str, limits: InputLimits) -> bytes:
     """The bytes that a data URL holds.
 
     Raises:

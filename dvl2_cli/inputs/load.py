@@ -22,11 +22,11 @@ from dvl2_cli.inputs.fetch import (
 )
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.pdf import DEFAULT_DPI, render_pages
-from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 from dvl2_cli.inputs.pipes import read_pipe
 from dvl2_cli.inputs.plugins import read_with_plugin
 from dvl2_cli.inputs.sniff import PDF_MAGIC, is_pdf, looks_like_text
-from dvl2_cli.inputs.sources import STDIN, Source, find_sources
+from dvl2_cli.inputs.sources import STDIN, InputSource, find_sources
 from dvl2_cli.inputs.upright import upright_rgb
 from dvl2_cli.inputs.urls import is_url, without_login
 
@@ -43,7 +43,7 @@ class Reading:
 
     pages: PageRanges | None = None
     dpi: int = DEFAULT_DPI
-    limits: Limits = field(default_factory=Limits)
+    limits: InputLimits = field(default_factory=InputLimits)
     offline: bool = False
     password: str | None = field(default=None, repr=False)
 
@@ -80,7 +80,7 @@ def read_all(
 
 
 def read_pictures(
-    source: Source, reading: Reading | None = None, *, stdin: BinaryIO | None = None
+    source: InputSource, reading: Reading | None = None, *, stdin: BinaryIO | None = None
 ) -> Iterator[Picture | Unreadable]:
     """Every page of one source; never raises InputError."""
     reading = reading or Reading()
@@ -97,7 +97,7 @@ def read_pictures(
         yield Unreadable(name, None, InputError(f"there is not enough memory for {name}"))
 
 
-def _shown(source: Source) -> str:
+def _shown(source: InputSource) -> str:
     """What results and messages call a source: no megabytes of data, no login."""
     if is_data_url(source.name):
         return shown_data_url(source.name)
@@ -126,7 +126,7 @@ def clipboard_pictures(reading: Reading | None = None) -> Iterator[Picture]:
     yield Picture(rgb, "clipboard", digest, orientation_applied=turned, notes=tuple(notes))
 
 
-def _bytes_of(source: Source, reading: Reading, stdin: BinaryIO | None) -> bytes:
+def _bytes_of(source: InputSource, reading: Reading, stdin: BinaryIO | None) -> bytes:
     if is_url(source.name):
         return download(source.name, reading.limits, offline=reading.offline)
     if is_data_url(source.name):

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.decode import selected_pages
 from dvl2_cli.inputs.pages import PageRanges
-from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,7 +40,7 @@ def render_pages(
     *,
     pages: PageRanges | None,
     dpi: int,
-    limits: Limits,
+    limits: InputLimits,
     password: str | None = None,
 ) -> Iterator[Picture | Unreadable]:
     """The chosen pages at ``dpi`` dots per inch; a page that fails does not end the document.
@@ -74,7 +74,7 @@ class _Renderer:
     """A child process that holds the document; started anew where a page brought it down."""
 
     def __init__(
-        self, source: Path | bytes, path: str, password: str | None, limits: Limits
+        self, source: Path | bytes, path: str, password: str | None, limits: InputLimits
     ) -> None:
         self._source = source
         self._path = path

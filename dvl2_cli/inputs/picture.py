@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class InputLimits:
     """What an input may cost before it is decoded.
 
     ``file_bytes`` and ``pixels`` are per picture, ``download_bytes`` and

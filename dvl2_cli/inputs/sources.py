@@ -24,7 +24,7 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputSource:
     """One file, URL or stream to read.
 
     ``name`` is the path or URL, "-" for bytes from stdin. ``root`` is the folder argument
@@ -60,7 +60,7 @@ def find_sources(
     recursive: bool = False,
     exclude: Sequence[str] = (),
     stdin: BinaryIO | None = None,
-) -> Iterator[Source | Unreadable]:
+) -> Iterator[InputSource | Unreadable]:
     """Every source that ``arguments`` name, in order; folders by name, files before subfolders.
 
     ``-`` is a picture or PDF on stdin, or a list of names separated by newlines or NULs.
@@ -74,9 +74,9 @@ def find_sources(
             yield from _from_name(name, finding)
 
 
-def _from_name(name: str, finding: Finding) -> Iterator[Source | Unreadable]:
+def _from_name(name: str, finding: Finding) -> Iterator[InputSource | Unreadable]:
     if is_url(name) or is_data_url(name):
-        yield Source(name)
+        yield InputSource(name)
         return
     try:
         path = as_on_disk(path_of_uri(name) if is_file_uri(name) else expanded(name))
@@ -89,9 +89,9 @@ def _from_name(name: str, finding: Finding) -> Iterator[Source | Unreadable]:
         matches = matches_of(path, finding.exclude)
         if not matches:
             yield Unreadable(name, None, InputError(f"no file matches {name}"))
-        yield from map(Source, matches)
+        yield from map(InputSource, matches)
     else:
-        yield Source(str(Path(path)))
+        yield InputSource(str(Path(path)))
 
 
 def expanded(name: str) -> str:
@@ -104,23 +104,23 @@ def is_folder(path: str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  pathlib raises for long names and closed folders
 
 
-def _from_folder(folder: Path, finding: Finding) -> Iterator[Source | Unreadable]:
+def _from_folder(folder: Path, finding: Finding) -> Iterator[InputSource | Unreadable]:
     empty = True
     for found in list_folder(folder, recursive=finding.recursive, exclude=finding.exclude):
         empty = False
-        yield Source(found, folder) if isinstance(found, str) else found
+        yield InputSource(found, folder) if isinstance(found, str) else found
     if empty:
         hint = None if finding.recursive else "Add -r to look into its subfolders."
         yield Unreadable(str(folder), None, InputError(f"no pictures in folder {folder}", hint))
 
 
-def _from_stdin(stream: BinaryIO, finding: Finding) -> Iterator[Source | Unreadable]:
+def _from_stdin(stream: BinaryIO, finding: Finding) -> Iterator[InputSource | Unreadable]:
     head = _read_some(stream, 16)
     if not head:
         yield Unreadable(STDIN, None, InputError("stdin is empty", "Pipe a picture or a list."))
         return
     if is_picture_or_pdf(head):
-        yield Source(STDIN, head=head)
+        yield InputSource(STDIN, head=head)
         return
     try:
         check_list(head)

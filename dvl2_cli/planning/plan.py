@@ -14,7 +14,7 @@ from deepseek_vl_v2.format.architecture import Architecture
 from dvl2_cli.errors import OutOfMemoryError
 from dvl2_cli.planning.accelerators import Accelerator
 from dvl2_cli.planning.hardware import Hardware
-from dvl2_cli.planning.weights import Part, Weights
+from dvl2_cli.planning.weights import WeightPart, Weights
 from dvl2_cli.planning.working_memory import (
     RUNTIME_BYTES,
     cache_bytes_per_token,
@@ -27,8 +27,17 @@ from dvl2_cli.units import Bytes, Count, Share
 # CUDA's own context and the allocator's rounding.
 _GPU_RESERVE = 900_000_000
 # Placed on an accelerator in this order: what every token reads, most used first.
-_ORDER = (Part.ROUTER, Part.ATTENTION, Part.SHARED, Part.DENSE, Part.HEAD, Part.EMBEDDINGS,
-          Part.PROJECTOR, Part.VISION, Part.ROUTED)  # fmt: skip
+_ORDER = (
+    WeightPart.ROUTER,
+    WeightPart.ATTENTION,
+    WeightPart.SHARED,
+    WeightPart.DENSE,
+    WeightPart.HEAD,
+    WeightPart.EMBEDDINGS,
+    WeightPart.PROJECTOR,
+    WeightPart.VISION,
+    WeightPart.ROUTED,
+)
 
 
 class Tier(StrEnum):
@@ -175,8 +184,8 @@ def _on_cpu(
 ) -> tuple[list[Placement], float]:
     """All weights are mapped from their files; RAM keeps as many of them as there is room for."""
     room = hardware.usable_ram if cap is None else cap
-    routed = weights.parts[Part.ROUTED]
-    tower = weights.parts[Part.VISION]
+    routed = weights.parts[WeightPart.ROUTED]
+    tower = weights.parts[WeightPart.VISION]
     fixed = weights.total - routed
     # The tower is read once for a picture and may leave again.
     least = fixed - tower + max(tower, routed // 8) + working + RUNTIME_BYTES
@@ -189,17 +198,18 @@ def _on_cpu(
     placements = [
         Placement(part, Tier.RAM, weights.parts[part], why_fixed)
         for part in _ORDER
-        if part not in (Part.ROUTED, Part.VISION, Part.PROJECTOR, Part.EMBEDDINGS)
+        if part
+        not in (WeightPart.ROUTED, WeightPart.VISION, WeightPart.PROJECTOR, WeightPart.EMBEDDINGS)
     ]
     placements += [
         Placement(part, Tier.RAM, weights.parts[part], "mapped from the file; read for pictures")
-        for part in (Part.VISION, Part.PROJECTOR)
+        for part in (WeightPart.VISION, WeightPart.PROJECTOR)
     ]
     placements.append(
         Placement(
-            Part.EMBEDDINGS,
+            WeightPart.EMBEDDINGS,
             Tier.RAM,
-            weights.parts[Part.EMBEDDINGS],
+            weights.parts[WeightPart.EMBEDDINGS],
             "mapped from the file; one row for each token",
         )
     )
@@ -207,9 +217,11 @@ def _on_cpu(
     if share < 1:
         limit = "the cap" if cap is not None else "free RAM"
         reason = f"mapped from the file; {share:.0%} fit within {limit}, used ones stay"
-    placements.append(Placement(Part.ROUTED, Tier.RAM, held, reason))
+    placements.append(Placement(WeightPart.ROUTED, Tier.RAM, held, reason))
     placements.append(
-        Placement(Part.ROUTED, Tier.DISK, routed - held, "read when a token is routed to them")
+        Placement(
+            WeightPart.ROUTED, Tier.DISK, routed - held, "read when a token is routed to them"
+        )
     )
     return placements, share
 
@@ -218,7 +230,7 @@ def _on_gpu(
     weights: Weights, hardware: Hardware, card: Accelerator, working: int, cap: int | None
 ) -> tuple[list[Placement], float]:
     """What every token reads has to lie on the accelerator; then experts, while there is room."""
-    routed = weights.parts[Part.ROUTED]
+    routed = weights.parts[WeightPart.ROUTED]
     fixed = weights.total - routed
     room = card.memory_free - _GPU_RESERVE - working - fixed
     if room < 0 or (weights.whole and room < routed):
@@ -227,19 +239,21 @@ def _on_gpu(
     placements = [
         Placement(part, Tier.GPU, weights.parts[part], "every token reads it")
         for part in _ORDER
-        if part is not Part.ROUTED
+        if part is not WeightPart.ROUTED
     ]
     held = min(routed, room)
     share = held / routed if routed else 1.0
     reason = "all fit" if share == 1 else f"{share:.0%} fit; least recently used leave"
-    placements.append(Placement(Part.ROUTED, Tier.GPU, held, reason))
+    placements.append(Placement(WeightPart.ROUTED, Tier.GPU, held, reason))
     ram = (hardware.usable_ram if cap is None else cap) - RUNTIME_BYTES
     if ram < 0:
         raise _too_small(RUNTIME_BYTES - ram, hardware.usable_ram, cap)
     in_ram = min(routed - held, ram)
-    placements.append(Placement(Part.ROUTED, Tier.RAM, in_ram, "fetched when routed to"))
+    placements.append(Placement(WeightPart.ROUTED, Tier.RAM, in_ram, "fetched when routed to"))
     placements.append(
-        Placement(Part.ROUTED, Tier.DISK, routed - held - in_ram, "mapped; read when routed to")
+        Placement(
+            WeightPart.ROUTED, Tier.DISK, routed - held - in_ram, "mapped; read when routed to"
+        )
     )
     return placements, share
 

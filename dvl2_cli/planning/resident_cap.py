@@ -35,7 +35,7 @@ _START, _END = 0.94, 0.90
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class MemorySpan:
     """``nbytes`` of memory from ``address`` on."""
 
     address: int
@@ -69,7 +69,7 @@ class ResidentCap:
     def __init__(
         self,
         cap: int,
-        chunks: Sequence[Sequence[Span]],
+        chunks: Sequence[Sequence[MemorySpan]],
         *,
         owners: object = None,
         drop_cache: bool = False,
@@ -138,7 +138,7 @@ class ResidentCap:
         entry = os.pread(self._pagemap, 8, (address // _PAGE + 1) * 8)
         return bool(int.from_bytes(entry, sys.byteorder) & _PRESENT)
 
-    def _give_back(self, chunk: Sequence[Span]) -> int:
+    def _give_back(self, chunk: Sequence[MemorySpan]) -> int:
         size = 0
         for span in chunk:
             start = span.address // _PAGE * _PAGE
@@ -159,7 +159,7 @@ class ResidentCap:
         os.posix_fadvise(descriptor, offset, length, _FADVISE_DONTNEED)
         os.close(descriptor)
 
-    def _in_files(self, span: Span) -> list[Span]:
+    def _in_files(self, span: MemorySpan) -> list[MemorySpan]:
         """The part of ``span`` that is mapped from a file, where giving back is harmless."""
         mapping = self._mapping_at(span.address)
         if mapping is None or span.address + span.nbytes > mapping.end or span.nbytes < 2 * _PAGE:

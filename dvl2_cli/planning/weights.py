@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from deepseek_vl_v2.format.architecture import Architecture, Decoder
+from deepseek_vl_v2.format.architecture import Architecture, DecoderArchitecture
 from deepseek_vl_v2.format.tensors import UNUSED_PREFIX, expected_tensors
 from dvl2_cli.planning.packing import added_tensors, stored_bytes
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.keys import EXACT_ROWS
 
 
-class Part(StrEnum):
+class WeightPart(StrEnum):
     """A part of the model whose weights are used, and placed, together."""
 
     VISION = "vision tower"
@@ -35,14 +35,14 @@ class Part(StrEnum):
 
 _BY_NAME = (
     # The head's rows at full precision, of which the likeliest few are read for each token.
-    (EXACT_ROWS, Part.EMBEDDINGS),
-    (".mlp.experts.", Part.ROUTED),
-    (".mlp.shared_experts.", Part.SHARED),
-    (".mlp.gate.", Part.ROUTER),
-    (".mlp.", Part.DENSE),
-    (".self_attn.", Part.ATTENTION),
-    (".embed_tokens.", Part.EMBEDDINGS),
-    (".lm_head.", Part.HEAD),
+    (EXACT_ROWS, WeightPart.EMBEDDINGS),
+    (".mlp.experts.", WeightPart.ROUTED),
+    (".mlp.shared_experts.", WeightPart.SHARED),
+    (".mlp.gate.", WeightPart.ROUTER),
+    (".mlp.", WeightPart.DENSE),
+    (".self_attn.", WeightPart.ATTENTION),
+    (".embed_tokens.", WeightPart.EMBEDDINGS),
+    (".lm_head.", WeightPart.HEAD),
 )
 
 
@@ -53,7 +53,7 @@ class Weights:
     ``whole``: routed experts are quantised, and cannot be moved to an accelerator one by one.
     """
 
-    parts: Mapping[Part, int]
+    parts: Mapping[WeightPart, int]
     source: str
     whole: bool = False
 
@@ -62,7 +62,7 @@ class Weights:
         """Bytes of the whole model."""
         return sum(self.parts.values())
 
-    def read_per_token(self, decoder: Decoder) -> int:
+    def read_per_token(self, decoder: DecoderArchitecture) -> int:
         """Bytes that one decoding step reads: everything but the tower and idle experts.
 
         The embeddings give one row.
@@ -70,20 +70,26 @@ class Weights:
         idle = 1.0
         if decoder.experts:
             idle = decoder.experts_per_token / decoder.experts
-        always = (Part.ATTENTION, Part.DENSE, Part.SHARED, Part.ROUTER, Part.HEAD)
-        row = self.parts.get(Part.EMBEDDINGS, 0) // decoder.vocab_size
-        head = 0 if decoder.tied_head is False else self.parts.get(Part.EMBEDDINGS, 0)
+        always = (
+            WeightPart.ATTENTION,
+            WeightPart.DENSE,
+            WeightPart.SHARED,
+            WeightPart.ROUTER,
+            WeightPart.HEAD,
+        )
+        row = self.parts.get(WeightPart.EMBEDDINGS, 0) // decoder.vocab_size
+        head = 0 if decoder.tied_head is False else self.parts.get(WeightPart.EMBEDDINGS, 0)
         fixed = sum(self.parts.get(part, 0) for part in always)
-        return int(fixed + row + head + self.parts.get(Part.ROUTED, 0) * idle)
+        return int(fixed + row + head + self.parts.get(WeightPart.ROUTED, 0) * idle)
 
 
-def part_of(key: str) -> Part:
+def part_of(key: str) -> WeightPart:
     """The part that the tensor ``key`` (its released name) belongs to."""
     if key.startswith("vision."):
-        return Part.VISION
+        return WeightPart.VISION
     if key.startswith("projector.") or key in ("image_newline", "view_seperator"):
-        return Part.PROJECTOR
-    return next((part for name, part in _BY_NAME if name in key), Part.ROUTER)
+        return WeightPart.PROJECTOR
+    return next((part for name, part in _BY_NAME if name in key), WeightPart.ROUTER)
 
 
 def weights_from_headers(sizes: Mapping[str, int]) -> Weights:
@@ -123,9 +129,9 @@ def parameters(parts: Architecture) -> int:
     return sum(math.prod(shape) for key, shape in shapes if not key.startswith(UNUSED_PREFIX))
 
 
-def _by_part(sizes: Mapping[str, int]) -> dict[Part, int]:
-    counted: Counter[Part] = Counter()
+def _by_part(sizes: Mapping[str, int]) -> dict[WeightPart, int]:
+    counted: Counter[WeightPart] = Counter()
     for key, size in sizes.items():
         if not key.startswith(UNUSED_PREFIX):
             counted[part_of(key)] += size
-    return {part: counted[part] for part in Part}
+    return {part: counted[part] for part in WeightPart}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deepseek_vl_v2.format.architecture import Architecture, Decoder
+from deepseek_vl_v2.format.architecture import Architecture, DecoderArchitecture
 
 # Tiles that the tower takes at once, and tokens of a prompt that the decoder takes at once.
 TILES_AT_ONCE = 16
@@ -16,7 +16,9 @@ _LANES = 16
 _FLOAT = 4
 
 
-def cache_bytes_per_token(decoder: Decoder, *, expanded: bool = False, itemsize: int = 2) -> int:
+def cache_bytes_per_token(
+    decoder: DecoderArchitecture, *, expanded: bool = False, itemsize: int = 2
+) -> int:
     """Bytes that one position takes in the key/value cache, all layers together.
 
     Latent attention keeps one latent and one rotated key for all heads; ``expanded`` gives

@@ -19,7 +19,7 @@ from dvl2_cli import __version__
 from dvl2_cli.errors import ModelError, OutputError
 from dvl2_cli.files import atomic_write, output_error
 from dvl2_cli.folders import replace_folder
-from dvl2_cli.quantizing.journal import JOURNAL, Finished, Journal
+from dvl2_cli.quantizing.journal import JOURNAL, ConversionJournal, FinishedTensor
 from dvl2_cli.quantizing.layout import Shard, Target, plan_shards
 from dvl2_cli.quantizing.reading import read_tensor, tensor_bytes
 from dvl2_cli.results.models import ClassError
@@ -50,7 +50,7 @@ def convert(
     shards = plan_shards(info.tensors, info.architecture, kind)
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        journal = Journal(partial, identity(info, kind.value))
+        journal = ConversionJournal(partial, identity(info, kind.value))
         try:
             sizes = sum(shard.nbytes for shard in shards)
             check_space(sizes, partial, [shard.name for shard in shards])
@@ -101,7 +101,7 @@ class _Writing:
         info: CheckpointInfo,
         shard: Shard,
         folder: Path,
-        journal: Journal,
+        journal: ConversionJournal,
         progress: Progress,
         shards: list[Shard],
     ) -> None:
@@ -172,7 +172,7 @@ class _Writing:
         content = tensor_bytes(data.contiguous())
         _write_at(descriptor, content, offset)
         crc = zlib.crc32(content)
-        self._journal.add_tensor(Finished(target.key, crc, squares, squared_error))
+        self._journal.add_tensor(FinishedTensor(target.key, crc, squares, squared_error))
 
     def _weight(self, target: Target, source: Tensor) -> Tensor:
         if not target.key.endswith(ABSORBED):
@@ -183,7 +183,9 @@ class _Writing:
         return keys.reshape(-1, decoder.nope_width)
 
 
-def class_errors(shards: list[Shard], journal: Journal, info: CheckpointInfo) -> list[ClassError]:
+def class_errors(
+    shards: list[Shard], journal: ConversionJournal, info: CheckpointInfo
+) -> list[ClassError]:
     """The rounding error of every class of weights, in the order of their first tensor."""
     sums: dict[tuple[str, str], list[float]] = {}
     for target in (target for shard in shards for target in shard.targets):
@@ -273,7 +275,7 @@ def copy_companions(source: Path, folder: Path) -> None:
 def write_report(
     info: CheckpointInfo,
     quant: str,
-    journal: Journal,
+    journal: ConversionJournal,
     errors: list[ClassError],
     folder: Path,
 ) -> None:

@@ -18,7 +18,7 @@ JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedTensor:
     """A tensor that was written; ``squares`` as in ``Packed``, zero for unpacked tensors."""
 
     key: str
@@ -27,7 +27,7 @@ class Finished:
     squared_error: float
 
 
-class Journal:
+class ConversionJournal:
     """The lines of a conversion in ``folder``.
 
     Args:
@@ -37,7 +37,7 @@ class Journal:
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self._path = folder / JOURNAL
-        self.tensors: dict[str, Finished] = {}
+        self.tensors: dict[str, FinishedTensor] = {}
         self.files: dict[str, str] = {}
         # What a reader parsed is compared, so that tuples and lists are alike.
         wanted = json.loads(json.dumps(identity))
@@ -50,7 +50,7 @@ class Journal:
         if not self.resumed:
             self._write({"identity": wanted}, sync=True)
 
-    def add_tensor(self, finished: Finished) -> None:
+    def add_tensor(self, finished: FinishedTensor) -> None:
         """Record a tensor whose data were handed to the system."""
         self.tensors[finished.key] = finished
         self._write({"tensor": asdict(finished)}, sync=False)
@@ -84,7 +84,7 @@ class Journal:
                 if entry.get("identity") != wanted:
                     return False
             elif "tensor" in entry:
-                finished = Finished(**entry["tensor"])
+                finished = FinishedTensor(**entry["tensor"])
                 self.tensors[finished.key] = finished
             else:
                 self.files[entry["file"]] = entry["sha256"]

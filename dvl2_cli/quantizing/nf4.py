@@ -26,7 +26,7 @@ from dvl2_cli.quantizing.conversion import (
     identity,
     write_report,
 )
-from dvl2_cli.quantizing.journal import JOURNAL, Journal
+from dvl2_cli.quantizing.journal import JOURNAL, ConversionJournal
 from dvl2_cli.quantizing.layout import class_and_kind, layer_groups
 from dvl2_cli.quantizing.reading import read_tensor
 from dvl2_cli.store.checkpoint import CheckpointInfo
@@ -55,7 +55,7 @@ def convert_to_nf4(info: CheckpointInfo, partial: Path, progress: Progress) -> N
     total = sum(_copy_bytes(info, keys) for keys in groups)
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        journal = Journal(partial, identity(info, "nf4"))
+        journal = ConversionJournal(partial, identity(info, "nf4"))
         try:
             names = [
                 f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)
@@ -113,7 +113,9 @@ def is_converted(key: str) -> bool:
     return class_and_kind(key, PackedKind.INT4) is not None and not skipped
 
 
-def _write_file(info: CheckpointInfo, keys: list[str], path: Path, journal: Journal) -> list[str]:
+def _write_file(
+    info: CheckpointInfo, keys: list[str], path: Path, journal: ConversionJournal
+) -> list[str]:
     """Write one file unless it is there; the keys that it holds."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file

@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class QuantizeResult:
     """A copy, whether this run made it, and how rounding changed each class of weights.
 
     ``errors`` is empty for a copy that was there already.
@@ -43,7 +43,7 @@ class Outcome:
 
 def quantize_model(
     source: Path, target: Format, folder: Path, progress: Progress, *, verified: bool = False
-) -> Outcome:
+) -> QuantizeResult:
     """Make the ``target`` copy of the model in ``source`` at ``folder``, unless it is current.
 
     What an interrupted run finished lies in ``folder`` + ".partial" and is taken up again.
@@ -66,7 +66,7 @@ def quantize_model(
     with _one_at_a_time(folder):
         settle(folder)
         if is_current(folder, source):
-            return Outcome(folder, made=False, errors=[])
+            return QuantizeResult(folder, made=False, errors=[])
         if not verified and not (partial / JOURNAL).exists():
             check_hashes(source)
         try:
@@ -75,7 +75,7 @@ def quantize_model(
             raise CancelledError(
                 "cancelled", "What is finished is kept; the same command goes on."
             ) from error
-    return Outcome(folder, made=True, errors=errors)
+    return QuantizeResult(folder, made=True, errors=errors)
 
 
 def _convert(

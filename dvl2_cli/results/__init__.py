@@ -2,7 +2,7 @@
 
 from dvl2_cli.results.caption import CaptionResult
 from dvl2_cli.results.chat import ChatResult
-from dvl2_cli.results.envelope import Envelope, Model, Source, UsageTotals
+from dvl2_cli.results.envelope import Envelope, ModelRecord, Source, UsageTotals
 from dvl2_cli.results.ground import FoundObject, GroundResult, RejectedBox, Span
 from dvl2_cli.results.lines import json_document, json_line, write_json_line
 from dvl2_cli.results.ocr import Block, OcrResult, Quality, Table
@@ -14,7 +14,7 @@ __all__ = [
     "Envelope",
     "FoundObject",
     "GroundResult",
-    "Model",
+    "ModelRecord",
     "OcrResult",
     "Quality",
     "RejectedBox",

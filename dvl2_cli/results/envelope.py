@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from dvl2_cli.errors import Dvl2Error
-from dvl2_cli.row import Row
+from dvl2_cli.row import JsonRow
 from dvl2_cli.units import Count, Positive, Seconds, Sha256
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelRecord:
     """Which weights answered."""
 
     id: str
@@ -51,7 +51,7 @@ class Model:
     quant: str
 
     @classmethod
-    def of(cls, info: ModelInfo) -> Model:
+    def of(cls, info: ModelInfo) -> ModelRecord:
         """The part of an engine's description that belongs in a result."""
         return cls(info.id, info.revision, info.quant)
 
@@ -76,7 +76,7 @@ class UsageTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope(Row):
+class Envelope(JsonRow):
     """One line of ``--json``. Subclasses name their ``schema`` and add members.
 
     ``status`` is "ok", "partial" (usable, but see ``warnings``) or "failed" (see ``error``).
@@ -87,14 +87,14 @@ class Envelope(Row):
     error: Dvl2Error | None = None
     warnings: tuple[str, ...] = ()
     source: Source | None = None
-    model: Model | None = None
+    model: ModelRecord | None = None
     usage: UsageTotals | None = None
     finish_reason: FinishReason | None = None
     raw: str | None = None
 
     @classmethod
     def failure(
-        cls, error: Dvl2Error, source: Source | None = None, model: Model | None = None
+        cls, error: Dvl2Error, source: Source | None = None, model: ModelRecord | None = None
     ) -> Self:
         """The result of an input that gave none."""
         return cls(status="failed", error=error, source=source, model=model)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from dvl2_cli.row import Row
-from dvl2_cli.store.contents import Part
+from dvl2_cli.row import JsonRow
+from dvl2_cli.store.contents import ModelPart
 from dvl2_cli.store.inventory import State
 from dvl2_cli.store.policy import Policy
 from dvl2_cli.store.problems import Problem
@@ -29,7 +29,7 @@ class SizedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class LsRow(Row):
+class LsRow(JsonRow):
     """One copy of a model on this machine."""
 
     schema = "dvl2.ls/1"
@@ -48,7 +48,7 @@ class LsRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class ShowRow(Row):
+class ShowRow(JsonRow):
     """One model in detail."""
 
     schema = "dvl2.show/1"
@@ -65,7 +65,7 @@ class ShowRow(Row):
     active_parameters: Count | None
     context_length: Count | None
     policy: Policy | None
-    parts: list[Part]
+    parts: list[ModelPart]
     files: list[SizedFile]
     problems: list[Problem]
 
@@ -79,7 +79,7 @@ class MadeCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class PullRow(Row):
+class PullRow(JsonRow):
     """What was pulled, and the quantised copy that was made of it."""
 
     schema = "dvl2.pull/1"
@@ -94,7 +94,7 @@ class PullRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class PullPlanRow(Row):
+class PullPlanRow(JsonRow):
     """What a pull would fetch: ``present`` is here already, ``copy`` is for the quantised copy."""
 
     schema = "dvl2.pull-plan/1"
@@ -111,7 +111,7 @@ class PullPlanRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class RmRow(Row):
+class RmRow(JsonRow):
     """A copy that was deleted."""
 
     schema = "dvl2.rm/1"
@@ -148,7 +148,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class QuantizeRow(Row):
+class QuantizeRow(JsonRow):
     """A quantised copy; ``made`` is false for one that was there already."""
 
     schema = "dvl2.quantize/1"
@@ -177,7 +177,7 @@ class Server(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class PsRow(Row):
+class PsRow(JsonRow):
     """The warm models."""
 
     schema = "dvl2.ps/1"
@@ -187,7 +187,7 @@ class PsRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class PsStopRow(Row):
+class PsStopRow(JsonRow):
     """The sockets of the servers that were stopped."""
 
     schema = "dvl2.ps-stop/1"
@@ -207,7 +207,7 @@ class WarmModel:
 
 
 @dataclass(frozen=True, slots=True)
-class ServeRow(Row):
+class ServeRow(JsonRow):
     """Where a model is warm."""
 
     schema = "dvl2.serve/1"

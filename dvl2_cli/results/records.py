@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dvl2_cli.row import Row
+from dvl2_cli.row import JsonRow
 
 SettingValue = str | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class DeletedRow(Row):
+class DeletedRow(JsonRow):
     """The ids of the sessions that were deleted."""
 
     schema = "dvl2.history-delete/1"
@@ -32,7 +32,7 @@ class TurnRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRow(Row):
+class SessionRow(JsonRow):
     """A whole session."""
 
     schema = "dvl2.session/1"
@@ -52,7 +52,7 @@ class Setting:
     source: str
 
 
-class ConfigRow(Row):
+class ConfigRow(JsonRow):
     """What the forms of ``dvl2 config`` share."""
 
     __slots__ = ()
@@ -85,7 +85,7 @@ class SettingsPathRow(ConfigRow):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainRow(Row):
+class TrainRow(JsonRow):
     """A thing that training wrote."""
 
     schema = "dvl2.train/1"

@@ -27,8 +27,8 @@ from typing import (
 
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.results.envelope import Envelope
-from dvl2_cli.row import Row, members
-from dvl2_cli.units import Limits
+from dvl2_cli.row import JsonRow, members
+from dvl2_cli.units import NumberLimits
 
 Schema = dict[str, Any]
 
@@ -47,10 +47,10 @@ _TYPES = {
         "DeletedRow", "SessionRow", "SettingsRow", "SettingRow", "SettingsPathRow",
         "TrainRow",
     ),
-    "history.store": ("Summary", "Hit"),
+    "history.store": ("SessionSummary", "Hit"),
     "engine.plan_report": ("PlanRow",),
     "benchmarking.result": ("BenchResult",),
-    "evaluation.summary": ("Summary",),
+    "evaluation.summary": ("EvalSummary",),
     "evaluation.report": ("AnswerRow",),
     "doctor.report": ("DoctorRow",),
 }  # fmt: skip
@@ -61,7 +61,7 @@ _PLAIN = {str: "string", Path: "string", bool: "boolean", int: "integer", float:
 
 def all_schemas() -> dict[str, Schema]:
     """File name under docs/schemas -> schema document."""
-    forms: dict[str, list[type[Row]]] = {}
+    forms: dict[str, list[type[JsonRow]]] = {}
     for module, names in _TYPES.items():
         for name in names:
             row = getattr(_module(module), name)
@@ -73,7 +73,7 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"dvl2_cli.{name}")
 
 
-def _document(rows: list[type[Row]]) -> Schema:
+def _document(rows: list[type[JsonRow]]) -> Schema:
     """The schema of lines that have one of the forms ``rows``."""
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -83,7 +83,7 @@ def _document(rows: list[type[Row]]) -> Schema:
     return {**head, "oneOf": [first, *others]} if others else {**head, **first}
 
 
-def _row(kind: type[Row]) -> Schema:
+def _row(kind: type[JsonRow]) -> Schema:
     schema = _object({"schema": {"const": kind.schema}, **_members(kind)}, _optional(kind))
     if issubclass(kind, Envelope):
         schema["if"] = {"properties": {"status": {"const": "failed"}}}
@@ -154,7 +154,7 @@ def _plain(kind: Any) -> Schema:
     return {"type": _PLAIN[kind]}
 
 
-def _limits(limits: Limits) -> Schema:
+def _limits(limits: NumberLimits) -> Schema:
     named = {name: getattr(limits, name) for name in limits.__slots__}
     return {name: value for name, value in named.items() if value is not None}
 

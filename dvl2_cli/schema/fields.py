@@ -34,14 +34,14 @@ def schema_from_fields(text: str) -> Schema:
     Raises:
         UsageError: not a field list; the message quotes where reading stopped.
     """
-    reader = _Reader(text)
+    reader = _FieldParser(text)
     schema = reader.fields(depth=0)
     if reader.position < len(text):
         raise reader.error("expected a comma")
     return schema
 
 
-class _Reader:
+class _FieldParser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0

@@ -15,7 +15,7 @@ from dvl2_cli.store.records import find_record
 from dvl2_cli.store.resolve import Resolved
 from dvl2_cli.units import Bytes, Count
 
-# Part to the keys that belong to it; the first match counts.
+# ModelPart to the keys that belong to it; the first match counts.
 _PARTS = (
     ("vision tower", r"vision\.(?!attn_pool\.)"),
     ("pooling head (unused)", r"vision\.attn_pool\."),
@@ -33,7 +33,7 @@ _PATTERNS = tuple((part, re.compile(pattern)) for part, pattern in _PARTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ModelPart:
     """Tensors of one kind: how many, their parameters, bytes on disk and storage formats."""
 
     name: str
@@ -43,7 +43,7 @@ class Part:
     formats: tuple[str, ...]
 
 
-def parts_of(info: CheckpointInfo) -> list[Part]:
+def parts_of(info: CheckpointInfo) -> list[ModelPart]:
     """The checkpoint's tensors by part, in the order of the computation."""
     shapes = expected_tensors(info.architecture)
     groups: dict[str, list[tuple[str, TensorHeader]]] = {name: [] for name, _ in _PARTS}
@@ -52,7 +52,7 @@ def parts_of(info: CheckpointInfo) -> list[Part]:
         if name is not None:
             groups[name].append((key, tensor))
     return [
-        Part(
+        ModelPart(
             name,
             len(members),
             sum(_product(shapes[key]) for key, _ in members if key in shapes),

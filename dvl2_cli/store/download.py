@@ -25,7 +25,7 @@ _HASH_CHUNK = 1 << 22
 _INCOMPLETE = ".incomplete"
 
 
-class Progress(Protocol):
+class DownloadProgress(Protocol):
     """Where a download reports."""
 
     def file(self, name: str) -> None:
@@ -42,7 +42,7 @@ def bytes_present(listing: Listing, folder: Path) -> int:
     )
 
 
-def download(listing: Listing, folder: Path, progress: Progress) -> tuple[StoredFile, ...]:
+def download(listing: Listing, folder: Path, progress: DownloadProgress) -> tuple[StoredFile, ...]:
     """Bring every file of ``listing`` into ``folder``, which may hold parts from earlier runs.
 
     Returns:
@@ -56,7 +56,7 @@ def download(listing: Listing, folder: Path, progress: Progress) -> tuple[Stored
     return tuple(_fetch(listing, file, folder, progress) for file in listing.files)
 
 
-def _fetch(listing: Listing, file: HubFile, folder: Path, progress: Progress) -> StoredFile:
+def _fetch(listing: Listing, file: HubFile, folder: Path, progress: DownloadProgress) -> StoredFile:
     progress.file(file.name)
     target = folder / file.name
     if target.exists():
@@ -80,7 +80,7 @@ def _fetch(listing: Listing, file: HubFile, folder: Path, progress: Progress) ->
     return StoredFile(file.name, file.size, digest)
 
 
-def _transfer(listing: Listing, file: HubFile, partial: Path, progress: Progress) -> None:
+def _transfer(listing: Listing, file: HubFile, partial: Path, progress: DownloadProgress) -> None:
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def _transfer(listing: Listing, file: HubFile, partial: Path, progress: Progress
             with _size_checked_later():
                 http_get(
                     url,
-                    cast(BinaryIO, _Bounded(stream, file.size)),
+                    cast(BinaryIO, _BoundedFile(stream, file.size)),
                     resume_size=present,
                     headers=dict(headers),
                     expected_size=file.size,
@@ -165,7 +165,7 @@ class _TooLongError(Exception):
     """A body goes on beyond the size that the hub publishes."""
 
 
-class _Bounded:
+class _BoundedFile:
     """A file that takes at most one byte more than ``limit``; what http_get asks of a file."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
@@ -199,7 +199,7 @@ class _Bounded:
 class _Reporter:
     """Stands in for the progress bar that http_get makes; takes a failed attempt's count back."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: DownloadProgress) -> None:
         self._progress = progress
         self._count = 0
 

@@ -48,10 +48,10 @@ def _bound(response: httpx2.Response) -> None:
         raise UnboundedAnswerError("its answer is compressed, which was not asked for")
     stream = response.stream
     if isinstance(stream, httpx2.SyncByteStream):
-        response.stream = _Bounded(stream)
+        response.stream = _BoundedBody(stream)
 
 
-class _Bounded(httpx2.SyncByteStream):
+class _BoundedBody(httpx2.SyncByteStream):
     """A body that ends in an error beyond the limits."""
 
     def __init__(self, stream: httpx2.SyncByteStream) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from dvl2_cli.errors import ModelError, OutputError
 from dvl2_cli.files import output_error
 from dvl2_cli.store.checkpoint import check_checkpoint
-from dvl2_cli.store.download import Progress, bytes_present, download
+from dvl2_cli.store.download import DownloadProgress, bytes_present, download
 from dvl2_cli.store.hub import Listing, list_model
 from dvl2_cli.store.names import HubId
 from dvl2_cli.store.places import ORIGINAL, PARTIAL, commit_folder, models_folder
@@ -23,7 +23,7 @@ _SPARE = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PullPlan:
     """What a pull would do. Sizes in bytes; ``extra`` is for the quantised copy after it."""
 
     listing: Listing
@@ -38,7 +38,7 @@ class Plan:
         return self.listing.size - self.present
 
 
-def plan_pull(hub_id: HubId, revision: str | None, *, extra_share: float = 0.0) -> Plan:
+def plan_pull(hub_id: HubId, revision: str | None, *, extra_share: float = 0.0) -> PullPlan:
     """Ask the hub what there is and the disk what fits.
 
     Args:
@@ -55,10 +55,10 @@ def plan_pull(hub_id: HubId, revision: str | None, *, extra_share: float = 0.0) 
         bytes_present(listing, folder / PARTIAL), bytes_present(listing, folder / ORIGINAL)
     )
     free = shutil.disk_usage(_existing(models_folder())).free
-    return Plan(listing, folder, present, int(listing.size * extra_share), free)
+    return PullPlan(listing, folder, present, int(listing.size * extra_share), free)
 
 
-def check_space(plan: Plan) -> None:
+def check_space(plan: PullPlan) -> None:
     """Refuse a download that cannot fit.
 
     Raises:
@@ -75,7 +75,7 @@ def check_space(plan: Plan) -> None:
         )
 
 
-def pull(plan: Plan, asked_revision: str | None, progress: Progress) -> Record:
+def pull(plan: PullPlan, asked_revision: str | None, progress: DownloadProgress) -> Record:
     """Fetch what is missing, check everything and write the record.
 
     Raises:
@@ -119,7 +119,7 @@ def pull_offline(hub_id: HubId, revision: str | None) -> Record:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(plan: Plan) -> Iterator[None]:
+def _one_at_a_time(plan: PullPlan) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = plan.folder.parent / f"{plan.folder.name}.lock"

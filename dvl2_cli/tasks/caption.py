@@ -8,7 +8,7 @@ from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Request, RequestDefaults
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.inputs.picture import Picture
-from dvl2_cli.results import CaptionResult, Model, Source, Span, UsageTotals
+from dvl2_cli.results import CaptionResult, ModelRecord, Source, Span, UsageTotals
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.tasks.context import OnText, TaskContext, question_about
@@ -71,7 +71,9 @@ def _alone(context: TaskContext, picture: Picture, wording: Wording) -> CaptionR
         return CaptionResult.failure(error, Source.of(picture), context.model)
 
 
-def _result(picture: Picture, wording: Wording, answer: Finished, model: Model) -> CaptionResult:
+def _result(
+    picture: Picture, wording: Wording, answer: Finished, model: ModelRecord
+) -> CaptionResult:
     size = (picture.width, picture.height)
     spans: tuple[Span, ...] = ()
     if wording.grounded:

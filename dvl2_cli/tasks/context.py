@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Event, Finished, Notice, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, RequestDefaults
-from dvl2_cli.results.envelope import Model
+from dvl2_cli.results.envelope import ModelRecord
 from dvl2_cli.store.policy import Policy
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class TaskContext:
         return self.engine.info.policy.at_zoom(self.defaults.zoom)
 
     @property
-    def model(self) -> Model:
+    def model(self) -> ModelRecord:
         """The model for results."""
-        return Model.of(self.engine.info)
+        return ModelRecord.of(self.engine.info)
 
     @property
     def cancelled(self) -> bool:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.results.lines import encodable
 from dvl2_cli.writers.cells import no_formulas
-from dvl2_cli.writers.place import NOWHERE, Place, usable_results
+from dvl2_cli.writers.place import NOWHERE, AnnotationPlace, usable_results
 
 COLUMNS = ("path", "page", "id", "query", "label", "x1", "y1", "x2", "y2", "width", "height")
 
 
-def csv_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+def csv_files(results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE) -> dict[str, str]:
     """``boxes.csv``; corners in pixels, ``width`` and ``height`` of the picture."""
     del place  # paths are as they were given
     buffer = io.StringIO()

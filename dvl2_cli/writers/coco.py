@@ -7,12 +7,12 @@ from typing import Any
 
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.results.lines import json_document
-from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
+from dvl2_cli.writers.place import NOWHERE, AnnotationPlace, class_of, usable_results
 
 _FILE = "annotations.json"
 
 
-def coco_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+def coco_files(results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE) -> dict[str, str]:
     """``annotations.json``; category, image and annotation ids count from 1."""
     used = usable_results(results)
     categories = place.class_names(result for result, _ in used)

@@ -10,7 +10,7 @@ from dvl2_cli.writers.boxes_csv import csv_files
 from dvl2_cli.writers.coco import coco_files
 from dvl2_cli.writers.labelme import labelme_files
 from dvl2_cli.writers.labelstudio import labelstudio_files
-from dvl2_cli.writers.place import NOWHERE, Place
+from dvl2_cli.writers.place import NOWHERE, AnnotationPlace
 from dvl2_cli.writers.plugins import find_writer
 from dvl2_cli.writers.voc import voc_files
 from dvl2_cli.writers.yolo import yolo_files
@@ -19,7 +19,9 @@ from dvl2_cli.writers.yolo import yolo_files
 class FilesOf(Protocol):
     """Results of all pictures -> relative file name -> text."""
 
-    def __call__(self, results: Sequence[GroundResult], place: Place = ...) -> dict[str, str]:
+    def __call__(
+        self, results: Sequence[GroundResult], place: AnnotationPlace = ...
+    ) -> dict[str, str]:
         """The files as they lie in the folder of ``place``."""
 
 
@@ -48,7 +50,7 @@ def ground_writer(name: str) -> FilesOf:
         return FORMATS[name]
     plugin = find_writer("ground", name, list(FORMATS))
 
-    def files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+    def files(results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE) -> dict[str, str]:
         del place
         return plugin.files(results)
 

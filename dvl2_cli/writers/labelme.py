@@ -8,10 +8,12 @@ from typing import Any
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.results.lines import json_document
 from dvl2_cli.writers.names import UniqueNames
-from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
+from dvl2_cli.writers.place import NOWHERE, AnnotationPlace, class_of, usable_results
 
 
-def labelme_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+def labelme_files(
+    results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE
+) -> dict[str, str]:
     """``NAME.json`` with rectangles in pixels; the picture is named by its path from there."""
     names = UniqueNames()
     files = {}

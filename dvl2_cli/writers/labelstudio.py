@@ -8,18 +8,20 @@ from typing import Any
 from dvl2_cli.results.envelope import Source
 from dvl2_cli.results.ground import FoundObject, GroundResult
 from dvl2_cli.results.lines import json_document
-from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
+from dvl2_cli.writers.place import NOWHERE, AnnotationPlace, class_of, usable_results
 
 _FILE = "tasks.json"
 
 
-def labelstudio_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+def labelstudio_files(
+    results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE
+) -> dict[str, str]:
     """``tasks.json`` for a project with ``<RectangleLabels name="label" toName="image">``."""
     tasks = [_task(result, source, place) for result, source in usable_results(results)]
     return {_FILE: json_document(tasks)}
 
 
-def _task(result: GroundResult, source: Source, place: Place) -> dict[str, Any]:
+def _task(result: GroundResult, source: Source, place: AnnotationPlace) -> dict[str, Any]:
     model = result.model.id if result.model else "dvl2"
     width, height = source.width or 1, source.height or 1
     found = [_region(item, width, height) for item in result.objects]

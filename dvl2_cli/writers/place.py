@@ -21,7 +21,7 @@ _OWN_DATA = re.compile(r'names:(?: \{\})?\n((?:  \d+: ".*"\n)*)')
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AnnotationPlace:
     """What annotations know beside the results.
 
     Attributes:
@@ -80,7 +80,7 @@ class Place:
 
 
 # For files that go to stdout.
-NOWHERE = Place()
+NOWHERE = AnnotationPlace()
 
 
 def class_of(item: FoundObject) -> str:

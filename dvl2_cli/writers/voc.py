@@ -10,14 +10,14 @@ from xml.etree import ElementTree as Xml
 from dvl2_cli.results.envelope import Box, Source
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.writers.names import UniqueNames
-from dvl2_cli.writers.place import NOWHERE, Place, class_of, usable_results
+from dvl2_cli.writers.place import NOWHERE, AnnotationPlace, class_of, usable_results
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # What XML 1.0 has no way to write.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def voc_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+def voc_files(results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE) -> dict[str, str]:
     """``NAME.xml`` with boxes in whole pixels, which VOC counts from 1, the last one included."""
     names = UniqueNames()
     files = {}

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from dvl2_cli.results.ground import GroundResult
 from dvl2_cli.writers.names import UniqueNames
-from dvl2_cli.writers.place import CLASSES, DATA, NOWHERE, Place, class_of, usable_results
+from dvl2_cli.writers.place import CLASSES, DATA, NOWHERE, AnnotationPlace, class_of, usable_results
 
 
-def yolo_files(results: Sequence[GroundResult], place: Place = NOWHERE) -> dict[str, str]:
+def yolo_files(results: Sequence[GroundResult], place: AnnotationPlace = NOWHERE) -> dict[str, str]:
     """``labels/NAME.txt`` with "class cx cy width height" in 0..1, ``classes.txt``, ``data.yaml``.
 
     A picture without objects has an empty file: it is a negative example.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dvl2_cli.conversations.boxes import box_from_pixels
-from dvl2_cli.conversations.rows import Problem, Row, read_rows
+from dvl2_cli.conversations.rows import ConversationRow, RowProblem, read_rows
 from dvl2_cli.tasks.grounding.coordinates import to_pixels
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pictures" / "data.jsonl"
@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _read(folder: Path, *rows: Any, decode: bool = True) -> tuple[list[Row], list[Problem]]:
+def _read(
+    folder: Path, *rows: Any, decode: bool = True
+) -> tuple[list[ConversationRow], list[RowProblem]]:
     path = folder / "data.jsonl"
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -45,7 +47,7 @@ def _chat(question: str, answer: Any, *images: str, **more: Any) -> dict[str, An
     }
 
 
-def _answer(rows: list[Row]) -> str:
+def _answer(rows: list[ConversationRow]) -> str:
     return rows[0].messages[1][1]
 
 

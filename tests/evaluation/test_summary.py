@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from dvl2_cli.evaluation.item import Item, Metric, Outcome
+from dvl2_cli.evaluation.item import Item, ItemResult, Metric
 from dvl2_cli.evaluation.report import HEADINGS, table_row
 from dvl2_cli.evaluation.summary import summarise, summarise_part
 
 
-def outcome(group: str, metric: Metric, score: float, **counts: int) -> Outcome:
+def outcome(group: str, metric: Metric, score: float, **counts: int) -> ItemResult:
     item = Item("x", group, metric, "?", "!")
-    return Outcome(item, "!", score, 0.5, "stop", 3, **counts)
+    return ItemResult(item, "!", score, 0.5, "stop", 3, **counts)
 
 
 def test_cer_weighs_pictures_by_their_length() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.inputs.load import Reading, load_pictures, read_all
 from dvl2_cli.inputs.pages import PageRanges
-from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 
 
 def png(colour: str = "red", size: tuple[int, int] = (20, 10)) -> bytes:
@@ -161,16 +161,16 @@ def test_limits_come_before_decoding(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf(3))
     with pytest.raises(InputError, match="has 3 pages; the limit is 2"):
-        list(load_pictures(path, reading=Reading(limits=Limits(pages=2))))
+        list(load_pictures(path, reading=Reading(limits=InputLimits(pages=2))))
     (picture,) = load_pictures(
-        path, reading=Reading(PageRanges.parse("1"), dpi=1200, limits=Limits(pixels=10_000))
+        path, reading=Reading(PageRanges.parse("1"), dpi=1200, limits=InputLimits(pixels=10_000))
     )
     assert picture.width * picture.height <= 10_000
     assert "rendered at" in picture.notes[0]
     large = tmp_path / "a.png"
     large.write_bytes(png() + bytes(1000))
     with pytest.raises(InputError, match="over 0 MiB"):
-        list(load_pictures(large, reading=Reading(limits=Limits(file_bytes=1000))))
+        list(load_pictures(large, reading=Reading(limits=InputLimits(file_bytes=1000))))
 
 
 @pytest.mark.parametrize("text", ["", "0", "3-1", "a", "1-2-3", "-4", "1;2"])
@@ -245,7 +245,7 @@ def test_urls(server: str) -> None:
     ],
 )
 def test_urls_that_fail(server: str, path: str, message: str) -> None:
-    reading = Reading(limits=Limits(download_bytes=2 * 2**20, download_seconds=20))
+    reading = Reading(limits=InputLimits(download_bytes=2 * 2**20, download_seconds=20))
     with pytest.raises(InputError, match=message):
         list(load_pictures(server + path, reading=reading))
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.load import Reading, load_pictures, read_all
-from dvl2_cli.inputs.picture import Limits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 from tests.inputs.pdfs import PAGE, RED_SQUARE, one_page, pages_of, pdf_of, protected, stream
 from tests.inputs.reading import encoded
 
@@ -106,7 +106,7 @@ def nested(levels: int = 12, fan: int = 10) -> bytes:
 
 @pytest.mark.parametrize("data", [self_drawing(), nested()])
 def test_a_page_without_end_costs_that_page_only(tmp_path: Path, data: bytes) -> None:
-    limits = Limits(page_seconds=3.0, page_bytes=600 * 2**20)
+    limits = InputLimits(page_seconds=3.0, page_bytes=600 * 2**20)
     found = read(tmp_path, data, Reading(dpi=36, limits=limits))
     outcomes = [(item.page, isinstance(item, Picture)) for item in found]
     expected = [(1, True), (2, False), (3, True)] if len(found) == 3 else [(1, False)]
@@ -117,11 +117,11 @@ def test_a_page_without_end_costs_that_page_only(tmp_path: Path, data: bytes) ->
 
 def test_a_huge_page_is_rendered_at_fewer_pixels(tmp_path: Path) -> None:
     data = one_page(RED_SQUARE, size=b"14400 14400")
-    limits = Limits(page_pixels=250_000)
+    limits = InputLimits(page_pixels=250_000)
     picture = only(read(tmp_path, data, Reading(dpi=200, limits=limits)))
     assert picture.width * picture.height <= 250_000
     assert "rendered at 2 instead of 200 dpi" in picture.notes[0]
-    assert Limits().page_pixels <= 64_000_000
+    assert InputLimits().page_pixels <= 64_000_000
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.load import Reading, load_pictures
-from dvl2_cli.inputs.picture import Limits
+from dvl2_cli.inputs.picture import InputLimits
 from tests.inputs.reading import encoded
 
 PNG = encoded(Image.new("RGB", (20, 10), "red"), "PNG")
@@ -34,7 +34,7 @@ def test_a_pipe_is_read_when_somebody_writes(tmp_path: Path) -> None:
 def test_a_pipe_to_which_nobody_writes_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     with pytest.raises(InputError, match="nobody writes to the pipe"):
-        list(load_pictures(tmp_path / "a", reading=Reading(limits=Limits(pipe_seconds=0.1))))
+        list(load_pictures(tmp_path / "a", reading=Reading(limits=InputLimits(pipe_seconds=0.1))))
 
 
 def test_a_pipe_without_end_meets_the_limit(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_pipe_without_end_meets_the_limit(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    limits = Limits(file_bytes=2**20)
+    limits = InputLimits(file_bytes=2**20)
     with pytest.raises(InputError, match="is over 1 MiB"):
         list(load_pictures(tmp_path / "a", reading=Reading(limits=limits)))
     writer.join()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.load import Reading, load_pictures, read_all
-from dvl2_cli.inputs.picture import Limits, Picture
+from dvl2_cli.inputs.picture import InputLimits, Picture
 from dvl2_cli.inputs.urls import address_of, without_login
 from tests.inputs.reading import encoded
 
@@ -142,7 +142,7 @@ def test_one_deadline_holds_for_the_whole_exchange(
     servers: tuple[str, str, type[Handler]], path: str
 ) -> None:
     host, _, handler = servers
-    reading = Reading(limits=Limits(download_seconds=0.5))
+    reading = Reading(limits=InputLimits(download_seconds=0.5))
     with pytest.raises(InputError, match=r"took longer than 0.5 seconds"):
         list(load_pictures(f"http://{host}/{path}", reading=reading))
     # The connection is shut, so the server stops too.
@@ -158,6 +158,7 @@ def test_packed_pictures_are_unpacked_within_the_limit(
     with pytest.raises(InputError, match="is over 1 MiB"):
         list(
             load_pictures(
-                f"http://{host}/packed-bomb", reading=Reading(limits=Limits(download_bytes=2**20))
+                f"http://{host}/packed-bomb",
+                reading=Reading(limits=InputLimits(download_bytes=2**20)),
             )
         )

@@ -14,7 +14,7 @@ from dvl2_cli.planning.hardware import Fact, Hardware
 from dvl2_cli.planning.plan import Tier, Workload, make_plan
 from dvl2_cli.planning.released import NAMES, released_architecture
 from dvl2_cli.planning.weights import (
-    Part,
+    WeightPart,
     parameters,
     predicted_weights,
     weights_from_headers,
@@ -96,7 +96,7 @@ def test_a_plan_stays_within_the_cap_or_says_what_it_needs(name: str, cap: int, 
         assert refusal.hint is not None
         return
     assert plan.bytes_in(Tier.RAM) <= cap
-    placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, Part))
+    placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, WeightPart))
     assert placed == weights.total
 
 
@@ -110,9 +110,11 @@ def test_a_gpu_plan_stays_within_card_and_ram(name: str, memory: int, ram: int) 
         return
     assert plan.bytes_in(Tier.GPU) <= memory
     assert plan.bytes_in(Tier.RAM) <= ram
-    split = {p.what for p in plan.placements if p.tier is not Tier.GPU and isinstance(p.what, Part)}
-    assert split == ({Part.ROUTED} if plan.resident_experts < 1 else set())
-    placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, Part))
+    split = {
+        p.what for p in plan.placements if p.tier is not Tier.GPU and isinstance(p.what, WeightPart)
+    }
+    assert split == ({WeightPart.ROUTED} if plan.resident_experts < 1 else set())
+    placed = sum(p.nbytes for p in plan.placements if isinstance(p.what, WeightPart))
     assert placed == weights.total
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dvl2_cli.planning.resident_cap import ResidentCap, Span, resident_bytes
+from dvl2_cli.planning.resident_cap import MemorySpan, ResidentCap, resident_bytes
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
 CHUNK = 2 * 2**20
@@ -24,8 +24,8 @@ def mapped(tmp_path: Path) -> Iterator[np.ndarray]:
         yield np.frombuffer(mapping, dtype=np.int64)
 
 
-def chunks_of(mapped: np.ndarray) -> list[list[Span]]:
-    return [[Span(mapped.ctypes.data + number * CHUNK, CHUNK)] for number in range(CHUNKS)]
+def chunks_of(mapped: np.ndarray) -> list[list[MemorySpan]]:
+    return [[MemorySpan(mapped.ctypes.data + number * CHUNK, CHUNK)] for number in range(CHUNKS)]
 
 
 def test_the_resident_size_stays_under_the_cap_and_the_bytes_stay_right(
@@ -62,7 +62,7 @@ def test_the_thread_trims_on_its_own(mapped: np.ndarray) -> None:
 
 def test_memory_that_is_no_file_is_left_alone() -> None:
     values = np.ones(4 * 2**20, dtype=np.uint8)
-    guard = ResidentCap(1, [[Span(values.ctypes.data, values.nbytes)]])
+    guard = ResidentCap(1, [[MemorySpan(values.ctypes.data, values.nbytes)]])
     guard.trim(0)
     guard.close()
     assert values.all()
@@ -75,7 +75,7 @@ def test_changed_private_pages_are_left_alone(tmp_path: Path) -> None:
     with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY) as view:
         values = np.frombuffer(view, dtype=np.uint8)
         values[:] = 7
-        guard = ResidentCap(1, [[Span(values.ctypes.data, values.nbytes)]])
+        guard = ResidentCap(1, [[MemorySpan(values.ctypes.data, values.nbytes)]])
         guard.trim(0)
         guard.close()
         assert (values == 7).all()

@@ -17,7 +17,7 @@ from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.quantizing.conversion import REPORT, file_hash
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.quantizing.layout import plan_shards
-from dvl2_cli.quantizing.quantize import Format, Outcome, quantize_model
+from dvl2_cli.quantizing.quantize import Format, QuantizeResult, quantize_model
 from dvl2_cli.quantizing.round_trip import compare
 from dvl2_cli.store.checkpoint import check_checkpoint
 from tests import golden_data
@@ -29,7 +29,7 @@ def silent(done: int, total: int) -> None:
     assert 0 <= done <= total
 
 
-def make(folder: Path, target: Format = Format.int4, name: str = "mla") -> Outcome:
+def make(folder: Path, target: Format = Format.int4, name: str = "mla") -> QuantizeResult:
     return quantize_model(CHECKPOINTS / name, target, folder, silent)
 
 

@@ -26,11 +26,11 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dvl2_cli.inputs.load import Reading, read_all
-from dvl2_cli.inputs.picture import Limits, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Unreadable
 from dvl2_cli.ui.control import printable
 
 SLOWEST_SECONDS = 20.0  # of the processor
-LIMITS = Limits(pixels=4_000_000, pages=20)
+LIMITS = InputLimits(pixels=4_000_000, pages=20)
 SUFFIXES = ("png", "jpg", "gif", "webp", "tiff", "bmp", "heic", "avif", "pdf", "tga", "txt", "eps")
 
 

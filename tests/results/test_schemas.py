@@ -18,7 +18,7 @@ from dvl2_cli.results import (
     Envelope,
     FoundObject,
     GroundResult,
-    Model,
+    ModelRecord,
     OcrResult,
     Quality,
     RejectedBox,
@@ -35,7 +35,7 @@ PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 SOURCE = Source("a.png", "0" * 64, 1, 10, 20, True)
 SHARED: dict[str, Any] = {
     "source": SOURCE,
-    "model": Model("m", None, "none"),
+    "model": ModelRecord("m", None, "none"),
     "usage": UsageTotals(1, 2, 3, 0.5),
     "finish_reason": "stop",
     "raw": "x",

@@ -33,7 +33,7 @@ from dvl2_cli.engine.events import (
 )
 from dvl2_cli.engine.local.answer import Answer
 from dvl2_cli.engine.local.constraint import GrammarMask, GrammarTokens
-from dvl2_cli.engine.local.features import ImageFeatures
+from dvl2_cli.engine.local.features import FeatureCache
 from dvl2_cli.engine.local.loading import LoadedModel
 from dvl2_cli.engine.local.lookup import PromptLookupDecoder
 from dvl2_cli.engine.local.memory import reported_out_of_memory
@@ -53,7 +53,7 @@ class LocalEngine:
     def __init__(self, loaded: LoadedModel, info: ModelInfo) -> None:
         self.info = info
         self._loaded = loaded
-        self._features = ImageFeatures(loaded.model, loaded.processor)
+        self._features = FeatureCache(loaded.model, loaded.processor)
         self._cached: list[object] = []
         self._grammar_tokens: GrammarTokens | None = None
 

@@ -23,7 +23,7 @@ def picture_digest(picture: Image) -> bytes:
     return digest.digest()
 
 
-class ImageFeatures:
+class FeatureCache:
     """Encodes pictures to token sequences; the most recent ones are kept.
 
     Args:

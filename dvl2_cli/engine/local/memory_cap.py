@@ -11,7 +11,7 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.experts_cache import expert_tensors
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
-from dvl2_cli.planning.resident_cap import ResidentCap, Span
+from dvl2_cli.planning.resident_cap import MemorySpan, ResidentCap
 from dvl2_cli.planning.weights import weights_held
 from dvl2_cli.sizes import parse_size
 from dvl2_cli.store.checkpoint import CheckpointInfo
@@ -46,7 +46,7 @@ def hold_cap(
     were longest resident first; ``drop_cache`` is for measuring (see ``ResidentCap``).
     """
     chunks = list(_chunks(model))
-    spans = [[Span(part.data_ptr(), part.nbytes) for part in chunk] for chunk in chunks]
+    spans = [[MemorySpan(part.data_ptr(), part.nbytes) for part in chunk] for chunk in chunks]
     cap = ResidentCap(parse_size(max_memory), spans, owners=chunks, drop_cache=drop_cache)
     weakref.finalize(model, cap.close)
     return cap

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
 from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
-from dvl2_cli.engine.local.features import ImageFeatures
+from dvl2_cli.engine.local.features import FeatureCache
 from dvl2_cli.engine.local.loading import LoadedModel, load_model
 from dvl2_cli.engine.local.prompt import build_prompt
 from dvl2_cli.engine.request import Message, Request
@@ -78,7 +78,7 @@ def _prompt(loaded: LoadedModel) -> Tensor:
     picture = drawn_picture()
     request = Request((Message("user", PRESETS["describe"], (picture,)),))
     prompt = build_prompt(request, loaded.processor, loaded.context_length, policy=loaded.policy)
-    features = ImageFeatures(loaded.model, loaded.processor).get(picture, prompt.feature_keys[0])
+    features = FeatureCache(loaded.model, loaded.processor).get(picture, prompt.feature_keys[0])
     mask = torch.tensor([prompt.image_mask])
     return loaded.model.embed(torch.tensor([prompt.ids]), [features[0]], mask)
 

@@ -33,7 +33,7 @@ from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.store.policy import policy_from
 
 MAX_MESSAGES = 4096
-MAX_PIXELS = 178_956_970  # as inputs.picture.Limits: where Pillow sees a decompression bomb
+MAX_PIXELS = 178_956_970  # as inputs.picture.InputLimits: where Pillow sees a decompression bomb
 _EVENTS: dict[str, type] = {"started": Started, "token": Token, "finished": Finished}
 _Item = TypeVar("_Item")
 

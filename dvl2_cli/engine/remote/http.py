@@ -159,7 +159,7 @@ class Http:
         Raises:
             ServerError: nothing that counts came for ``silent_seconds``, or too many bytes.
         """
-        exchange = _Exchange(self, path, body)
+        exchange = _RequestThread(self, path, body)
         exchange.start()
         deadline = time.monotonic() + silent_seconds
         try:
@@ -258,7 +258,7 @@ class _PassingError(Exception):
         self.retry_after = retry_after
 
 
-class _Exchange(threading.Thread):
+class _RequestThread(threading.Thread):
     """One request in a thread, so that the caller can leave while the server is silent.
 
     ``lines`` gets the lines, then None; or an exception.

@@ -68,7 +68,7 @@ def parse_grounding(raw: str) -> Grounded:
         raw = _tagged_json(raw) or _BARE_BOXES.sub(
             lambda match: f"{DET_OPEN}{match.group()}{DET_CLOSE}", raw
         )
-    reader = _Reader()
+    reader = _TagReader()
     reader.read(raw)
     if not tagged and not reader.regions and not reader.rejected:
         like = _LIKE_A_BOX.search(raw)
@@ -101,7 +101,7 @@ class _Label:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _TagReader:
     """Walks the tags. Labels and box lists wait until the next label starts, because some
     answers give several labels first and their boxes after.
     """

@@ -22,7 +22,7 @@ from deepseek_vl_v2.format.rules import lacking, read_table, rule_of, wrong
 
 
 @dataclass(frozen=True, slots=True)
-class VisionTower:
+class VisionTowerArchitecture:
     """The SigLIP tower; sizes in pixels, widths in features."""
 
     layers: int
@@ -38,7 +38,7 @@ class VisionTower:
 
 
 @dataclass(frozen=True, slots=True)
-class Projector:
+class ProjectorArchitecture:
     """The pixel-shuffle MLP between tower and decoder."""
 
     input_width: int
@@ -49,7 +49,7 @@ class Projector:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoder:
+class DecoderArchitecture:
     """The mixture-of-experts decoder; ``experts`` is None where every layer is dense."""
 
     vocab_size: int
@@ -92,9 +92,9 @@ class Decoder:
 class Architecture:
     """All parts of one model."""
 
-    vision: VisionTower
-    projector: Projector
-    decoder: Decoder
+    vision: VisionTowerArchitecture
+    projector: ProjectorArchitecture
+    decoder: DecoderArchitecture
 
 
 def read_architecture(config: Mapping[str, Any]) -> tuple[Architecture, list[str]]:
@@ -127,7 +127,7 @@ def _check_dtypes(config: Mapping[str, Any], faults: list[str]) -> None:
                 faults.append(wrong(section, name, value, f"one of {', '.join(DTYPES)}"))
 
 
-def _vision(content: Any, faults: list[str]) -> VisionTower:
+def _vision(content: Any, faults: list[str]) -> VisionTowerArchitecture:
     fields, _ = read_table(VisionFields, "vision_config", content, faults)
     if fields.width % fields.heads:
         faults.append(
@@ -136,7 +136,7 @@ def _vision(content: Any, faults: list[str]) -> VisionTower:
     mlp_width = int(fields.width * fields.mlp_ratio)
     if not mlp_width or fields.patch_size > fields.image_size:
         faults.append("has a vision_config whose MLP has no width or whose patch exceeds its tile")
-    return VisionTower(
+    return VisionTowerArchitecture(
         layers=fields.layers,
         width=fields.width,
         mlp_width=mlp_width,
@@ -145,11 +145,11 @@ def _vision(content: Any, faults: list[str]) -> VisionTower:
     )
 
 
-def _projector(content: Any, faults: list[str]) -> Projector:
+def _projector(content: Any, faults: list[str]) -> ProjectorArchitecture:
     fields, table = read_table(ProjectorFields, "projector_config", content, faults)
     if table.get("token_pooling"):
         faults.append("has projector_config.token_pooling, which no released model uses")
-    return Projector(
+    return ProjectorArchitecture(
         input_width=fields.input_dim,
         hidden_width=fields.n_embed * fields.mlp_ratio,
         output_width=fields.n_embed,
@@ -158,7 +158,7 @@ def _projector(content: Any, faults: list[str]) -> Projector:
     )
 
 
-def _decoder(content: Any, faults: list[str]) -> Decoder:
+def _decoder(content: Any, faults: list[str]) -> DecoderArchitecture:
     if isinstance(content, dict) and content.get("n_routed_experts") is None:
         # Without experts nothing reads it.
         content = {key: value for key, value in content.items() if key != "topk_method"}
@@ -168,7 +168,7 @@ def _decoder(content: Any, faults: list[str]) -> Decoder:
         _check_routing(fields, table, faults)
     heads, use_mla = fields.num_attention_heads, fields.use_mla
     experts = fields.n_routed_experts
-    return Decoder(
+    return DecoderArchitecture(
         vocab_size=fields.vocab_size,
         hidden_size=fields.hidden_size,
         layers=fields.num_hidden_layers,

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deepseek_vl_v2.format.architecture import Architecture, Decoder, Projector, VisionTower
+from deepseek_vl_v2.format.architecture import (
+    Architecture,
+    DecoderArchitecture,
+    ProjectorArchitecture,
+    VisionTowerArchitecture,
+)
 
 Shape = tuple[int, ...]
 Named = Iterator[tuple[str, Shape]]
@@ -40,7 +45,7 @@ def _layer_norm(name: str, width: int) -> Named:
     yield f"{name}.bias", (width,)
 
 
-def _vision(tower: VisionTower) -> Named:
+def _vision(tower: VisionTowerArchitecture) -> Named:
     width, mlp_width, patch = tower.width, tower.mlp_width, tower.patch_size
     yield "vision.pos_embed", (1, tower.patches, width)
     yield "vision.patch_embed.proj.weight", (width, _TILE_CHANNELS, patch, patch)
@@ -64,7 +69,7 @@ def _vision(tower: VisionTower) -> Named:
     yield from _linear(f"{pool}.mlp.fc2", width, mlp_width, bias=True)
 
 
-def _projector(projector: Projector) -> Named:
+def _projector(projector: ProjectorArchitecture) -> Named:
     columns = projector.input_width * projector.downsample_ratio**2
     for step in range(projector.depth):
         last = step == projector.depth - 1
@@ -74,7 +79,7 @@ def _projector(projector: Projector) -> Named:
         columns = rows
 
 
-def _decoder(decoder: Decoder) -> Named:
+def _decoder(decoder: DecoderArchitecture) -> Named:
     hidden = decoder.hidden_size
     yield "language.model.embed_tokens.weight", (decoder.vocab_size, hidden)
     for layer in range(decoder.layers):
@@ -92,7 +97,7 @@ def _decoder(decoder: Decoder) -> Named:
         yield "language.lm_head.weight", (decoder.vocab_size, hidden)
 
 
-def _mha(name: str, decoder: Decoder) -> Named:
+def _mha(name: str, decoder: DecoderArchitecture) -> Named:
     hidden, bias = decoder.hidden_size, decoder.attention_bias
     kv_width = decoder.kv_heads * (hidden // decoder.heads)
     yield from _linear(f"{name}.q_proj", hidden, hidden, bias=bias)
@@ -101,7 +106,7 @@ def _mha(name: str, decoder: Decoder) -> Named:
     yield from _linear(f"{name}.o_proj", hidden, hidden, bias=bias)
 
 
-def _mla(name: str, decoder: Decoder) -> Named:
+def _mla(name: str, decoder: DecoderArchitecture) -> Named:
     hidden, bias = decoder.hidden_size, decoder.attention_bias
     query_width = decoder.heads * (decoder.nope_width + decoder.rope_width)
     if decoder.q_lora_rank is None:
@@ -118,7 +123,7 @@ def _mla(name: str, decoder: Decoder) -> Named:
     yield from _linear(f"{name}.o_proj", hidden, decoder.heads * decoder.value_width, bias=bias)
 
 
-def _moe(name: str, decoder: Decoder) -> Named:
+def _moe(name: str, decoder: DecoderArchitecture) -> Named:
     experts = decoder.experts or 0
     yield f"{name}.gate.weight", (experts, decoder.hidden_size)
     if decoder.topk_method == "noaux_tc":

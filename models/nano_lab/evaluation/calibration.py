@@ -16,7 +16,7 @@ from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.opening import open_local_engine
 from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import ModelError
-from dvl2_cli.evaluation.item import Outcome
+from dvl2_cli.evaluation.item import ItemResult
 from dvl2_cli.evaluation.runner import request_for
 from dvl2_cli.evaluation.scoring import score
 from dvl2_cli.settings import Settings
@@ -29,7 +29,7 @@ ITEMS = 60
 MAX_ERRORS, MIN_SCORE = 0.1, 0.9
 
 
-def is_right(outcome: Outcome) -> bool:
+def is_right(outcome: ItemResult) -> bool:
     """Whether a user would call it right: a tenth of the characters may be wrong."""
     if outcome.item.metric == "cer":
         return outcome.score <= MAX_ERRORS

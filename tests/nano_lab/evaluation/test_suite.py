@@ -11,7 +11,7 @@ from PIL import Image
 
 from dvl2_cli.engine.request import Request
 from dvl2_cli.evaluation.gallery import pick, write_gallery
-from dvl2_cli.evaluation.item import Item, Outcome
+from dvl2_cli.evaluation.item import Item, ItemResult
 from dvl2_cli.evaluation.plots import write_plots
 from dvl2_cli.evaluation.runner import request_for, run
 from dvl2_cli.evaluation.summary import summarise_part
@@ -81,8 +81,8 @@ def test_the_items_are_always_the_same() -> None:
     assert all(len(item.boxes) == 1 for item in first if item.metric == "iou")
 
 
-def _outcomes() -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def _outcomes() -> list[ItemResult]:
+    outcomes: list[ItemResult] = []
     for part in PARTS:
         if part.name != "text-page":
             items = list(part_items(part, 4))

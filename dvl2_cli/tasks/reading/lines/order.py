@@ -9,7 +9,7 @@ from statistics import median
 
 from dvl2_cli.tasks.reading.lines.line import LineBox
 
-Row = tuple[LineBox, ...]
+LineRow = tuple[LineBox, ...]
 
 # Of the print height: the narrowest gutter between columns, and the one between short blocks.
 _MIN_GUTTER, _MIN_BLOCK_GUTTER = 1.2, 5.0
@@ -26,18 +26,18 @@ _MIN_SHARED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class RowBlock:
     """Rows that are read one after the other, each from left to right."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LineRow, ...]
 
 
-def in_reading_order(pieces: Sequence[LineBox]) -> list[Block]:
+def in_reading_order(pieces: Sequence[LineBox]) -> list[RowBlock]:
     """The blocks of a page; a column of prose is one, and so are the rows between columns."""
     bands = _bands(pieces)
     found = _columns(bands)
     if found is None:
-        return [Block(tuple(rows_of(pieces)))] if pieces else []
+        return [RowBlock(tuple(rows_of(pieces)))] if pieces else []
     first, last, left, right = found
     before = [piece for band in bands[:first] for piece in band]
     after = [piece for band in bands[last:] for piece in band]
@@ -45,7 +45,7 @@ def in_reading_order(pieces: Sequence[LineBox]) -> list[Block]:
     return [block for part in parts for block in in_reading_order(part)]
 
 
-def rows_of(pieces: Sequence[LineBox]) -> list[Row]:
+def rows_of(pieces: Sequence[LineBox]) -> list[LineRow]:
     """Pieces that stand beside each other, top to bottom."""
     rows: list[list[LineBox]] = []
     for piece in sorted(pieces, key=lambda piece: piece.middle):
@@ -150,7 +150,7 @@ def _are_columns(left: list[LineBox], right: list[LineBox], gutter: float) -> bo
     )
 
 
-def _aligned(one: Sequence[Row], other: Sequence[Row]) -> float:
+def _aligned(one: Sequence[LineRow], other: Sequence[LineRow]) -> float:
     """Which share of the rows of the side with fewer stands at the height of a row opposite."""
     fewer, more = sorted((one, other), key=len)
     middles = [_middle(row) for row in more]
@@ -160,17 +160,17 @@ def _aligned(one: Sequence[Row], other: Sequence[Row]) -> float:
     return sum(near) / len(near)
 
 
-def _is_tight(rows: Sequence[Row]) -> bool:
+def _is_tight(rows: Sequence[LineRow]) -> bool:
     """Whether rows follow each other like lines of paragraphs."""
     pitch = median(_middle(low) - _middle(high) for high, low in pairwise(rows))
     return pitch <= _MAX_LEADING * median(_size(row) for row in rows)
 
 
-def _is_prose(rows: Sequence[Row]) -> bool:
+def _is_prose(rows: Sequence[LineRow]) -> bool:
     return median(piece.width / piece.print_height for row in rows for piece in row) >= _PROSE
 
 
-def _is_address(rows: Sequence[Row]) -> bool:
+def _is_address(rows: Sequence[LineRow]) -> bool:
     """Three or more short lines that start on one edge, and end anywhere."""
     size = median(_size(row) for row in rows)
     widths = [row[0].width / size for row in rows]
@@ -179,9 +179,9 @@ def _is_address(rows: Sequence[Row]) -> bool:
     return 3 <= len(rows) <= 8 and ragged and median(widths) >= 6.0
 
 
-def _middle(row: Row) -> float:
+def _middle(row: LineRow) -> float:
     return median(piece.middle for piece in row)
 
 
-def _size(row: Row) -> float:
+def _size(row: LineRow) -> float:
     return max(piece.print_height for piece in row)

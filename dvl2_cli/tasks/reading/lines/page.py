@@ -10,7 +10,7 @@ from statistics import median
 
 from dvl2_cli.results.envelope import Box
 from dvl2_cli.tasks.reading.lines.line import LineBox
-from dvl2_cli.tasks.reading.lines.order import Block, Row
+from dvl2_cli.tasks.reading.lines.order import LineRow, RowBlock
 from dvl2_cli.tasks.reading.lines.read import StripText
 
 # Of the usual distance between rows: a larger one ends a paragraph.
@@ -30,7 +30,7 @@ class ReadRow:
     text: str
     before: str
     cells: tuple[str, ...]
-    row: Row
+    row: LineRow
     score: float | None
     lowest: float | None
 
@@ -46,7 +46,7 @@ class ReadRow:
         )
 
 
-def read_row(row: Row, before: str, texts: Sequence[StripText]) -> ReadRow:
+def read_row(row: LineRow, before: str, texts: Sequence[StripText]) -> ReadRow:
     """A row from the texts of its strips, in order."""
     text = ""
     for read in texts:
@@ -58,7 +58,7 @@ def read_row(row: Row, before: str, texts: Sequence[StripText]) -> ReadRow:
     return ReadRow(text, before, _cells(text, row), row, score, lowest)
 
 
-def _cells(text: str, row: Row) -> tuple[str, ...]:
+def _cells(text: str, row: LineRow) -> tuple[str, ...]:
     """``text`` divided at spaces so that its parts are as long as the pieces are wide."""
     words = text.split()
     if len(row) == 1 or len(words) <= 1:
@@ -83,7 +83,7 @@ def _cells(text: str, row: Row) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def separators(blocks: Sequence[Block]) -> list[str]:
+def separators(blocks: Sequence[RowBlock]) -> list[str]:
     """What stands before each row's text: a line break, or an empty line before a paragraph."""
     found: list[str] = []
     for block in blocks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.tasks.reading.lines.find import find_lines
-from dvl2_cli.tasks.reading.lines.order import Block, in_reading_order
+from dvl2_cli.tasks.reading.lines.order import RowBlock, in_reading_order
 from dvl2_cli.tasks.reading.lines.pack import Canvas, Layout, pack
 from dvl2_cli.tasks.reading.lines.page import ReadRow, read_row, separators
 from dvl2_cli.tasks.reading.lines.read import StripText, read_lines
@@ -39,7 +39,7 @@ class LinesRead:
         return "".join(row.before + row.text for row in self.rows).strip("\n")
 
 
-def canvases_of(page: Image, layout: Layout) -> tuple[list[Block], list[Canvas]]:
+def canvases_of(page: Image, layout: Layout) -> tuple[list[RowBlock], list[Canvas]]:
     """What is shown of ``page`` (upright, RGB), and the blocks that it comes from."""
     blocks = in_reading_order(find_lines(page))
     rows = [row for block in blocks for row in block.rows]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dvl2_cli.tasks.reading.lines.components import runs_of
 from dvl2_cli.tasks.reading.lines.line import LineBox
-from dvl2_cli.tasks.reading.lines.order import Row
+from dvl2_cli.tasks.reading.lines.order import LineRow
 
 Grey = npt.NDArray[np.float32]
 
@@ -52,7 +52,9 @@ class _Part:
     glued: bool
 
 
-def strips_of(page: Image.Image, rows: Sequence[Row], height: int, max_width: int) -> list[Strip]:
+def strips_of(
+    page: Image.Image, rows: Sequence[LineRow], height: int, max_width: int
+) -> list[Strip]:
     """Every row of ``page`` (RGB) as strips of lines ``height`` pixels high, at most
     ``max_width`` pixels wide; in order.
     """
