@@ -25,7 +25,7 @@ _VARIABLES = {
     "DVL2_MODELS": "Folder for pulled models.",
     "DVL2_SOCKET": "Socket of a warm model.",
     "DVL2_API_KEY": "Key for the server of --server.",
-    "DVL2_KERNELS": "0 runs in torch alone, without the compiled kernels.",
+    "DVL2_KERNELS": "CPU kernels by name, as avx2 or neon-i8mm (dvl2 doctor lists them); or torch.",
     "HF_ENDPOINT": "Mirror of the model hub for dvl2 pull.",
     "NO_COLOR": "No colour.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 import torch
 
 from deepseek_vl_v2.kernels import library as kernels
+from dvl2_cli.benchmarking.result import Peaks
 
 # Far larger than any cache, small enough for a machine that is nearly full.
 _BUFFER = 256 * 2**20
 _MIN_SECONDS = 0.08
+_ROUNDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,34 @@ def beside(rate: Callable[[], float], limit: Callable[[], float], rounds: int = 
     """
     pairs = [Beside(rate(), limit()) for _ in range(rounds)]
     return sorted(pairs, key=lambda pair: pair.rate / pair.limit)[rounds // 2]
+
+
+def peaks(products: Sequence[Product], vectors: int) -> Peaks:
+    """The best dense rates here, for int8, float32 and bfloat16.
+
+    Our own path's instructions are timed in registers, and torch's products at these sizes: a
+    library that emulates a type must not set the limit, and one with better instructions must.
+    """
+    library = kernels.load_library()
+    in_registers = [0.0, 0.0] if library is None else [_in_registers(library, i) for i in (1, 0)]
+    by_torch = dense_peak(products, vectors, torch.float32)
+    return Peaks(
+        int8=in_registers[0],
+        float32=max(in_registers[1], by_torch),
+        bfloat16=dense_peak(products, vectors, torch.bfloat16),
+    )
+
+
+def _in_registers(library: ctypes.CDLL, integers: int) -> float:
+    """Multiply-adds per second of all threads, each with a plain loop in its registers."""
+    work = 0
+
+    def run() -> None:
+        nonlocal work
+        work = library.dvl2_multiply(integers, _ROUNDS)
+
+    seconds = fastest(run, _MIN_SECONDS)
+    return work / seconds
 
 
 def dense_peak(products: Sequence[Product], vectors: int, dtype: torch.dtype) -> float:

@@ -13,7 +13,7 @@ import torch
 from deepseek_vl_v2.format.architecture import Architecture
 from deepseek_vl_v2.kernels import library as kernels
 from dvl2_cli.benchmarking.answering import Answering
-from dvl2_cli.benchmarking.limits import ReadBandwidth, beside, dense_peak
+from dvl2_cli.benchmarking.limits import ReadBandwidth, beside, peaks
 from dvl2_cli.benchmarking.repetition import lookup_gain
 from dvl2_cli.benchmarking.resident import (
     reset_peak,
@@ -105,14 +105,15 @@ def measure(
         read_prompt = _prefill(loaded, prompt_tokens)
         prefill = beside(
             lambda: prompt_tokens / _seconds(read_prompt),
-            lambda: dense_peak(decoder_work, prompt_tokens, torch.bfloat16),
+            lambda: peaks(decoder_work, prompt_tokens).best,
         )
         say("encoding tiles")
         encode = _tiles(loaded, parts)
         tiles = beside(
             lambda: _TILES / _seconds(encode),
-            lambda: dense_peak(tower_work, _TILES * parts.vision.patches, torch.bfloat16),
+            lambda: peaks(tower_work, _TILES * parts.vision.patches).best,
         )
+        found_peaks = peaks(tower_work, _TILES * parts.vision.patches)
     peak = resident_peak()
     return BenchResult(
         model=name,
@@ -148,6 +149,7 @@ def measure(
         ),
         prompt_tokens=prompt_tokens,
         answer_tokens=answer_tokens,
+        peaks=found_peaks,
     )
 
 

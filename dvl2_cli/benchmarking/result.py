@@ -22,6 +22,25 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class Peaks:
+    """The best rate of dense products here, in multiply-adds per second, by type; 0 if none."""
+
+    int8: Rate
+    float32: Rate
+    bfloat16: Rate
+
+    @property
+    def best(self) -> float:
+        """What prefill and tower are compared with."""
+        return max(self.int8, self.float32, self.bfloat16)
+
+    @property
+    def best_type(self) -> str:
+        """The type whose rate is best."""
+        return max(("int8", "float32", "bfloat16"), key=lambda name: float(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
 class Speeds:
     """Rates, each beside the machine's limit for it in the same run.
 
@@ -55,12 +74,12 @@ class Speeds:
 
     @property
     def prefill_ratio(self) -> float:
-        """Multiply-adds while a prompt is read, to torch's dense peak at the same sizes."""
+        """Multiply-adds while a prompt is read, to the best dense rate of the processor."""
         return self.prefill_multiply_adds / self.prefill_peak
 
     @property
     def tower_ratio(self) -> float:
-        """Multiply-adds of the tower, to torch's dense peak at the same sizes."""
+        """Multiply-adds of the tower, to the best dense rate of the processor."""
         return self.tower_multiply_adds / self.tower_peak
 
 
@@ -116,7 +135,8 @@ class BenchResult(JsonRow):
     schema = "dvl2.bench/1"
     heading = "The line of dvl2 bench --json"
     MEMBERS: ClassVar = (
-        "model", "quant", "machine", "speeds", "memory", "prompt_tokens", "answer_tokens", "ratios",
+        "model", "quant", "machine", "speeds", "memory", "prompt_tokens", "answer_tokens", "peaks",
+        "ratios",
     )  # fmt: skip
 
     model: str
@@ -126,6 +146,7 @@ class BenchResult(JsonRow):
     memory: Memory
     prompt_tokens: Count
     answer_tokens: Count
+    peaks: Peaks
 
     @property
     def ratios(self) -> Ratios:

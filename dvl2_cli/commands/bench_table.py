@@ -28,7 +28,7 @@ def render_bench(result: BenchResult, console: Console) -> None:
 
 
 def _speeds(result: BenchResult) -> Table:
-    speeds = result.speeds
+    speeds, kind = result.speeds, result.peaks.best_type
     table = _table("speed", "measured", "does", "limit in this run", "ratio")
     table.add_row(
         f"decode, {result.answer_tokens} tokens",
@@ -41,14 +41,14 @@ def _speeds(result: BenchResult) -> Table:
         f"prefill, {result.prompt_tokens} tokens",
         f"{speeds.prefill_tokens:.0f} tokens/s",
         _flops(speeds.prefill_multiply_adds),
-        f"{_flops(speeds.prefill_peak)} dense",
+        f"{_flops(speeds.prefill_peak)} {kind}",
         f"{speeds.prefill_ratio:.0%}",
     )
     table.add_row(
         "vision tower",
         f"{speeds.tiles:.2f} tiles/s",
         _flops(speeds.tower_multiply_adds),
-        f"{_flops(speeds.tower_peak)} dense",
+        f"{_flops(speeds.tower_peak)} {kind}",
         f"{speeds.tower_ratio:.0%}",
     )
     if speeds.outside_kernels is not None:

@@ -26,9 +26,17 @@ def kernel_checks() -> Iterator[Check]:
     from deepseek_vl_v2.kernels import library
     from deepseek_vl_v2.quantized_format import PackedKind
 
-    if library.available():
-        reason = "the fastest instruction set that this processor runs"
-        yield ok(GROUP, "path", library.kernel_name(), reason)
+    try:
+        loaded = library.load_library()
+    except library.KernelChoiceError as error:
+        remedy = f"Unset {library.SWITCH}, or name one of these."
+        yield Check(GROUP, "path", Status.FAILED, "none", str(error), remedy)
+        return
+    if loaded is not None:
+        forced = os.environ.get(library.SWITCH)
+        others = ", ".join(library.path_names(loaded))
+        reason = f"{library.SWITCH}={forced}" if forced else "the fastest that this processor runs"
+        yield ok(GROUP, "path", library.kernel_name(), f"{reason}, of {others}")
     else:
         yield _why_torch(Path(library.__file__).with_name(library.LIBRARY_NAME), library.SWITCH)
     for kind in PackedKind:
@@ -37,8 +45,10 @@ def kernel_checks() -> Iterator[Check]:
 
 def _why_torch(path: Path, switch: str) -> Check:
     """Why the kernels are not used; everything then runs in torch alone."""
-    if os.environ.get(switch) == "0":
-        reason, remedy = f"{switch}=0 switches the kernels off", f"Unset {switch}."
+    from deepseek_vl_v2.kernels.library import FALLBACK
+
+    if (chosen := os.environ.get(switch)) in FALLBACK:
+        reason, remedy = f"{switch}={chosen} switches the kernels off", f"Unset {switch}."
     elif not path.is_file():
         from deepseek_vl_v2.kernels.build import compiler
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from deepseek_vl_v2.quantized_format import PackedKind
+from dvl2_cli.engine.local.kernel_choice import check_kernels
 from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.files import output_error
 from dvl2_cli.folders import settle
@@ -55,6 +56,7 @@ def quantize_model(
             something that dvl2 did not make.
         CancelledError: Ctrl-C; what was finished is kept.
     """
+    check_kernels()
     info = check_checkpoint(source)
     if info.quant_method is not None:
         raise ModelError(

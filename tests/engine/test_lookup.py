@@ -61,7 +61,8 @@ def test_logits_are_those_of_single_steps(
 def test_repetition_takes_fewer_forwards() -> None:
     block = list(range(VOCABULARY))
     decoder = HashDecoder(block)
-    reader = PromptLookupDecoder(decoder, block, 4096)
+    # A clock that stands still: whether drafts gain time is another test.
+    reader = PromptLookupDecoder(decoder, block, 4096, clock=lambda: 0.0)
     for token in block * 10:
         reader.step(token)
     assert decoder.forwards < 120 / MAX_DRAFTED + 10
@@ -75,3 +76,35 @@ def test_no_draft_reaches_past_the_context() -> None:
         reader.step(token)
         assert decoder.length <= context_length
     assert decoder.length == context_length
+
+
+class SlowDecoder(HashDecoder):
+    """Every pass takes a second, and ``extra`` more for each token beyond the first."""
+
+    def __init__(self, prompt: Sequence[int], extra: float) -> None:
+        super().__init__(prompt)
+        self.now, self.extra = 0.0, extra
+        self.read = 0
+
+    def verify(self, token_ids: Sequence[int]) -> Tensor:
+        self.now += 1.0 + self.extra * (len(token_ids) - 1)
+        self.read += len(token_ids)
+        return super().verify(token_ids)
+
+
+def seconds_for_table(extra: float, answer: Sequence[int]) -> tuple[float, int]:
+    decoder = SlowDecoder([], extra)
+    reader = PromptLookupDecoder(decoder, [], 4096, clock=lambda: decoder.now)
+    for token in answer:
+        reader.step(token)
+    return decoder.now, decoder.read
+
+
+def test_drafts_stop_where_they_are_slower() -> None:
+    # A part repeats, then something new breaks every draft after its first tokens.
+    answer = [token for i in range(60) for token in (0, 1, 2, 3, 4, 5, 6 + i % 5)]
+    slow, _ = seconds_for_table(1.0, answer)
+    # Always drafting costs the tokens of every wrong draft: far more than one second a token.
+    assert slow < 1.15 * len(answer)
+    fast, _ = seconds_for_table(0.01, answer)
+    assert fast < 0.6 * len(answer)

@@ -27,6 +27,18 @@ def built(compiler: str, folder: Path, machine: str | None, *link: str) -> Path:
     return program
 
 
+def emulated_vnni(compiler: str, folder: Path) -> Path:
+    """The program once more, with AVX-VNNI's one instruction written out in C++."""
+    flags = [*build.FLAGS, *build.SPECIAL_FLAGS["x86_64"]["kernels_avx2.cpp"]]
+    source, target = build.HERE / "kernels_avx_vnni.cpp", folder / "kernels_avx_vnni.o"
+    define = "-DDVL2_EMULATE_AVX_VNNI"
+    subprocess.run([compiler, *flags, define, "-c", source, "-o", target], check=True)
+    program = folder / "emulated"
+    objects = sorted(folder.glob("*.o"))
+    subprocess.run([compiler, "-pthread", "-o", program, *objects], check=True)
+    return program
+
+
 def paths_that_ran(*command: str | Path) -> dict[str, str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -41,6 +53,8 @@ def test_every_path_of_this_processor_is_right(compiler: str, tmp_path: Path) ->
     found = paths_that_ran(built(compiler, tmp_path, None))
     assert found["scalar"] == "right"
     assert set(found.values()) <= {"right", "not on this processor"}
+    if found.get("avx2") == "right" and found["avx-vnni"] != "right":
+        assert paths_that_ran(emulated_vnni(compiler, tmp_path))["avx-vnni"] == "right"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from dvl2_cli.benchmarking.result import BenchResult, Machine, Memory, Speeds
+from dvl2_cli.benchmarking.result import BenchResult, Machine, Memory, Peaks, Speeds
 from dvl2_cli.commands.bench_table import render_bench
 from dvl2_cli.options import CommonOptions
 from dvl2_cli.ui.console import Console
@@ -32,7 +32,8 @@ def test_lines_and_cells(stream: str, capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_model_of_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine(f"a CPU {NAME}", 2, 2, 8, "no", {"torch": "2"})
     speeds = Speeds(*range(1, 15))
-    result = BenchResult(f"/models/{NAME}", "int4", machine, speeds, Memory(*range(1, 11)), 1, 1)
+    memory, peaks = Memory(*range(1, 11)), Peaks(3.0, 2.0, 1.0)
+    result = BenchResult(f"/models/{NAME}", "int4", machine, speeds, memory, 1, 1, peaks)
     render_bench(result, Console(CommonOptions()).rich_out())
     shown = capsys.readouterr().out
     assert f"/models/{NAME}, int4" in shown

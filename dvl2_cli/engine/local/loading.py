@@ -16,6 +16,7 @@ from deepseek_vl_v2.quantized_format import QUANT_METHOD
 from deepseek_vl_v2.quantized_loading import load_quantized
 from dvl2_cli.engine.local.adapter import merge_adapter
 from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
+from dvl2_cli.engine.local.kernel_choice import check_kernels
 from dvl2_cli.engine.local.memory import reported_out_of_memory
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.engine.local.offloading import place
@@ -74,6 +75,7 @@ def load_model(
     """
     info = check_checkpoint(source) if isinstance(source, Path) else source
     folder = info.folder
+    check_kernels()
     plan = check_fits(info, device, max_memory, hardware)
     if threads is not None:
         torch.set_num_threads(threads)

@@ -38,8 +38,13 @@ _AVX512 = [*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx
 SPECIAL_FLAGS = {
     "x86_64": {
         "kernels_avx2.cpp": _AVX2,
+        "kernels_avx_vnni.cpp": [*_AVX2, "-mavxvnni"],
         "kernels_avx512.cpp": _AVX512,
         "dense_attention_bfloat16.cpp": [*_AVX512, "-mavx512bf16"],
+    },
+    "aarch64": {
+        "kernels_neon_dotprod.cpp": ["-march=armv8.2-a+dotprod"],
+        "kernels_neon_i8mm.cpp": ["-march=armv8.2-a+dotprod+i8mm"],
     },
 }
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}

@@ -238,6 +238,22 @@ void gelu(uint16_t* x, int64_t size) {
     memcpy(x + i, some, (size - i) * sizeof(uint16_t));
 }
 
+int64_t multiply_floats(int64_t rounds) {
+    constexpr int SUMS = 12;
+    typedef Vec<float, REGISTER_FLOATS> One;
+    One sums[SUMS] = {}, x = {Register{} + 1.0f}, w = {Register{} + 1e-9f};
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+        for (int j = 0; j < SUMS; ++j) {
+            round_here(x);  // a new number to the compiler, which would else multiply once
+            sums[j].v += x.v * w.v;
+        }
+    }
+#pragma GCC unroll 12
+    for (int j = 0; j < SUMS; ++j) round_here(sums[j]);
+    return rounds * SUMS * REGISTER_FLOATS;
+}
+
 uint64_t read(const uint8_t* data, int64_t bytes) {
     LanesBits a = {}, b = {};
     for (int64_t i = 0; i + 128 <= bytes; i += 128) {
@@ -251,4 +267,4 @@ uint64_t read(const uint8_t* data, int64_t bytes) {
 
 #define COMMON_KERNELS \
     plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, \
-        store_half, gelu, attention_bytes, attend_head, read, pack_tile
+        store_half, gelu, attention_bytes, attend_head, multiply_floats, read, pack_tile

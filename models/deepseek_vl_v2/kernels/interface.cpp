@@ -189,6 +189,24 @@ int dvl2_pack(int kind, const void* weight, int is_bfloat16, int rows, int colum
     }) ? -1 : isfinite(squares[0]) ? 0 : -2;
 }
 
+// The best rate of the chosen path's instructions, on every thread: multiply-adds that `rounds`
+// rounds in registers did, of integers or in float32; 0 where integers are no faster.
+int64_t dvl2_multiply(int integers, int64_t rounds) {
+    std::atomic<int64_t> total{0};
+    shared_team().run([&](Member&) {
+        total += integers ? kernels().multiply_integers(rounds) : kernels().multiply_floats(rounds);
+    });
+    return total;
+}
+
+// Name of the i-th of the paths that this processor runs, the fastest first;
+// null after the last.
+const char* dvl2_kernel_names(int i) {
+    for (const Kernels* table : all_kernels())
+        if (table->runs() && i-- == 0) return table->name;
+    return nullptr;
+}
+
 // Read memory once with every thread, as a step does; what bandwidth is measured by.
 uint64_t dvl2_read(const uint8_t* data, int64_t bytes) {
     constexpr int64_t piece = 1 << 18;

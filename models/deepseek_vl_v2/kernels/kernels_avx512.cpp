@@ -95,13 +95,27 @@ void packed_tile(int kind, const uint8_t* tile, int blocks, const Panel& panel, 
     else tile_of_kind<INT8>(tile, blocks, panel, out);
 }
 
+int64_t multiply_integers(int64_t rounds) {
+    __m512i sums[16], x = _mm512_set1_epi8(3), w = _mm512_set1_epi8(5);
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; ++j) sums[j] = _mm512_setzero_si512();
+    for (int64_t i = 0; i < rounds; ++i) {
+        asm volatile("" : "+v"(x), "+v"(w));
+#pragma GCC unroll 16
+        for (int j = 0; j < 16; ++j) sums[j] = _mm512_dpbusd_epi32(sums[j], w, x);
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; ++j) asm volatile("" ::"v"(sums[j]));
+    return rounds * 16 * 64;
+}
+
 bool runs() {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-const Kernels table = {"avx512-vnni", runs, true, panel_slots, packed_tile, COMMON_KERNELS};
+const Kernels table = {"avx512-vnni", runs, true, panel_slots, packed_tile, multiply_integers, COMMON_KERNELS};
 
 }  // namespace
 

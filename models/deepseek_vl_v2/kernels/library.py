@@ -13,19 +13,44 @@ from deepseek_vl_v2.kernels.structures import DecoderShape, DenseAttention, Matr
 
 INTERFACE_VERSION = 4
 LIBRARY_NAME = "libdvl2_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-# Set to "0" to run the pure torch fallback although the kernels were built.
+# Names a path, as "avx2"; "torch" or "0" runs the pure torch fallback.
 SWITCH = "DVL2_KERNELS"
+FALLBACK = ("torch", "0")
+_ALIASES = {"avx512": "avx512-vnni", "neon": "neon-dotprod"}
 
 
 class KernelError(RuntimeError):
     """The compiled kernels ran out of memory or refused their input."""
 
 
+class KernelChoiceError(ValueError):
+    """$DVL2_KERNELS names a path that this build or this processor does not have."""
+
+
 @cache
 def load_library() -> ctypes.CDLL | None:
-    """The kernels, or None where they were not built, do not load, or are switched off."""
-    path = Path(__file__).with_name(LIBRARY_NAME)
-    if os.environ.get(SWITCH) == "0" or not path.is_file():
+    """The kernels, or None where they were not built, do not load, or are switched off.
+
+    Raises:
+        KernelChoiceError: $DVL2_KERNELS names a path that does not run here.
+    """
+    wanted = os.environ.get(SWITCH, "")
+    if wanted in FALLBACK:
+        return None
+    library = _open_library(Path(__file__).with_name(LIBRARY_NAME))
+    if not wanted:
+        return library
+    names = [] if library is None else path_names(library)
+    name = _ALIASES.get(wanted, wanted)
+    if library is None or name not in names:
+        runs = ", ".join([*names, FALLBACK[0]])
+        raise KernelChoiceError(f"{SWITCH} is {wanted!r}; this machine runs {runs}")
+    library.dvl2_use_kernels(name.encode())
+    return library
+
+
+def _open_library(path: Path) -> ctypes.CDLL | None:
+    if not path.is_file():
         return None
     try:
         library = ctypes.CDLL(str(path))
@@ -37,15 +62,23 @@ def load_library() -> ctypes.CDLL | None:
     return library
 
 
+def path_names(library: ctypes.CDLL) -> list[str]:
+    """The paths that this processor runs, the fastest first."""
+    found: list[str] = []
+    while (name := library.dvl2_kernel_names(len(found))) is not None:
+        found.append(name.decode())
+    return found
+
+
 def available() -> bool:
     """Whether the compiled kernels can be used."""
     return load_library() is not None
 
 
 def kernel_name() -> str:
-    """The instruction set in use, as "avx512-vnni"; "torch" without compiled kernels."""
+    """The path in use, as "avx512-vnni"; "torch" without compiled kernels."""
     library = load_library()
-    return library.dvl2_kernel_name().decode() if library is not None else "torch"
+    return library.dvl2_kernel_name().decode() if library is not None else FALLBACK[0]
 
 
 def use_kernels(name: str) -> bool:
@@ -79,6 +112,7 @@ def check(status: int) -> None:
 def _declare(library: ctypes.CDLL) -> None:
     signatures: dict[str, tuple[object, list[object]]] = {
         "dvl2_kernel_name": (c_char_p, []),
+        "dvl2_kernel_names": (c_char_p, [c_int]),
         "dvl2_use_kernels": (c_int, [c_char_p]),
         "dvl2_set_threads": (None, [c_int]),
         "dvl2_threads": (c_int, []),
@@ -104,6 +138,7 @@ def _declare(library: ctypes.CDLL) -> None:
         ),
         "dvl2_attention": (c_int, [POINTER(DenseAttention)]),
         "dvl2_gelu": (None, [c_void_p, c_int64]),
+        "dvl2_multiply": (c_int64, [c_int, c_int64]),
         "dvl2_read": (c_uint64, [c_void_p, c_int64]),
     }
     for name, (result, arguments) in signatures.items():

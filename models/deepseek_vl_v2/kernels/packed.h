@@ -80,6 +80,9 @@ struct Kernels {
     int (*panel_slots)(int count);
     // out [slots][16]: one tile of 16 packed rows times every vector of the panel.
     void (*packed_tile)(int kind, const uint8_t* tile, int blocks, const Panel& panel, float* out);
+    // As many products of integers as the path's instructions do at best, in registers: what rates are
+    // compared with. Returns the multiply-adds that `rounds` rounds did.
+    int64_t (*multiply_integers)(int64_t rounds);
     // out [count]: one plain row times every vector of the panel.
     void (*plain_row)(int kind, const uint8_t* row, int columns, const Panel& panel, float* out);
     // out [columns] += weight * row
@@ -99,6 +102,8 @@ struct Kernels {
     // One head of dense attention, with that many bytes of scratch memory, on a cache line.
     size_t (*attention_bytes)(const DenseAttention& attention);
     void (*attend_head)(const DenseAttention& attention, int batch, int head, uint8_t* scratch);
+    // As multiply_integers, in float32.
+    int64_t (*multiply_floats)(int64_t rounds);
     // Read memory and return some sum of it.
     uint64_t (*read)(const uint8_t* data, int64_t bytes);
     // Round the 16 rows of one tile of a weight and pack them; squares[0] gets the sum of their
@@ -110,4 +115,7 @@ struct Kernels {
 // Null where the file was compiled for another architecture.
 const Kernels* scalar_kernels();
 const Kernels* avx2_kernels();
+const Kernels* avx_vnni_kernels();
 const Kernels* avx512_kernels();
+const Kernels* neon_dotprod_kernels();
+const Kernels* neon_i8mm_kernels();

@@ -28,7 +28,9 @@ const Kernels& kernels() {
 const std::vector<const Kernels*>& all_kernels() {
     static const std::vector<const Kernels*> tables = [] {
         std::vector<const Kernels*> found;
-        for (const Kernels* table : {avx512_kernels(), avx2_kernels(), scalar_kernels()})
+        for (const Kernels* table :
+             {avx512_kernels(), avx_vnni_kernels(), avx2_kernels(), neon_i8mm_kernels(),
+              neon_dotprod_kernels(), scalar_kernels()})
             if (table) found.push_back(table);
         return found;
     }();

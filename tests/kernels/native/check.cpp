@@ -228,6 +228,11 @@ double best_rate(double work, F f) {
 }
 
 void print_rates(const Kernels& path) {
+    constexpr int64_t turns = 2000000;
+    double integers = best_rate(1.0, [&] { path.multiply_integers(turns); });
+    double floats = best_rate(1.0, [&] { path.multiply_floats(turns); });
+    printf("%s: limits %.1f G integers, %.1f G floats\n", path.name,
+           integers * path.multiply_integers(turns) / 1e9, floats * path.multiply_floats(turns) / 1e9);
     constexpr int rows = 256, columns = 1152;
     std::vector<float> weight = drawn((size_t)rows * columns, 0.1f);
     for (int kind : {INT4, INT8}) {
