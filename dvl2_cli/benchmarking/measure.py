@@ -70,8 +70,9 @@ def measure(
     """
     info = check_checkpoint(folder)
     parts = info.architecture
-    weights = weights_held(info, "cpu")
     hardware = probe(folder)
+    cap = None if max_memory is None else parse_size(max_memory)
+    weights = weights_held(info, "cpu", hardware, cap)
     torch.set_num_threads(threads or hardware.cores.value)
     # Here, not later: a cap on memory should know of its buffer before it is spent otherwise.
     reader = ReadBandwidth()
@@ -79,8 +80,8 @@ def measure(
     before = resident()
     say("loading")
     start = time.perf_counter()
-    check_fits(info, "cpu", max_memory)
-    loaded = load_model(folder, threads=torch.get_num_threads())
+    check_fits(info, "cpu", max_memory, hardware)
+    loaded = load_model(folder, threads=torch.get_num_threads(), hardware=hardware)
     if max_memory is not None:
         # What is given back leaves the page cache too, as on a machine without more memory.
         hold_cap(loaded.model, max_memory, drop_cache=True)
@@ -145,7 +146,7 @@ def measure(
             read_per_token=read_per_token,
             cache_per_token=_cache_per_token(loaded.decoder),
             cache_per_token_expanded=cache_bytes_per_token(parts.decoder, expanded=True),
-            cap=None if max_memory is None else parse_size(max_memory),
+            cap=cap,
         ),
         prompt_tokens=prompt_tokens,
         answer_tokens=answer_tokens,

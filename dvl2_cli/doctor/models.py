@@ -117,7 +117,7 @@ def _of_folder(name: str, quant: str, folder: Path, hardware: Hardware) -> Model
         info = check_checkpoint(folder)
     except Dvl2Error as error:
         return ModelReport(None, folder, from_error(GROUP, name, error))
-    weights = weights_held(info, "cpu")
+    weights = weights_held(info, "cpu", hardware)
     packed = info.quant_method == OWN_METHOD
     found = outlook_of_copy(name, info.architecture, weights, quant, hardware, packed=packed)
     return ModelReport(found, folder, _judged(name, found, "runs"))

@@ -170,7 +170,7 @@ class Planner:
 
     def report(self) -> PlanReport:
         """The plan of everything that was added."""
-        weights = weights_held(self._info, self._device.chosen)
+        weights = weights_held(self._info, self._device.chosen, self._hardware, self._cap)
         plan, refusal = self._fit(weights)
         resolved = self._resolved
         return PlanReport(

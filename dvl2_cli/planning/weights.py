@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from deepseek_vl_v2.format.architecture import Architecture, DecoderArchitecture
 from deepseek_vl_v2.format.tensors import UNUSED_PREFIX, expected_tensors
+from dvl2_cli.planning.hardware import Hardware
 from dvl2_cli.planning.packing import added_tensors, stored_bytes
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.keys import EXACT_ROWS
@@ -44,6 +45,16 @@ _BY_NAME = (
     (".embed_tokens.", WeightPart.EMBEDDINGS),
     (".lm_head.", WeightPart.HEAD),
 )
+
+
+# Features of a CPU that multiplies bfloat16 itself.
+_BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
+# Of the memory that is free: the rest is for activations, the cache and everything else.
+_MAX_SHARE = 0.7
+_WIDENED = {
+    "F16": "float16 is widened to float32",
+    "BF16": "bfloat16 is upcast to float32, this CPU does not multiply it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +108,51 @@ def weights_from_headers(sizes: Mapping[str, int]) -> Weights:
     return Weights(_by_part(sizes), "headers of the weight files")
 
 
-def weights_held(info: CheckpointInfo, device: str) -> Weights:
-    """What a checkpoint's weights take in the memory of ``device``."""
-    wider = widened(info, device)
-    held = {
-        key: item.nbytes * (2 if wider and item.dtype == "F16" else 1)
-        for key, item in info.tensors.items()
-    }
-    weights = weights_from_headers(held)
+def weights_held(
+    info: CheckpointInfo, device: str, hardware: Hardware | None = None, cap: int | None = None
+) -> Weights:
+    """What a checkpoint's weights take in the memory of ``device``; see ``widened``."""
+    wider = widened(info, device, hardware, cap)
+    weights = weights_from_headers(_sizes(info, wider))
     if wider:
-        return replace(weights, source=f"{weights.source}; float16 is widened to float32")
+        named = " and ".join(_WIDENED[name] for name in sorted(wider))
+        return replace(weights, source=f"{weights.source}; {named}")
     return replace(weights, whole=info.quant_method is not None)
 
 
-def widened(info: CheckpointInfo, device: str) -> bool:
-    """Whether float16 weights are held as float32: few CPUs calculate in float16."""
-    plain = info.quant_method is None
-    return device == "cpu" and plain and any(t.dtype == "F16" for t in info.tensors.values())
+def widened(
+    info: CheckpointInfo, device: str, hardware: Hardware | None = None, cap: int | None = None
+) -> frozenset[str]:
+    """The stored types that are held as float32 on a CPU.
+
+    float16 always: few CPUs calculate in it. bfloat16 where ``hardware`` is known to lack its
+    products, which torch then emulates four to six times slower, and float32 fits in memory.
+
+    Args:
+        info: the checkpoint; quantised copies stay as they are.
+        device: where it runs.
+        hardware: the machine; None widens no bfloat16.
+        cap: bytes that ``--max-memory`` leaves, or None.
+    """
+    if device != "cpu" or info.quant_method is not None:
+        return frozenset()
+    stored = {item.dtype for item in info.tensors.values()}
+    wider = frozenset(stored & {"F16"})
+    if "BF16" not in stored or hardware is None or not hardware.isa.value:
+        return wider
+    if _BFLOAT16_FEATURES & set(hardware.isa.value):
+        return wider
+    room = hardware.ram_available.value
+    room = room if cap is None else min(room, cap)
+    both = wider | {"BF16"}
+    needed = sum(weights_from_headers(_sizes(info, both)).parts.values())
+    return both if needed <= _MAX_SHARE * room else wider
+
+
+def _sizes(info: CheckpointInfo, wider: frozenset[str]) -> dict[str, int]:
+    return {
+        key: item.nbytes * (2 if item.dtype in wider else 1) for key, item in info.tensors.items()
+    }
 
 
 def predicted_weights(parts: Architecture, quant: str) -> Weights:

@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -197,10 +198,34 @@ def test_float16_is_counted_as_float32_on_a_cpu(tmp_path: Path) -> None:
     assert not widened(plain, "cpu")
 
 
+def test_bfloat16_is_upcast_where_the_cpu_lacks_it_and_memory_holds_it(tmp_path: Path) -> None:
+    info = check_checkpoint(_in_bfloat16(GOLDEN / "mla", tmp_path))
+    stored = weights_held(info, "cpu").total
+    without = dataclasses.replace(machine(8 * GB), isa=Fact(("avx2", "fma"), "test"))
+    held = weights_held(info, "cpu", without)
+    assert held.total == 2 * stored
+    assert "bfloat16 is upcast to float32" in held.source
+    assert weights_held(info, "cuda", without).total == stored
+    # A cap that float32 does not fit into, a CPU that has the products, and an unknown one.
+    assert weights_held(info, "cpu", without, cap=2 * stored).total == stored
+    native = dataclasses.replace(without, isa=Fact(("avx2", "avx512_bf16"), "test"))
+    unknown = dataclasses.replace(without, isa=Fact((), "test"))
+    for other in (native, unknown):
+        assert weights_held(info, "cpu", other).total == stored
+
+
+def _in_bfloat16(source: Path, target: Path) -> Path:
+    return _converted(source, target, torch.bfloat16)
+
+
 def _in_float16(source: Path, target: Path) -> Path:
+    return _converted(source, target, torch.float16)
+
+
+def _converted(source: Path, target: Path, dtype: torch.dtype) -> Path:
     for path in source.iterdir():
         if path.suffix == ".safetensors":
-            tensors = {key: value.half() for key, value in load_file(path).items()}
+            tensors = {key: value.to(dtype) for key, value in load_file(path).items()}
             save_file(tensors, target / path.name, {"format": "pt"})
         elif path.is_file():
             shutil.copy(path, target)

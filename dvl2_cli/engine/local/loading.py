@@ -23,8 +23,9 @@ from dvl2_cli.engine.local.offloading import place
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import Dvl2Error, ModelError, UsageError
 from dvl2_cli.planning.choose import check_packed
-from dvl2_cli.planning.hardware import Hardware
+from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.weights import widened
+from dvl2_cli.sizes import parse_size
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
 
@@ -63,7 +64,7 @@ def load_model(
         source: a folder, which is checked before any weight is read, or one that was checked.
         device: "cpu", "cuda", "cuda:1" or "mps".
         dtype: of the weights; None takes the file's own, which keeps them memory-mapped, but
-            widens float16 to float32 on a CPU.
+            widens what the CPU does not multiply to float32 (``planning.weights.widened``).
         adapter: folder of a LoRA adapter to lay over the weights.
         threads: CPU threads; None for torch's choice.
         max_memory: hard cap on resident memory, as "8GB".
@@ -76,7 +77,10 @@ def load_model(
     info = check_checkpoint(source) if isinstance(source, Path) else source
     folder = info.folder
     check_kernels()
+    hardware = hardware or probe()
     plan = check_fits(info, device, max_memory, hardware)
+    cap = None if max_memory is None else parse_size(max_memory)
+    wide = bool(widened(info, device, hardware, cap))
     if threads is not None:
         torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
@@ -84,7 +88,9 @@ def load_model(
     with reported_out_of_memory(), _reported_model_errors(folder / "tokenizer.json"):
         processor = DeepseekVLV2Processor.from_pretrained(folder, local_files_only=True)
     with reported_out_of_memory(), _reported_model_errors(folder):
-        model = _load_weights(folder, info, device=device, dtype=dtype)
+        model = _load_weights(
+            folder, info, device=device, dtype=dtype or (torch.float32 if wide else None)
+        )
         model.config.image_token_id = processor.tokens.image
         if adapter is not None:
             model = _with_adapter(model, adapter, info)
@@ -104,11 +110,10 @@ def _load_weights(
     if info.quant_method == QUANT_METHOD:
         check_packed(folder, device)
         return load_quantized(folder)
-    usual = torch.float32 if widened(info, device) else "auto"
     # bitsandbytes places its own weights, and unasked on a GPU wherever there is one.
     placed = {"": device} if info.quant_method == "bitsandbytes" else None
     model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(
-        folder, dtype=dtype or usual, device_map=placed, local_files_only=True
+        folder, dtype=dtype or "auto", device_map=placed, local_files_only=True
     )
     model.train(False)
     return model

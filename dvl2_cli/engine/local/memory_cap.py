@@ -30,11 +30,10 @@ def check_fits(
         UsageError: ``max_memory`` is not a size.
     """
     cap = None if max_memory is None else parse_size(max_memory)
-    weights = weights_held(info, device)
+    hardware = hardware or probe()
+    weights = weights_held(info, device, hardware, cap)
     workload = Workload() if device == "cpu" else PAGE
-    return make_plan(
-        info.architecture, weights, hardware or probe(), workload, device=device, max_memory=cap
-    )
+    return make_plan(info.architecture, weights, hardware, workload, device=device, max_memory=cap)
 
 
 def hold_cap(
