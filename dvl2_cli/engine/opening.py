@@ -65,6 +65,7 @@ def open_local_engine(session: Session) -> Engine:
     session.tell(Notice(resolved.describe()))
 
     from dvl2_cli.engine.local.engine import LocalEngine
+    from dvl2_cli.engine.local.kernel_choice import why_slow
     from dvl2_cli.engine.local.loading import load_model
     from dvl2_cli.engine.local.placement import choose_dtype, usable_device
 
@@ -75,6 +76,8 @@ def open_local_engine(session: Session) -> Engine:
             "it is packed for the CPU"
         )
         session.tell(Notice(text))
+    if device.name == "cpu" and (slow := why_slow()) is not None:
+        session.tell(Notice(slow))
     loaded = load_model(
         session.checkpoint,
         device=device.name,
