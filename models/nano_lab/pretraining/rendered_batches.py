@@ -43,7 +43,9 @@ from nano_lab.rendering.render import render
 from nano_lab.rendering.sample import Sample, Split, Turn
 
 # Kinds that hold print, and so have a label for every bin of every tile.
-NOT_DENSE = frozenset({"chat", "crowd", "scene", "palette", "names", "tally", "count", "example"})
+NOT_DENSE = frozenset(
+    ["chat", "crowd", "scene", "asked-scene", "palette", "names", "tally", "count", "example"]
+)
 MAX_SAMPLES = 192
 # A row is filled to this share at least, if so many pictures have one that does.
 MIN_FILLED, MAX_TRIES = 0.75, 4

@@ -9,6 +9,7 @@ from dvl2_cli.errors import UsageError
 from nano_lab.rendering import wear
 from nano_lab.rendering.draft import Draft
 from nano_lab.rendering.kinds import (
+    asked,
     banners,
     chart,
     chat,
@@ -66,6 +67,8 @@ KINDS: dict[str, Callable[[random.Random, Split], Draft]] = {
     "chart": chart.draw,
     "sign": sign.draw,
     "code": code.draw,
+    "asked-scene": asked.draw_scene,
+    "asked-page": asked.draw_page,
     "example": example.draw,
     "chat": _no_picture,
 }

@@ -1,0 +1,1 @@
+"""Questions as people ask them: wordings of every intent, and what nano says it cannot do."""
