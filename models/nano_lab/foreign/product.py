@@ -25,17 +25,20 @@ def run(*arguments: str) -> Ran:
     """Run ``dvl2 ARGUMENTS --json``; what it says on stderr is dropped, as every line has it."""
     from dvl2_cli.app import main
 
-    out = io.StringIO()
+    # The command line writes bytes, as to a pipe.
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     start = time.process_time()
     argv = ["dvl2", *arguments, "--json", "--quiet", "--device", "cpu"]
     with (
         mock.patch.object(sys, "argv", argv),
         contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stderr(err),
         contextlib.suppress(SystemExit),
     ):
         main()
-    return Ran(tuple(_objects(out.getvalue())), time.process_time() - start)
+    written = out.buffer
+    assert isinstance(written, io.BytesIO)  # noqa: S101 - made above
+    return Ran(tuple(_objects(written.getvalue().decode())), time.process_time() - start)
 
 
 def _objects(text: str) -> Iterator[Mapping[str, Any]]:
