@@ -54,7 +54,7 @@ def draw_all(folder: Path) -> list[Drawn]:
         with Chromium() as chromium:
             for doc in pages:
                 file = folder / f"{doc.name}.png"
-                html = _html(doc)
+                html = template_html(doc.template, content(doc), _look(doc), doc.size)
                 text, words = chromium.draw(html, file, doc.width, doc.scale)
                 _finish(doc, file, text, words, folder)
     if papers:
@@ -91,16 +91,16 @@ def _look(doc: Document) -> dict[str, str]:
     return {"font": rng.choice(fonts), "accent": accent, "tint": tint}
 
 
-def _html(doc: Document) -> str:
+def template_html(name: str, made: Mapping[str, Any], look: Mapping[str, str], size: int) -> str:
+    """The HTML of the template ``name``; ``look`` has its font, accent and tint, ``size`` is the
+    print's in CSS pixels.
+    """
     import jinja2
 
-    look = _look(doc)
-    template = jinja2.Environment(autoescape=True).from_string(
-        (_TEMPLATES / doc.template).read_text("utf-8")
-    )
-    style = f"*{{box-sizing:border-box}}body{{margin:0;font:{doc.size}px '{look['font']}'}}"
+    text = (_TEMPLATES / name).read_text("utf-8")
+    style = f"*{{box-sizing:border-box}}body{{margin:0;font:{size}px '{look['font']}'}}"
     head = f'<!doctype html><meta charset="utf-8"><style>{style}</style>'
-    return head + template.render(**content(doc), **look)
+    return head + jinja2.Environment(autoescape=True).from_string(text).render(**made, **look)
 
 
 def _source(doc: Document, desk: Path) -> Path:
