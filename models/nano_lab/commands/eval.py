@@ -10,6 +10,8 @@ import typer
 from dvl2_cli.errors import UsageError
 from dvl2_cli.options import CommonOptions, with_common_options
 
+SUITES = ("nano", "foreign")
+
 
 @with_common_options
 def evaluate(
@@ -25,6 +27,15 @@ def evaluate(
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="FILE", help="Write every answer.")
     ] = None,
+    suite: Annotated[
+        str, typer.Option("--suite", help="nano, or foreign: documents of other tools.")
+    ] = "nano",
+    every: Annotated[
+        int, typer.Option("--every", min=1, metavar="N", help="Foreign: each N-th item only.")
+    ] = 1,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Foreign: tesseract and rapidocr too.")
+    ] = False,
     *,
     common: CommonOptions,
 ) -> None:
@@ -33,6 +44,15 @@ def evaluate(
     The suite is rendered with held-out fonts, layouts, words and combinations, always the same;
     answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
+    if suite not in SUITES:
+        raise UsageError(f"eval: no suite {suite!r}", f"Suites: {', '.join(SUITES)}")
+    if suite == "foreign":
+        if limit or plot:
+            raise UsageError("eval: --limit and --plot go with --suite nano", "Use --every N.")
+        _measure_foreign(only, every, answers, common, peers=peers)
+        return
+    if peers or every > 1:
+        raise UsageError("eval: --peers and --every go with --suite foreign")
     from dvl2_cli.commands.eval import measure
     from nano_lab.evaluation.nano_suite import PARTS, check_fonts, part_items
     from nano_lab.rendering import VERSION
@@ -48,3 +68,24 @@ def evaluate(
         if not only or part.name in only
     ]
     measure(parts, common, plot, answers, extra={"renderer": VERSION})
+
+
+def _measure_foreign(
+    only: list[str] | None,
+    every: int,
+    answers: Path | None,
+    common: CommonOptions,
+    *,
+    peers: bool,
+) -> None:
+    from nano_lab.foreign.__main__ import main
+
+    arguments = ["--every", str(every)]
+    arguments += ["--parts", ",".join(only)] if only else []
+    arguments += ["-o", str(answers)] if answers else []
+    arguments += ["-m", common.model] if common.model else []
+    arguments += ["--threads", str(common.threads)] if common.threads else []
+    arguments += ["--peers"] if peers else []
+    code = main(arguments)
+    if code:
+        raise typer.Exit(code)

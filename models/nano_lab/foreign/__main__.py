@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, help="every answer, as JSON lines")
     parser.add_argument("--threads", type=int, help="CPU threads of dvl2")
     given = parser.parse_args(arguments)
+    unknown = set(given.parts.split(",")) - {*PARTS}
+    if unknown or given.every < 1:
+        parser.error(f"parts are {', '.join(PARTS)}; --every is at least 1")
     options = ["-m", given.model or "dvl2-nano"]
     options += ["--threads", str(given.threads)] if given.threads else []
     parts = given.parts.split(",")
