@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from dvl2_cli.files import atomic_write
+from tests import golden_data
 from tests.commands.conftest import Cli, cli, picture
 from tests.fakes import FakeEngine
 
@@ -43,14 +45,156 @@ def test_pages_and_crops_never_replace_pictures(cli: Cli, tmp_path: Path) -> Non
     page = picture(tmp_path / "t.txt.png").rename(tmp_path / "t.txt")
     crop = picture(tmp_path / "a.0.png", size=(100, 100))
     image = picture(tmp_path / "a.png", size=(100, 100))
-    before = page.read_bytes(), crop.read_bytes()
-    done = cli("ocr", page, "-f", "text", "-o", tmp_path, engine=FakeEngine("words"))
-    assert done.code == 1
+    before, engine = (page.read_bytes(), crop.read_bytes()), FakeEngine(CAR)
+    done = cli("ocr", page, "-f", "text", "-o", tmp_path, engine=engine)
+    assert done.code == 2
     assert "would be replaced" in done.err
-    done = cli("ground", tmp_path / "a*.png", "car", "--crop-dir", tmp_path, engine=FakeEngine(CAR))
-    assert done.code == 1
+    done = cli("ground", tmp_path / "a*.png", "car", "--crop-dir", tmp_path, engine=engine)
+    assert done.code == 2
+    assert "a.0.png is an input" in done.err
     assert (page.read_bytes(), crop.read_bytes()) == before
     assert image.exists()
+    assert not engine.requests
+
+
+# What is read, the options, and the input that would be replaced; all in one folder.
+CLASHES = {
+    "ocr": (["a.txt"], "ocr {a.txt} -f text -o {}", "a.txt"),
+    "ocr, a name that repeats": (
+        ["a.png", "b/a.png", "c/a-2.txt"],
+        "ocr {a.png} {b/a.png} {c/a-2.txt} -f text -o {c}",
+        "c/a-2.txt",
+    ),
+    "draw": (["a.png"], "ground {a.png} car --draw {a.png}", "a.png"),
+    "draw over the example": (
+        ["a.png", "r.png"],
+        "ground {a.png} --example {r.png} --draw {r.png}",
+        "r.png",
+    ),
+    "draw beside": (
+        ["a.png", "a.boxes.png"],
+        "ground {a.png} --example {a.boxes.png} --draw",
+        "a.boxes.png",
+    ),
+    "crop of a page": (
+        ["a.tif", "a.p2.0.png"],
+        "ground {} car --crop-dir {}",
+        "a.p2.0.png",
+    ),
+    "voc": (["a.xml"], "ground {a.xml} car -f voc -o {}", "a.xml"),
+    "labelme": (["a.json"], "ground {a.json} car -f labelme -o {}", "a.json"),
+    "yolo": (["labels/a.txt"], "ground {labels/a.txt} car -f yolo -o {}", "labels/a.txt"),
+    "coco": (["annotations.json"], "ground {annotations.json} car -f coco -o {}", "annotations"),
+    "sidecar": (
+        ["a.png", "a.txt"],
+        "caption {a.png} {a.txt} --sidecar .txt --existing overwrite",
+        "a.txt",
+    ),
+    "xmp": (["a.png", "a.xmp"], "caption {a.png} {a.xmp} --xmp", "a.xmp"),
+}
+
+
+@pytest.mark.parametrize("case", CLASHES)
+@pytest.mark.parametrize("linked", [None, "symbolic", "hard"])
+def test_no_output_replaces_an_input(
+    cli: Cli, tmp_path: Path, case: str, linked: str | None
+) -> None:
+    names, words, clash = CLASHES[case]
+    folder = tmp_path / "pictures"
+    for name in names:
+        path = folder / name
+        picture(path.with_suffix(".png")).rename(path)
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path in kept if linked else ():
+        # The input is found by a link, as by its own name.
+        real = tmp_path / "real" / path.relative_to(folder)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(real)
+        if linked == "symbolic":
+            path.symlink_to(real)
+        else:
+            path.hardlink_to(real)
+    arguments = [
+        f"{folder}/{word[1:-1]}".rstrip("/") if word.startswith("{") else word
+        for word in words.split()
+    ]
+    engine = FakeEngine(CAR)
+    done = cli(*arguments, engine=engine)
+    assert done.code == 2, done.err
+    assert f"{clash}" in done.err
+    # The suffix of a sidecar is refused for the name alone.
+    assert "is an input and would be replaced" in done.err or "is the suffix of" in done.err
+    assert not engine.requests
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert {path for path in folder.rglob("*") if path.is_file()} == kept.keys()
+
+
+def test_text_never_replaces_the_schema(cli: Cli, tmp_path: Path) -> None:
+    image, schema = picture(tmp_path / "a.png"), tmp_path / "s.json"
+    schema.write_text('{"type": "object", "properties": {"total": {}}}', "utf-8")
+    (tmp_path / "a.txt").symlink_to(schema)
+    before = schema.read_bytes()
+    done = cli("ocr", image, "--schema", schema, "-f", "text", "-o", tmp_path)
+    assert done.code == 2
+    assert "a.txt is an input" in done.err
+    assert schema.read_bytes() == before
+
+
+def test_plots_never_replace_the_pictures_of_the_data(cli: Cli, tmp_path: Path) -> None:
+    image = picture(tmp_path / "gallery.png")
+    turns = [
+        {"role": "user", "content": "<image>Hi"},
+        {"role": "assistant", "content": "Hello"},
+    ]
+    data = tmp_path / "x.jsonl"
+    data.write_text(json.dumps({"images": ["gallery.png"], "messages": turns}) + "\n", "utf-8")
+    before, engine = image.read_bytes(), FakeEngine("Hello")
+    done = cli("eval", data, "--plot", tmp_path, engine=engine)
+    assert done.code == 2
+    assert "gallery.png is an input" in done.err
+    assert image.read_bytes() == before
+    assert not engine.requests
+
+
+def test_outputs_that_replace_no_input_are_written(cli: Cli, tmp_path: Path) -> None:
+    """Of a second run, files of other names in the folder, and kept sidecars."""
+    image = picture(tmp_path / "a.png", size=(100, 100))
+    note = picture(tmp_path / "note.txt.png").rename(tmp_path / "note.txt")
+    before = note.read_bytes()
+    for words in (
+        ["ocr", image, "-f", "text", "-o", tmp_path],
+        ["ground", image, "car", "--crop-dir", tmp_path, "--draw"],
+        ["ground", image, "car", "-f", "labelme", "-o", tmp_path],
+        ["caption", note, image, "-o", tmp_path / "rows.csv"],
+    ):
+        for _ in range(2):
+            done = cli(*words, engine=FakeEngine(CAR))
+            assert done.code == 0, done.err
+    assert note.read_bytes() == before
+
+
+def test_a_sidecar_that_is_kept_may_be_an_input(cli: Cli, tmp_path: Path) -> None:
+    image, other = picture(tmp_path / "a.png"), picture(tmp_path / "b.png", "red")
+    (tmp_path / "a.txt").symlink_to(other)
+    before = other.read_bytes()
+    done = cli("caption", image, other, "--sidecar", ".txt", engine=FakeEngine("A car."))
+    assert done.code == 0, done.err
+    done = cli("caption", image, other, "--sidecar", ".txt", "--existing", "overwrite")
+    assert done.code == 2
+    assert "a.txt is an input" in done.err
+    assert other.read_bytes() == before
+
+
+def test_a_copy_of_a_model_never_replaces_it(cli: Cli, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(golden_data.ROOT / "checkpoints" / "mha", model)
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    (tmp_path / "link").symlink_to(model)
+    for target in (model, tmp_path / "link"):
+        done = cli("quantize", model, "-o", target, "--no-check")
+        assert done.code == 1
+        assert "holds no quantised copy" in done.err
+        assert {path.name: path.read_bytes() for path in model.iterdir()} == before
 
 
 def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:

@@ -55,11 +55,14 @@ def bench(
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
     from dvl2_cli.ui.output import Output
+    from dvl2_cli.writers.collisions import check_outputs
 
     session = Session(common, remember=False)
     settings = session.settings
     console = Console(common)
     with _model(shape, weights, session, console) as (folder, name):
+        if plot is not None:
+            check_outputs([plot], folder.iterdir())
         from dvl2_cli.benchmarking.measure import measure
 
         result = measure(

@@ -35,6 +35,12 @@ class CaptionFiles:
             found.append(xmp_path(source.path))
         return found
 
+    def replaced(self, source: Source) -> list[Path]:
+        """Those of ``targets`` that a run changes where they exist."""
+        targets = self.targets(source)
+        keeps = self._sidecars is not None and self._sidecars.existing in ("skip", "error")
+        return targets[1:] if keeps else targets
+
     def reason_to_skip(self, source: Source) -> str | None:
         """Why ``source`` needs no caption, or None.
 

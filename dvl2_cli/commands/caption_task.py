@@ -27,7 +27,7 @@ from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.caption_sidecar import Sidecars
 from dvl2_cli.writers.caption_tables import CaptionTable, check_table_format
 from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
-from dvl2_cli.writers.folder import check_output
+from dvl2_cli.writers.collisions import check_outputs, refuse_picture
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.sources import InputSource
@@ -90,6 +90,8 @@ class CaptionTask:
         """Caption every picture that ``paths`` name."""
         self._check()
         inputs = options.inputs(paths, offline=common.offline)
+        if not common.plan:
+            check_outputs(self._outputs(inputs), inputs.files())
         with (
             Reporter(
                 common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
@@ -121,10 +123,19 @@ class CaptionTask:
                 self.output.suffix.lower(), "ndjson"
             )
             check_table_format(self.form)
-            check_output(self.output)
+            refuse_picture(self.output)
         elif self.form is not None and self.form not in _STDOUT_FORMATS:
             check_table_format(self.form)
             raise UsageError(f"-f {self.form} is a file", "Add -o FILE.")
+
+    def _outputs(self, inputs: Inputs) -> Iterator[Path]:
+        """The files that may be replaced, as far as they can be named before pages are counted."""
+        if self.output is not None:
+            yield self.output
+        if self.sidecars is not None or self.xmp:
+            files = CaptionFiles(self.sidecars, self.xmp, None)
+            for path in inputs.files():
+                yield from files.replaced(Source(path))
 
     def _choose_form(self, reporter: Reporter, inputs: Inputs) -> None:
         if self.dry_run and self.output is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
@@ -11,13 +11,20 @@ from typing import IO, TYPE_CHECKING
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.files import atomic_write
 from dvl2_cli.inputs.picture import Picture, Unreadable
-from dvl2_cli.results import OcrResult
+from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.writers.folder import make_folder
 from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pages import JsonWriter, PageWriter, TextWriter
 
 if TYPE_CHECKING:
     from typing import Any
+
+
+def document_names(folder: Path, suffix: str, paths: Iterable[str]) -> Iterator[Path]:
+    """The files that documents at ``paths`` are written to; fewer where some fail."""
+    names = UniqueNames()
+    for path in paths:
+        yield folder / f"{names.take(stem_of(Source(path)))}{suffix}"
 
 
 class Documents:

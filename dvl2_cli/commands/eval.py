@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +56,27 @@ def evaluate(
     from dvl2_cli.evaluation.dataset import read_items
 
     part = (data.name, None, islice(read_items(data), limit))
-    measure([part], common, plot, answers, sources=[data])
+    measure([part], common, plot, answers, sources=_inputs(data))
+
+
+def _outputs(answers: Path | None, plot: Path | None) -> Iterator[Path]:
+    """The files that may be written."""
+    if answers is not None:
+        yield answers
+    if plot is not None:
+        from dvl2_cli.evaluation.gallery import GALLERY
+        from dvl2_cli.evaluation.plots import ERROR_RATES, SCORES
+
+        yield from (plot / name for name in (SCORES, ERROR_RATES, GALLERY))
+
+
+def _inputs(data: Path) -> Iterator[Path]:
+    """The data and the pictures that it names."""
+    from dvl2_cli.conversations.rows import read_rows
+
+    yield data
+    for row in read_rows(data)[0]:
+        yield from row.images
 
 
 def measure(
@@ -65,7 +85,7 @@ def measure(
     plot: Path | None,
     answers: Path | None,
     *,
-    sources: Sequence[Path] = (),
+    sources: Iterable[Path] = (),
     extra: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Ask all items, and show and write what came out.
@@ -75,7 +95,7 @@ def measure(
         common: the options of every command.
         plot: the folder of plots and gallery, if any.
         answers: the file of every answer, if any.
-        sources: files that ``answers`` must not be.
+        sources: files that no output may replace.
         extra: members of each line of ``--json``, beside those of a summary.
 
     Raises:
@@ -84,12 +104,13 @@ def measure(
     from dvl2_cli.engine.opening import open_engine
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
-    from dvl2_cli.writers.folder import check_output
+    from dvl2_cli.writers.collisions import check_outputs, refuse_picture
 
     if common.plan:
         raise UsageError("eval: --plan shows one request; see dvl2 ocr --plan")
     if answers is not None:
-        check_output(answers, sources)
+        refuse_picture(answers)
+    check_outputs(_outputs(answers, plot), sources, UsageError)
     console = Console(common)
     session = Session(common, console.tell)
     defaults = session.defaults(max_tokens=0)
@@ -196,7 +217,7 @@ def _write_files(
             for outcome in outcomes:
                 stream.write(json_line(answer_row(outcome)) + "\n")
     if plot is not None:
-        from dvl2_cli.evaluation.gallery import write_gallery
+        from dvl2_cli.evaluation.gallery import GALLERY, write_gallery
         from dvl2_cli.evaluation.plots import write_plots
         from dvl2_cli.files import output_error
 
@@ -205,4 +226,4 @@ def _write_files(
         except OSError as error:
             raise output_error(plot, error) from error
         write_plots(summaries, outcomes, plot, title)
-        write_gallery(outcomes, plot / "gallery.png")
+        write_gallery(outcomes, plot / GALLERY)

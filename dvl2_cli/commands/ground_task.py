@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +18,9 @@ from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import find_sources
 from dvl2_cli.results import FoundObject, GroundResult, Source
 from dvl2_cli.tasks.ground import MAX_TOKENS, UNNAMED, GroundOptions, ground, ground_requests
+from dvl2_cli.writers.collisions import check_outputs
 from dvl2_cli.writers.folder import make_folder, write_files
-from dvl2_cli.writers.ground import FILE_FORMATS, PICTURE_FORMATS, FilesOf, ground_writer
+from dvl2_cli.writers.ground import FILE_FORMATS, FORMATS, PICTURE_FORMATS, FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pictures import check_picture_name, save_picture
 from dvl2_cli.writers.place import (
@@ -30,13 +34,15 @@ from dvl2_cli.writers.place import (
 )
 
 if TYPE_CHECKING:
-    from dvl2_cli.commands.sources import InputOptions
+    from dvl2_cli.commands.sources import InputOptions, Inputs
     from dvl2_cli.options import CommonOptions
 
 _AUTOMATIC = "auto"
 _DRAWN = ".boxes.png"
 _LINE_FORMATS = ("text", "json")
 _PAGED = (".pdf", ".tif", ".tiff")
+# NAME.ID.png, where NAME may end in a page and the number of a repeated name.
+_CROP = re.compile(r"(?P<name>(?P<document>.+?)(?:\.p\d+)?(?:-\d+)?)\.\d+\.png", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -69,6 +75,8 @@ class GroundTask:
         inputs = options.inputs([image], offline=common.offline)
         self._check(image, inputs.several, options)
         if not common.plan:
+            read = inputs.files() if self.example is None else (self.example, *inputs.files())
+            check_outputs(self._outputs(inputs), self._kept(read, inputs.several))
             self._make_folders()
         if self.example is not None:
             reading = options.reading(offline=common.offline)
@@ -124,6 +132,25 @@ class GroundTask:
             if isinstance(found, Unreadable) or found.name.lower().endswith(_PAGED):
                 continue  # pages have their numbers in their names
             take_name(self._place.name(Source(found.name)), found.name, taken)
+
+    def _outputs(self, inputs: Inputs) -> Iterator[Path]:
+        """The files that may be written, as far as they can be named before pages are counted."""
+        paths = list(self._kept(inputs.files(), inputs.several))
+        names = UniqueNames()
+        stems = {path: names.take(stem_of(Source(path))) for path in paths}
+        if self.draw is not None:
+            yield from (self._drawn_path(path, stem) for path, stem in stems.items())
+        if self.crop_dir is not None:
+            yield from earlier_crops(self.crop_dir, stems.values())
+        if self.output is not None and self.form in FORMATS:
+            # The writer itself says which files it writes for such pictures.
+            blank = [GroundResult(source=Source(path, width=1, height=1)) for path in paths]
+            yield from (self.output / name for name in FORMATS[self.form](blank, self._place))
+
+    @staticmethod
+    def _kept(paths: Iterable[str], several: bool) -> Iterator[str]:
+        """The pictures that are asked about: drawings of an earlier run are passed over."""
+        return (path for path in paths if not (several and path.endswith(_DRAWN)))
 
     def _make_folders(self) -> None:
         for folder in (self.output, self.crop_dir, self._drawing_folder):
@@ -195,23 +222,20 @@ class GroundTask:
                 for item in result.objects
             ]
             drawing = draw_boxes(picture.image, boxes)
-            path = self._drawn_path(picture, stem)
+            path = self._drawn_path(picture.path, stem)
             save_picture(drawing.image, path)
             for note in drawing.notes:
                 reporter.console.note(note)
             result = dataclasses.replace(result, drawn=str(path))
         return result
 
-    def _drawn_path(self, picture: Picture, stem: str) -> Path:
+    def _drawn_path(self, picture: str, stem: str) -> Path:
         name = f"{stem}{_DRAWN}"
         if self.draw == _AUTOMATIC:
-            beside = Path(picture.path).parent
-            return beside / name if Path(picture.path).exists() else Path(name)
+            is_there = os.path.exists(picture)  # noqa: PTH110  pathlib raises for long names
+            return Path(picture).parent / name if is_there else Path(name)
         target = Path(str(self.draw))
-        path = target / name if target.is_dir() else target
-        if path.exists() and Path(picture.path).exists() and path.samefile(picture.path):
-            raise InputError(f"--draw {path} would overwrite the picture itself")
-        return path
+        return target / name if self._drawing_folder is not None else target
 
     def _crop(self, result: GroundResult, picture: Picture, stem: str) -> tuple[str, ...]:
         from dvl2_cli.ui.boxes import crop
@@ -247,6 +271,19 @@ class GroundTask:
             reporter.output.text(next(iter(files.values())))
         elif files:
             raise UsageError(f"-f {self.form} makes several files", "Add -o FOLDER.")
+
+
+def earlier_crops(folder: Path, stems: Iterable[str]) -> Iterator[Path]:
+    """Files in ``folder`` that have the name of a crop of one of ``stems``, or of its pages."""
+    known = {stem.casefold() for stem in stems}
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  pathlib makes a Path of every name
+    except OSError:
+        return
+    for name in names:
+        parts = _CROP.fullmatch(name)
+        if parts and {parts["name"].casefold(), parts["document"].casefold()} & known:
+            yield folder / name
 
 
 def as_text(result: GroundResult) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from dvl2_cli.commands.documents import Documents
+from dvl2_cli.commands.documents import Documents, document_names
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.commands.resuming import (
     JournaledEngine,
@@ -25,6 +25,7 @@ from dvl2_cli.schema.source import AnswerSchema, read_schema
 from dvl2_cli.tasks.context import OnText
 from dvl2_cli.tasks.ocr import MAX_TOKENS, BoxSource, OcrOptions, ocr, page_requests
 from dvl2_cli.user_folders import NoHomeError
+from dvl2_cli.writers.collisions import check_outputs
 from dvl2_cli.writers.pages import PageWriter, page_writer
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class OcrTask:
             contextlib.ExitStack() as stack,
         ):
             writer = self._writer(reporter, inputs.several)
+            if self.output is not None:
+                names = document_names(self.output, writer.suffix, inputs.files())
+                check_outputs(names, (*self._own_inputs(), *inputs.files()))
+            self._check_boxes(writer, reporter)
             if common.plan:
                 # A plan makes no folder and takes up no run.
                 for found in inputs:
@@ -126,13 +131,18 @@ class OcrTask:
             json_lines = self.output is None and (several or not reporter.output.is_tty)
             extracting = self._names or self._schema
             self.form = "json" if json_lines or (extracting and self.output is None) else "text"
-        writer = page_writer(self.form)
+        return page_writer(self.form)
+
+    def _own_inputs(self) -> tuple[Path, ...]:
+        """Files that the options name."""
+        return () if self.schema is None else (Path(self.schema),)
+
+    def _check_boxes(self, writer: PageWriter, reporter: Reporter) -> None:
         if writer.needs_boxes and self.boxes == "none" and not _finds_lines(reporter):
             raise UsageError(
                 f"-f {self.form} needs the place of every line, and no boxes were asked for",
                 "Add --boxes model or --boxes rapidocr.",
             )
-        return writer
 
     def _plan(self, reporter: Reporter, found: Picture | Unreadable) -> None:
         if isinstance(found, Unreadable):

@@ -63,6 +63,7 @@ class Inputs:
         from dvl2_cli.inputs.sources import find_sources
 
         self._reading = reading
+        self._arguments, self._recursive, self._exclude = arguments, recursive, exclude
         found = find_sources(arguments, recursive=recursive, exclude=exclude)
         # Only stdin has to be looked at: it is a picture or a list of names.
         head = list(_first(found)) if "-" in arguments else []
@@ -76,6 +77,19 @@ class Inputs:
     def sources(self) -> Iterator[InputSource | Unreadable]:
         """What is to be read, before it is read; can be gone through once."""
         return self._sources
+
+    def files(self) -> Iterator[str]:
+        """The files that are named, before any is read.
+
+        Names that come by stdin are left out: they can be read once, and may come slowly.
+        """
+        from dvl2_cli.inputs.picture import Unreadable
+        from dvl2_cli.inputs.sources import find_sources
+
+        named = [argument for argument in self._arguments if argument != "-"]
+        for found in find_sources(named, recursive=self._recursive, exclude=self._exclude):
+            if not isinstance(found, Unreadable) and found.is_file:
+                yield found.name
 
     def read(self, source: InputSource | Unreadable) -> Iterator[Picture | Unreadable]:
         """The pages of one source."""

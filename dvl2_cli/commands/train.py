@@ -215,6 +215,9 @@ def _of_run(run: Path, merge: bool, plot: bool, json: bool) -> None:
 def _merged(run: Path) -> Path:
     """Add the adapter of a run to the model that it was trained on."""
     from dvl2_cli.finetuning.export import ADAPTER, MERGED, base_of, write_merged
+    from dvl2_cli.writers.collisions import check_output_folder
 
-    write_merged(run / MERGED, base_of(run / ADAPTER), run / ADAPTER)
+    base = base_of(run / ADAPTER)
+    check_output_folder(run / MERGED, [base])
+    write_merged(run / MERGED, base, run / ADAPTER)
     return run / MERGED

@@ -15,6 +15,7 @@ from dvl2_cli.files import atomic_write
 from dvl2_cli.ui.control import printable
 from dvl2_cli.ui.fonts import font_for
 
+GALLERY = "gallery.png"
 _CARD, _PICTURE, _TEXT_LINES, _COLUMNS = 420, 400, 9, 5
 _LINE = 16
 _RIGHT, _WRONG, _WANTED = (0, 120, 50), (190, 20, 20), (0, 140, 70)

@@ -10,6 +10,8 @@ from dvl2_cli.evaluation.item import ItemResult
 from dvl2_cli.evaluation.summary import TITLES, EvalSummary
 from dvl2_cli.figures import new_figure, save_figure
 
+SCORES, ERROR_RATES = "scores.png", "cer.png"
+
 
 def write_plots(
     summaries: Sequence[EvalSummary], outcomes: Sequence[ItemResult], folder: Path, title: str
@@ -23,9 +25,9 @@ def write_plots(
     scores = [summary for summary in summaries if summary.metric != "cer"]
     texts = [summary for summary in summaries if summary.metric == "cer"]
     if scores:
-        written.append(save_figure(_bars(scores, title), folder / "scores.png"))
+        written.append(save_figure(_bars(scores, title), folder / SCORES))
     if texts:
-        written.append(save_figure(_error_rates(texts, outcomes, title), folder / "cer.png"))
+        written.append(save_figure(_error_rates(texts, outcomes, title), folder / ERROR_RATES))
     return written
 
 

@@ -23,14 +23,15 @@ from dvl2_cli.finetuning.batch import MicroBatch
 from dvl2_cli.finetuning.conversations import CheckedData, ConversationBatches, check_data
 from dvl2_cli.finetuning.export import ADAPTER, MODEL, trained_weights, write_adapter, write_model
 from dvl2_cli.finetuning.held_out import HeldOut
-from dvl2_cli.finetuning.identity import check_identity, identity_of
+from dvl2_cli.finetuning.identity import FILE, check_identity, identity_of
 from dvl2_cli.finetuning.loop import RunContext, Trainer
 from dvl2_cli.finetuning.network import TrainingNetwork
 from dvl2_cli.finetuning.optimizer import freeze
 from dvl2_cli.finetuning.plan import BatchPlan
-from dvl2_cli.finetuning.progress import TrainingProgress
+from dvl2_cli.finetuning.progress import LOG, TrainingProgress
 from dvl2_cli.finetuning.recipe import Recipe, Stage
 from dvl2_cli.finetuning.state import TrainingPosition, load_network, read_place, states
+from dvl2_cli.writers.collisions import check_output_folder, check_outputs
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -90,6 +91,7 @@ class Run:
         self.data = read_data(self.recipe, self.base, _to_stderr if self.main else _to_nobody)
         self.recipe = with_steps_of_epochs(self.recipe, self.data)
         check_processes(self.recipe, self.accelerator.num_processes)
+        self._check_collisions()
         make_folder(out)
         check_identity(out, identity_of(self.recipe, list(self.data.values())), write=self.main)
         model, self.adapted = self._load_model()
@@ -143,6 +145,21 @@ class Run:
         from dvl2_cli.finetuning.plots import draw
 
         draw(self.options.out)
+
+    def _check_collisions(self) -> None:
+        """Refuse a folder whose files or result would replace the model or the data.
+
+        Raises:
+            UsageError: naming what would be replaced.
+        """
+        out, data = self.options.out, self.data.values()
+        files = [item.path for item in data] + [
+            picture for item in data for row in item.rows for picture in row.images
+        ]
+        base = [self.base.folder] if self.base.folder is not None else []
+        check_outputs([out / FILE, out / LOG], files)
+        for name in (MODEL, ADAPTER):
+            check_output_folder(out / name, base + files)
 
     def _load_model(self) -> tuple[DeepseekVLV2ForCausalLM, PeftModel | None]:
         lora, folder = self.recipe.lora, self.base.folder

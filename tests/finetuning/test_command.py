@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def test_an_adapter_is_trained_merged_and_drawn(
     ]  # fmt: skip
     train(run, merge=True)
     assert (run / "merged" / "model.safetensors").is_file()
+
+
+def test_a_run_never_replaces_its_model_or_data(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(TINY, run / "model")
+    said = {"out": run, "lora": 2, "steps": 1, "dtype": "fp32", "workers": 0, "quiet": True}
+    with pytest.raises(UsageError, match=r"model is an input, .* would be replaced"):
+        train(data, model=str(run / "model"), **said)  # type: ignore[arg-type]
+    log, before = run / "log.jsonl", data.read_bytes()
+    log.hardlink_to(data)
+    with pytest.raises(UsageError, match=r"log\.jsonl is an input"):
+        train(data, model=str(TINY), **said)  # type: ignore[arg-type]
+    assert log.read_bytes() == before
+    assert {path.name for path in run.iterdir()} == {"log.jsonl", "model"}
 
 
 @pytest.mark.parametrize(
