@@ -134,7 +134,7 @@ class Model:
         from dvl2_cli.tasks.ocr import MAX_TOKENS, OcrOptions, ocr
 
         options = OcrOptions(markdown, boxes, tuple(fields))
-        return ocr(self._context(MAX_TOKENS), _one(picture), options)
+        return ocr(self._context(MAX_TOKENS), self._one(picture), options)
 
     def ocr_pages(
         self, document: str | Path, pages: str | None = None, *, markdown: bool = False
@@ -145,6 +145,7 @@ class Model:
         from dvl2_cli.tasks.ocr import MAX_TOKENS, OcrOptions, ocr
 
         reading = Reading(PageRanges.parse(pages) if pages else None)
+        reading = reading.within(self._session.picture_memory)
         for page in load_pictures(document, reading=reading):
             yield ocr(self._context(MAX_TOKENS), page, OcrOptions(markdown))
 
@@ -154,7 +155,7 @@ class Model:
 
         options = GroundOptions(phrases, every)
         options.check()
-        return ground(self._context(MAX_TOKENS), _one(picture), options)
+        return ground(self._context(MAX_TOKENS), self._one(picture), options)
 
     def caption(self, picture: AnyPicture, length: CaptionLength = "normal") -> CaptionResult:
         """A description, "short", "normal" or "long"."""
@@ -163,7 +164,7 @@ class Model:
 
         wording = Wording(length)
         wording.check()
-        return caption(self._context(MAX_TOKENS), _one(picture), wording)
+        return caption(self._context(MAX_TOKENS), self._one(picture), wording)
 
     def ask(self, pictures: AnyPicture | Sequence[AnyPicture], question: str) -> Iterator[Event]:
         """The answer to ``question`` as it comes: one Started, Tokens, one Finished.
@@ -174,9 +175,9 @@ class Model:
         from dvl2_cli.tasks.context import question_about
 
         if isinstance(pictures, Sequence) and not isinstance(pictures, str):
-            images = [_one(picture).image for picture in pictures]
+            images = [self._one(picture).image for picture in pictures]
         else:
-            images = [_one(pictures).image]
+            images = [self._one(pictures).image]
         context = self._context(_MAX_ANSWER_TOKENS)
         yield from ask_events(context, question_about(context.defaults, question, images))
 
@@ -192,22 +193,24 @@ class Model:
             self._opened = opening.open_engine(self._session)
         return self._opened
 
+    def _one(self, picture: AnyPicture) -> Picture:
+        """The only page of what was given.
 
-def _one(picture: AnyPicture) -> Picture:
-    """The only page of what was given.
+        Raises:
+            InputError: it cannot be read.
+            UsageError: it has several pages.
+        """
+        from dvl2_cli.inputs.load import Reading, load_pictures, picture_of
 
-    Raises:
-        InputError: it cannot be read.
-        UsageError: it has several pages.
-    """
-    from dvl2_cli.inputs.load import load_pictures, picture_of
-
-    if not isinstance(picture, str | Path):
-        return picture_of(picture)
-    first, *rest = [*_at_most_two(load_pictures(picture))]
-    if rest:
-        raise UsageError(f"{picture} holds several pictures", "Use ocr_pages, or name one of them.")
-    return first
+        if not isinstance(picture, str | Path):
+            return picture_of(picture)
+        reading = Reading().within(self._session.picture_memory)
+        first, *rest = [*_at_most_two(load_pictures(picture, reading=reading))]
+        if rest:
+            raise UsageError(
+                f"{picture} holds several pictures", "Use ocr_pages, or name one of them."
+            )
+        return first
 
 
 def _at_most_two(found: Iterator[Picture]) -> Iterator[Picture]:

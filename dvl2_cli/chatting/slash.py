@@ -54,9 +54,11 @@ def attach(chat: Conversation, names: list[str]) -> None:
     Raises:
         InputError: one cannot be read; none of them is attached then.
     """
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.inputs.load import Reading, load_pictures
 
-    reading = Reading(offline=chat.common.offline)
+    memory = Session(chat.common, remember=False).picture_memory
+    reading = Reading(offline=chat.common.offline).within(memory)
     found = list(load_pictures(*names, reading=reading))
     chat.talk.pending += found
     greet_pictures(chat, found)

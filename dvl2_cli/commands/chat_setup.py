@@ -60,11 +60,13 @@ def load(options: ChatOptions, common: CommonOptions) -> list[Picture]:
         InputError: one cannot be read.
         UsageError: there are too many.
     """
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.inputs.load import Reading, clipboard_pictures, load_pictures
     from dvl2_cli.inputs.pages import PageRanges
 
     pages = PageRanges.parse(options.pages) if options.pages else None
     reading = Reading(pages, offline=common.offline, password=options.password)
+    reading = reading.within(Session(common, remember=False).picture_memory)
     found = list(islice(load_pictures(*options.images, reading=reading), _MAX_PICTURES + 1))
     if options.clipboard:
         found += clipboard_pictures(reading)

@@ -78,13 +78,15 @@ class GroundTask:
             read = inputs.files() if self.example is None else (self.example, *inputs.files())
             check_outputs(self._outputs(inputs), self._kept(read, inputs.several))
             self._make_folders()
-        if self.example is not None:
-            reading = options.reading(offline=common.offline)
-            example = next(load_pictures(self.example, reading=reading))
-            self.options = dataclasses.replace(self.options, example=example)
         with Reporter(
             common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
         ) as reporter:
+            memory = reporter.session.picture_memory
+            inputs.limit(memory)
+            if self.example is not None:
+                reading = options.reading(offline=common.offline).within(memory)
+                example = next(load_pictures(self.example, reading=reading))
+                self.options = dataclasses.replace(self.options, example=example)
             if self.form is None:
                 pretty = reporter.output.is_tty and not inputs.several
                 self.form = "text" if pretty else "json"

@@ -70,6 +70,10 @@ class Inputs:
         self._sources: Iterator[InputSource | Unreadable] = chain(head, found)
         self.several = len(arguments) > 1 or _stands_for_many(arguments[0], head)
 
+    def limit(self, memory_bytes: int | None) -> None:
+        """Let reading a picture take so much memory at most."""
+        self._reading = self._reading.within(memory_bytes)
+
     def __iter__(self) -> Iterator[Picture | Unreadable]:
         for source in self.sources():
             yield from self.read(source)

@@ -141,6 +141,24 @@ class Session:
             check_packed(self.resolved.folder, choice.chosen)
         return choice
 
+    @functools.cached_property
+    def picture_memory(self) -> int | None:
+        """Bytes that decoding one picture may take under --max-memory; None without a cap.
+
+        Raises:
+            ModelError: the model is not on this machine, or broken.
+            UsageError: the cap is no size, or the device is not there.
+        """
+        if self.settings.max_memory is None:
+            return None
+        from dvl2_cli.planning.plan import picture_room
+        from dvl2_cli.planning.size import parse_size
+        from dvl2_cli.planning.weights import weights_held
+
+        cap = parse_size(self.settings.max_memory)
+        is_here = self.settings.server is None and self.device.chosen == "cpu"
+        return picture_room(cap, weights_held(self.checkpoint, "cpu") if is_here else None)
+
     def defaults(self, *, max_tokens: int) -> RequestDefaults:
         """What every request of the command has; ``max_tokens`` is the command's own default.
 

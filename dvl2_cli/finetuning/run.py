@@ -150,7 +150,7 @@ class Run:
         """Refuse a folder whose files or result would replace the model or the data.
 
         Raises:
-            UsageError: naming what would be replaced.
+            OutputError: naming what would be replaced.
         """
         out, data = self.options.out, self.data.values()
         files = [item.path for item in data] + [

@@ -16,8 +16,9 @@ from PIL import Image, UnidentifiedImageError
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs import jpeg, png
 from dvl2_cli.inputs.libtiff import quiet_libtiff
+from dvl2_cli.inputs.memory import check_memory
 from dvl2_cli.inputs.pages import PageRanges
-from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, PictureMemoryError, Unreadable
 from dvl2_cli.inputs.sniff import foreign_kind, is_picture, looks_like_text
 from dvl2_cli.inputs.tiff import is_preview, page_frames
 from dvl2_cli.inputs.upright import upright_rgb
@@ -28,6 +29,7 @@ _REFUSED = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC"
 _BY_NAME_ONLY = {"TGA": (".tga", ".icb", ".vda", ".vst"), "PCD": (".pcd",), "WAL": (".wal",)}
 # A second frame here is a gain map or a preview, not an animation.
 _STILL_FORMATS = frozenset({"MPO", "ICO", "ICNS", "PSD", "HEIF"})
+_SHRINK = "Shrink it first, or allow dvl2 more memory."
 # What Pillow's parsers of untrusted bytes raise besides OSError.
 _DECODE_ERRORS = (
     OSError,
@@ -92,6 +94,8 @@ def _open(data: bytes, path: str) -> Image.Image:
         raise InputError(f"{path} is over 178 megapixels", "Shrink it first.") from error
     except UnidentifiedImageError as error:
         raise _not_a_picture(data, path) from error
+    except MemoryError as error:
+        raise PictureMemoryError(f"there is not enough memory for {path}", _SHRINK) from error
     except _DECODE_ERRORS as error:
         raise _damaged(path, error) from error
 
@@ -154,6 +158,7 @@ def _check_pixels(image: Image.Image, path: str, limits: InputLimits) -> None:
             f"{path} is {width} x {height} pixels, over {limits.pixels / 1e6:.0f} megapixels",
             "Shrink it first.",
         )
+    check_memory(path, image.size, image.mode, limits)
 
 
 def _frame_count(image: Image.Image) -> int:
@@ -186,9 +191,8 @@ def _decode(
                     raise
                 rgb, applied, more = upright_rgb(mended, profile)
     except MemoryError as error:
-        raise InputError(
-            f"there is not enough memory to decode {path} ({size[0]} x {size[1]} pixels)",
-            "Shrink it first, or allow dvl2 more memory.",
+        raise PictureMemoryError(
+            f"there is not enough memory to decode {path} ({size[0]} x {size[1]} pixels)", _SHRINK
         ) from error
     except _DECODE_ERRORS as error:
         raise _damaged(path, error, page) from error

@@ -6,7 +6,7 @@ import hashlib
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,7 +22,7 @@ from dvl2_cli.inputs.fetch import (
 )
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.pdf import DEFAULT_DPI, render_pages
-from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
+from dvl2_cli.inputs.picture import InputLimits, Picture, PictureMemoryError, Unreadable
 from dvl2_cli.inputs.pipes import read_pipe
 from dvl2_cli.inputs.plugins import read_with_plugin
 from dvl2_cli.inputs.sniff import PDF_MAGIC, is_pdf, looks_like_text
@@ -46,6 +46,10 @@ class Reading:
     limits: InputLimits = field(default_factory=InputLimits)
     offline: bool = False
     password: str | None = field(default=None, repr=False)
+
+    def within(self, memory_bytes: int | None) -> Reading:
+        """The same, where decoding a picture may take so much memory; None for no limit."""
+        return replace(self, limits=replace(self.limits, memory_bytes=memory_bytes))
 
 
 def load_pictures(
@@ -94,7 +98,7 @@ def read_pictures(
     except InputError as error:
         yield Unreadable(name, None, error)
     except MemoryError:
-        yield Unreadable(name, None, InputError(f"there is not enough memory for {name}"))
+        yield Unreadable(name, None, PictureMemoryError(f"there is not enough memory for {name}"))
 
 
 def _shown(source: InputSource) -> str:

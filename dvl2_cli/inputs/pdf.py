@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.decode import selected_pages
+from dvl2_cli.inputs.memory import page_pixels
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 
@@ -133,7 +134,7 @@ class _Renderer:
         request = {
             "page": page - 1,
             "scale": dpi / _POINTS_PER_INCH,
-            "pixels": min(self._limits.pixels, self._limits.page_pixels),
+            "pixels": page_pixels(self._limits),
             "seconds": self._limits.page_seconds,
         }
         try:

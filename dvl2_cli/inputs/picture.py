@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dvl2_cli.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+class PictureMemoryError(InputError):
+    """A picture that would take more memory than there is, or than is allowed."""
+
+    exit_code: ClassVar[int] = 4
+    code: ClassVar[str] = "oom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +25,9 @@ class InputLimits:
     ``file_bytes`` and ``pixels`` are per picture, ``download_bytes`` and
     ``download_seconds`` per URL, ``pages`` per document, ``pipe_seconds`` until somebody
     writes to a pipe. ``page_pixels``, ``page_seconds``
-    and ``page_bytes`` (of memory) are for rendering one page of a PDF. The pixel limit is
-    the size at which Pillow itself calls a picture a decompression bomb.
+    and ``page_bytes`` (of memory) are for rendering one page of a PDF. ``memory_bytes`` is
+    what decoding and preparing a picture may take here, None for no limit. The pixel limit
+    is the size at which Pillow itself calls a picture a decompression bomb.
     """
 
     file_bytes: int = 512 * 2**20
@@ -31,6 +39,7 @@ class InputLimits:
     page_pixels: int = 64_000_000
     page_seconds: float = 60.0
     page_bytes: int = 2 * 2**30
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,10 +185,8 @@ def _on_cpu(
     """All weights are mapped from their files; RAM keeps as many of them as there is room for."""
     room = hardware.usable_ram if cap is None else cap
     routed = weights.parts[WeightPart.ROUTED]
-    tower = weights.parts[WeightPart.VISION]
     fixed = weights.total - routed
-    # The tower is read once for a picture and may leave again.
-    least = fixed - tower + max(tower, routed // 8) + working + RUNTIME_BYTES
+    least = _least_weights(weights) + working + RUNTIME_BYTES
     if room < least:
         raise _too_small(least, room, cap, spare)
     left = room - fixed - working - RUNTIME_BYTES
@@ -224,6 +222,24 @@ def _on_cpu(
         )
     )
     return placements, share
+
+
+def _least_weights(weights: Weights) -> int:
+    """Bytes of weights in RAM below which a model on the CPU only waits for the disk."""
+    routed, tower = weights.parts[WeightPart.ROUTED], weights.parts[WeightPart.VISION]
+    # The tower is read once for a picture and may leave again.
+    return weights.total - routed - tower + max(tower, routed // 8)
+
+
+def picture_room(cap: int, weights: Weights | None) -> int:
+    """Bytes that ``cap`` leaves for decoded pictures.
+
+    Args:
+        cap: most resident memory of this process, in bytes.
+        weights: of the model if it runs on the CPU of this process, else None.
+    """
+    held = 0 if weights is None else _least_weights(weights)
+    return max(0, cap - RUNTIME_BYTES - held)
 
 
 def _on_gpu(

@@ -7,23 +7,29 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from dvl2_cli.errors import UsageError
+from dvl2_cli.errors import Dvl2Error, OutputError, UsageError
 from dvl2_cli.files import is_no_file
 from dvl2_cli.inputs.sniff import is_picture_or_pdf
 
 # Device and inode: links, hard ones too, count as the file that they lead to.
 _Identity = tuple[int, int]
+_HINT = "Name another output: no input is overwritten."
 
 
-def check_outputs(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None:
+def check_outputs(
+    outputs: Iterable[Path],
+    inputs: Iterable[str | Path],
+    error: type[Dvl2Error] = OutputError,
+) -> None:
     """Refuse outputs that would replace an input, before any work is done.
 
     Args:
         outputs: files that may be written; those that do not exist replace nothing.
         inputs: files that will be read. They are only gone through if an output exists.
+        error: what is raised.
 
     Raises:
-        UsageError: an output is one of the inputs, or leads to it.
+        OutputError: an output is one of the inputs, or leads to it.
     """
     existing = {}
     for path in outputs:
@@ -35,23 +41,20 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None
     for item in inputs:
         identity = _identity(item)
         if identity is not None and identity in existing:
-            raise UsageError(
-                f"{existing[identity]} is an input and would be replaced", "Name another output."
-            )
+            raise error(f"{existing[identity]} is an input and would be replaced", _HINT)
 
 
 def check_output_folder(folder: Path, inputs: Iterable[str | Path]) -> None:
     """Refuse an output folder that is replaced as a whole and holds an input.
 
     Raises:
-        UsageError: an input is ``folder`` or lies in it.
+        OutputError: an input is ``folder`` or lies in it.
     """
     real = Path(os.path.realpath(folder))
     for item in inputs:
         if Path(os.path.realpath(item)).is_relative_to(real):
-            raise UsageError(
-                f"{item} is an input, and {folder}, which holds it, would be replaced",
-                "Name another output.",
+            raise OutputError(
+                f"{item} is an input, and {folder}, which holds it, would be replaced", _HINT
             )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dvl2_cli.commands.train import train
-from dvl2_cli.errors import Dvl2Error, InputError, UsageError
+from dvl2_cli.errors import Dvl2Error, InputError, OutputError, UsageError
 from tests.finetuning.conftest import TINY
 
 
@@ -48,11 +48,11 @@ def test_a_run_never_replaces_its_model_or_data(data: Path, tmp_path: Path) -> N
     run = tmp_path / "run"
     shutil.copytree(TINY, run / "model")
     said = {"out": run, "lora": 2, "steps": 1, "dtype": "fp32", "workers": 0, "quiet": True}
-    with pytest.raises(UsageError, match=r"model is an input, .* would be replaced"):
+    with pytest.raises(OutputError, match=r"model is an input, .* would be replaced"):
         train(data, model=str(run / "model"), **said)  # type: ignore[arg-type]
     log, before = run / "log.jsonl", data.read_bytes()
     log.hardlink_to(data)
-    with pytest.raises(UsageError, match=r"log\.jsonl is an input"):
+    with pytest.raises(OutputError, match=r"log\.jsonl is an input"):
         train(data, model=str(TINY), **said)  # type: ignore[arg-type]
     assert log.read_bytes() == before
     assert {path.name for path in run.iterdir()} == {"log.jsonl", "model"}
