@@ -13,7 +13,7 @@ from dvl2_cli.inputs.sniff import is_picture_or_pdf
 
 # Device and inode: links, hard ones too, count as the file that they lead to.
 _Identity = tuple[int, int]
-_HINT = "Name another output: no input is overwritten."
+_HINT = "Name another output: dvl2 does not overwrite inputs."
 
 
 def check_outputs(
