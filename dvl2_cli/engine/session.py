@@ -152,8 +152,8 @@ class Session:
         if self.settings.max_memory is None:
             return None
         from dvl2_cli.planning.plan import picture_room
-        from dvl2_cli.planning.size import parse_size
         from dvl2_cli.planning.weights import weights_held
+        from dvl2_cli.sizes import parse_size
 
         cap = parse_size(self.settings.max_memory)
         is_here = self.settings.server is None and self.device.chosen == "cpu"

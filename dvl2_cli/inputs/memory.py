@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dvl2_cli.inputs.picture import InputLimits, PictureMemoryError
-from dvl2_cli.planning.size import format_size
+from dvl2_cli.sizes import format_size
 
 # Most bytes of a pixel that are alive at once, by Pillow's mode: while the picture is decoded, or
 # while the RGB picture (4) is written out as bytes (6, for a moment) to be hashed or sent.
