@@ -30,6 +30,8 @@ _VARIABLES = {
     "NO_COLOR": "No colour.",
 }
 _SHARED = {item.name for item in fields(CommonOptions)}
+# A command with fewer has some of the names for its own purposes.
+_MIN_SHARED = 8
 
 
 def manual_page() -> str:
@@ -76,17 +78,32 @@ def _command(command: Any, context: Any, shared: list[Any]) -> Iterator[str]:
     for number, paragraph in enumerate((command.help or "").strip().split("\n\n")):
         if number:
             yield ".PP"
-        yield _escaped(" ".join(paragraph.split()))
+        yield from _paragraph(paragraph)
     parameters = [item for item in command.get_params(context) if item.name != "help"]
-    is_shared = {item.name for item in parameters} >= _SHARED
-    if is_shared and not shared:
+    taken = {item.name for item in parameters} & _SHARED
+    is_shared = len(taken) >= _MIN_SHARED
+    if len(taken) == len(_SHARED) and not shared:
         shared += [item for item in parameters if item.name in _SHARED]
     for parameter in parameters:
         if not (is_shared and parameter.name in _SHARED):
             yield from _parameter(parameter, context)
     if is_shared:
         yield ".PP"
-        yield "Also takes the shared options."
+        lacking = [f"--{name.replace('_', '-')}" for name in sorted(_SHARED - taken)]
+        but = f", but not {', '.join(lacking)}" if lacking else ""
+        yield _escaped(f"Also takes the shared options{but}.")
+
+
+def _paragraph(text: str) -> Iterator[str]:
+    """``text``; its indented lines, as examples are, as they stand."""
+    first, *rest = text.splitlines()
+    if not any(line.startswith(" ") for line in rest):
+        yield _escaped(" ".join(text.split()))
+        return
+    yield _escaped(first)
+    yield ".nf"
+    yield from (_escaped(line) for line in rest)
+    yield ".fi"
 
 
 def _parameter(parameter: Any, context: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
@@ -141,8 +141,21 @@ class CommonOptions:
     ] = False
 
 
-def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give ``command`` every option of CommonOptions; it receives them as ``common``."""
+# Options that say how a model answers, for commands that only load it.
+ANSWERING = frozenset(
+    {"tiles", "zoom", "max_tokens", "temperature", "top_p", "seed", "server", "plan", "stats"}
+)
+
+
+def with_common_options(
+    command: Callable[..., None] | None = None, *, without: Collection[str] = ()
+) -> Callable[..., Any]:
+    """Give ``command`` the options of CommonOptions; it receives them as ``common``.
+
+    Those in ``without`` are not offered, and keep their defaults.
+    """
+    if command is None:
+        return lambda command: with_common_options(command, without=without)
     hints = get_type_hints(CommonOptions, include_extras=True)
     shared = [
         inspect.Parameter(
@@ -152,6 +165,7 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
             annotation=hints[item.name],
         )
         for item in fields(CommonOptions)
+        if item.name not in without
     ]
     signature = inspect.signature(command, eval_str=True)
     own = [

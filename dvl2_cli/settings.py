@@ -6,11 +6,12 @@ import contextlib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dvl2_cli import setting_values
 from dvl2_cli.errors import UsageError
 from dvl2_cli.texts import decode_text
 from dvl2_cli.user_folders import NoHomeError, config_folder
@@ -19,17 +20,23 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DEFAULT_SOURCE = "default"
+_FLAG = "flag "
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRule:
-    """What a setting may be: its type, its choices or range, and what it is for."""
+    """What a setting may be: its type, its choices, range or form, and what it is for.
+
+    ``parse`` raises ValueError for text that is not of the form that ``form`` explains.
+    """
 
     kind: type
     help: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    parse: Callable[[str], object] | None = None
+    form: str | None = None
 
 
 def _setting(
@@ -40,8 +47,10 @@ def _setting(
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
     maximum: float | None = None,
+    parse: Callable[[str], object] | None = None,
+    form: str | None = None,
 ) -> Any:
-    rule = SettingRule(kind, help_, choices, minimum, maximum)
+    rule = SettingRule(kind, help_, choices, minimum, maximum, parse, form)
     return field(default=default, metadata={"rule": rule})
 
 
@@ -57,17 +66,47 @@ class Settings:
     quant: str = _setting(
         "auto", str, "Weight format.", choices=("auto", "none", "int8", "int4", "nf4")
     )
-    device: str = _setting("auto", str, "auto, cpu, cuda, cuda:1 or mps.")
+    device: str = _setting(
+        "auto",
+        str,
+        "auto, cpu, cuda, cuda:1 or mps.",
+        parse=setting_values.device_of,
+        form=setting_values.DEVICE_FORM,
+    )
     adapter: str | None = _setting(None, str, "Folder of a LoRA adapter.")
-    max_memory: str | None = _setting(None, str, "Hard cap, as 8GB.")
+    max_memory: str | None = _setting(
+        None,
+        str,
+        "Most memory that the model may take, as 8GB.",
+        parse=setting_values.size_of,
+        form=setting_values.SIZE_FORM,
+    )
     threads: int | None = _setting(None, int, "CPU threads.", minimum=1)
-    tiles: str | None = _setting(None, str, "Most local tiles per image, or auto.")
-    zoom: str | None = _setting(None, str, "Show images so many times as large, or auto.")
+    tiles: str | None = _setting(
+        None,
+        str,
+        "Most local tiles per image: 0 to 9, or auto.",
+        parse=setting_values.tiles_of,
+        form=setting_values.TILES_FORM,
+    )
+    zoom: str | None = _setting(
+        None,
+        str,
+        "Enlarge images before tiling: a factor, or auto to enlarge small print.",
+        parse=setting_values.zoom_of,
+        form=setting_values.ZOOM_FORM,
+    )
     max_tokens: int | None = _setting(None, int, "Longest answer, in tokens.", minimum=1)
     temperature: float | None = _setting(None, float, "0 is greedy.", minimum=0)
     top_p: float | None = _setting(None, float, "Nucleus.", minimum=0, maximum=1)
     seed: int | None = _setting(None, int, "Makes sampling repeatable.")
-    server: str | None = _setting(None, str, "URL of an OpenAI-compatible server to ask.")
+    server: str | None = _setting(
+        None,
+        str,
+        "URL of an OpenAI-compatible server to ask.",
+        parse=setting_values.url_of,
+        form=setting_values.URL_FORM,
+    )
     offline: bool = _setting(False, bool, "Never touch the network.")
     history: bool = _setting(True, bool, "Keep chat sessions on this machine.")
     system: str | None = _setting(None, str, "System prompt of chat.")
@@ -122,7 +161,7 @@ def with_flags(settings: Settings, flags: DataclassInstance) -> Settings:
     names = {item.name for item in fields(flags)} & RULES.keys()
     values = {name: getattr(flags, name) for name in sorted(names)}
     given = {name: value for name, value in values.items() if not (value is None or value is False)}
-    sources = {name: f"flag --{name.replace('_', '-')}" for name in given}
+    sources = {name: f"{_FLAG}--{name.replace('_', '-')}" for name in given}
     checked = {name: _check(name, value, sources[name]) for name, value in given.items()}
     return replace(settings, **checked, sources={**settings.sources, **sources})
 
@@ -165,18 +204,30 @@ def rule_of(name: str, where: str) -> SettingRule:
 
 def _check(name: str, value: Any, where: str) -> Any:
     rule = RULES[name]
+    # An option is named as it was typed; elsewhere the setting is.
+    subject = where.removeprefix(_FLAG) if where.startswith(_FLAG) else f"{where}: {name}"
     if rule.kind is float and type(value) is int:
         value = float(value)
     if type(value) is not rule.kind:
         words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-        raise UsageError(f"{where}: {name} takes {words[rule.kind]}, not {value!r}")
+        raise UsageError(f"{subject} takes {words[rule.kind]}, not {value!r}")
     if rule.choices and value not in rule.choices:
-        raise UsageError(f"{where}: {name} is one of {', '.join(rule.choices)}, not {value!r}")
+        raise UsageError(f"{subject} is one of {', '.join(rule.choices)}, not {value!r}")
     if not _in_range(rule, value):
         bounds = [f"at least {rule.minimum:g}"] if rule.minimum is not None else []
         bounds += [f"at most {rule.maximum:g}"] if rule.maximum is not None else []
-        raise UsageError(f"{where}: {name} is {' and '.join(bounds)}, not {value!r}")
+        raise UsageError(f"{subject} is {' and '.join(bounds)}, not {value!r}")
+    if rule.parse is not None:
+        try:
+            rule.parse(str(value))
+        except ValueError as error:
+            raise UsageError(f"{subject} is {_shown(name, str(value))!r}", rule.form) from error
     return value
+
+
+def _shown(name: str, value: str) -> str:
+    """``value`` without the password that the URL of a server may have."""
+    return value.rpartition("@")[2] if name == "server" else value
 
 
 def _in_range(rule: SettingRule, value: Any) -> bool:

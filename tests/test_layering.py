@@ -187,7 +187,7 @@ def test_every_import_is_a_declared_dependency() -> None:
 # Which parts of dvl2 a part may know, types included. What is not listed may know everything.
 _BASE = {"errors", "files", "folders", "user_folders", "row", "sizes", "texts", "units"}
 _MODEL = _BASE | {"store", "planning"}
-_ENGINE = _MODEL | {"engine", "settings", "options", "prompts"}
+_ENGINE = _MODEL | {"engine", "settings", "setting_values", "options", "prompts"}
 _TASKS = _ENGINE | {"tasks", "results", "inputs", "schema"}
 ARROWS: dict[str, set[str]] = {
     "store": _BASE | {"store"},

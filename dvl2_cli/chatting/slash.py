@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dvl2_cli.inputs.picture import Picture
 
 _ATTACHED_ROWS = 10
+_ALIASES = {"quit": "exit", "bye": "exit"}
 _CHAT_TILES = "auto, or a number from 0 to 9"
 
 
@@ -31,6 +32,12 @@ class Command:
     takes_path: bool = False
 
 
+def is_command(line: str) -> bool:
+    """Whether ``line`` starts with the name of a command."""
+    name = line[1:].split(" ")[0]
+    return line.startswith("/") and _ALIASES.get(name, name) in COMMANDS
+
+
 def run_command(chat: Conversation, line: str) -> bool:
     """Carry out ``line``, which starts with a slash; whether the chat ends.
 
@@ -38,11 +45,11 @@ def run_command(chat: Conversation, line: str) -> bool:
         UsageError: there is no such command, or it is not used like this.
     """
     name, _, rest = line[1:].partition(" ")
-    command = COMMANDS.get(name)
+    command = COMMANDS.get(_ALIASES.get(name, name))
     if command is None:
         import difflib
 
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        near = difflib.get_close_matches(name, (*COMMANDS, *_ALIASES), n=1)
         hint = f"Did you mean /{near[0]}?" if near else "/help lists them."
         raise UsageError(f"there is no command /{name}", f"{hint} // starts a question with /.")
     return bool(command.run(chat, rest.strip()))
@@ -230,5 +237,5 @@ COMMANDS: dict[str, Command] = {
     "stats": Command("/stats", "Show or hide timing.", _stats),
     "model": Command("/model [NAME]", "Show the model, or take another.", _model),
     "help": Command("/help", "This list.", _help),
-    "exit": Command("/exit", "End; so does Ctrl-D.", _exit),
+    "exit": Command("/exit", "End; so do exit, quit, /bye and Ctrl-D.", _exit),
 }

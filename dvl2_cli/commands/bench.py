@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dvl2_cli import completing
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import ANSWERING, CommonOptions, with_common_options
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.session import Session
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+# It measures the model's own speed on the CPU.
+_NOT_MEASURED = ANSWERING | {"device", "adapter", "offline"}
+
+
 @app.command()
-@with_common_options
+@with_common_options(without=_NOT_MEASURED)
 def bench(
     common: CommonOptions,
     shape: Annotated[

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from dvl2_cli.chatting.arguments import split_question
 from dvl2_cli.errors import UsageError
+from dvl2_cli.inputs.pipes import has_waiting
 from dvl2_cli.options import CommonOptions, PasswordOption, with_common_options
 from dvl2_cli.texts import decode_text
 
@@ -28,7 +30,10 @@ def _presets(incomplete: str) -> list[str]:
 def chat(
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="Files, PDFs, folders, URLs, or - for stdin."),
+        typer.Argument(
+            metavar="IMAGE",
+            help="Files, PDFs, folders, URLs, or - for stdin; the last may be the question.",
+        ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", help="Answer this and exit; - reads stdin.")
@@ -78,10 +83,16 @@ def chat(
     *,
     common: CommonOptions,
 ) -> None:
-    """Talk about images, or answer once.
+    """Talk about images, or answer one question.
 
-    With -p, a --preset, or text piped in, it answers once and exits. On a terminal without
-    these it is a conversation; /help there shows its commands.
+    With a question, a --preset or text on stdin, it answers once and exits. Without, it is a
+    conversation; type /help there to see its commands.
+
+    Examples:
+      dvl2 chat photo.jpg
+      dvl2 chat photo.jpg "What is this?"
+      dvl2 chat before.png after.png --preset compare
+      dvl2 chat invoice.pdf --pages 1 -p "Who sent this?" --schema "name, total float"
     """
     from dvl2_cli.commands.chat_setup import ChatOptions
 
@@ -90,9 +101,12 @@ def chat(
     if schema is not None and (extract or steps):
         other = "--extract" if extract else "--steps"
         raise UsageError(f"--schema and {other} want different answers", "Leave one of them out.")
+    question = None
+    if prompt is None:
+        images, question = split_question(images or [])
     options = ChatOptions(
         images=tuple(images or ()),
-        prompt=_prompt(prompt, images or [], preset),
+        prompt=_prompt(prompt or question, images or [], preset),
         preset=preset,
         schema=schema,
         extract=extract,
@@ -129,8 +143,15 @@ def _prompt(given: str | None, images: list[str], preset: str | None) -> str | N
         if piped_picture:
             raise UsageError("- stands for both the image and the prompt", "Name one of them.")
         return _read_stdin()
-    if given is not None or preset is not None or piped_picture or sys.stdin.isatty():
-        # With -p stdin is left alone: in a loop it may be the list that the shell reads from.
+    if piped_picture or sys.stdin.isatty():
+        return given
+    if given is not None or preset is not None:
+        # In a loop it may be the list that the shell reads from, so it is not read unasked.
+        if has_waiting(sys.stdin):
+            raise UsageError(
+                "there is text on stdin as well as a question",
+                "Ask with -p - to read the question from stdin, or add < /dev/null.",
+            )
         return given
     return _read_stdin() or None
 
@@ -140,7 +161,10 @@ def _read_stdin() -> str:
     if len(data) > _LONGEST_PROMPT:
         raise UsageError("the prompt on stdin is over 1 MiB")
     try:
-        return decode_text(data).strip()
+        text = decode_text(data).strip()
+        if not text:
+            data.decode()  # a mark of UTF-16 alone is more likely the beginning of something else
+        return text
     except UnicodeDecodeError as error:
         raise UsageError(
             "the prompt on stdin is not UTF-8 text", "For a picture on stdin write - as IMAGE."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint, Request
 from dvl2_cli.errors import Dvl2Error, NoUsableOutputError
 from dvl2_cli.history.keeping import keep_session
+from dvl2_cli.inputs.pipes import has_waiting
 from dvl2_cli.results import ChatResult, Source, UsageTotals
 from dvl2_cli.results.doubts import doubts
 from dvl2_cli.results.lines import json_line
@@ -47,6 +49,8 @@ def answer_once(options: ChatOptions, common: CommonOptions) -> None:
         reporter.count(result, code=5 if result.finish_reason == "loop" else 0)
         if common.json:
             reporter.output.json(result.as_json())
+        if "-" not in options.images and has_waiting(sys.stdin):  # it came too late to be refused
+            reporter.console.warn("what came on stdin was not read")
         reporter.finish()
 
 

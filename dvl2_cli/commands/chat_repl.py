@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvl2_cli.chatting.conversation import Conversation
-from dvl2_cli.chatting.slash import COMMANDS, attach, greet_pictures, run_command
+from dvl2_cli.chatting.slash import COMMANDS, attach, greet_pictures, is_command, run_command
 from dvl2_cli.commands.chat_setup import ChatOptions, start_session
 from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.prompts import PRESETS
 from dvl2_cli.ui.console import Console
-from dvl2_cli.ui.dropped import dropped_paths
+from dvl2_cli.ui.dropped import split_files
 from dvl2_cli.ui.output import Output
 from dvl2_cli.ui.type_ahead import type_ahead
 from dvl2_cli.user_folders import NoHomeError, state_folder
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Two Ctrl-C within this many seconds end the chat, the first of which may stop an answer.
 _TWICE_SECONDS = 2.0
+# What people type to leave, without a slash.
+_GOODBYES = frozenset({"exit", "quit"})
 
 
 def converse(options: ChatOptions, common: CommonOptions) -> None:
@@ -83,11 +85,14 @@ class _Repl:
         line = line.strip()
         if not line:
             return False
-        is_command = line.startswith("/") and line[1:].split(" ")[0] in COMMANDS
-        files = None if is_command else dropped_paths(line)
-        if files is not None:
-            attach(self.chat, files)
-            return False
+        if line.lower() in _GOODBYES:
+            return True
+        if not is_command(line):
+            files, line = split_files(line)
+            if files:
+                attach(self.chat, files)
+            if not line:
+                return False
         if line.startswith("/") and not line.startswith("//"):
             return run_command(self.chat, line)
         question = line.removeprefix("/") if line.startswith("//") else line

@@ -28,8 +28,12 @@ app = typer.Typer(add_completion=False)
 Part = tuple[str, "float | None", "Iterator[Item]"]
 
 
+# Answers are greedy, and as long as the right one can be.
+_FIXED = ("max_tokens", "temperature", "top_p", "seed", "plan", "stats")
+
+
 @app.command(name="eval")
-@with_common_options
+@with_common_options(without=_FIXED)
 def evaluate(
     data: Annotated[
         Path | None,

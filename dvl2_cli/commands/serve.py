@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import ANSWERING, CommonOptions, with_common_options
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-@with_common_options
+@with_common_options(without=ANSWERING)
 def serve(
     socket: Annotated[
         bool, typer.Option("--socket", help="Listen on a unix socket (the default).")

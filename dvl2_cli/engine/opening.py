@@ -9,7 +9,7 @@ import time
 
 from dvl2_cli.engine.engine import Engine, ModelInfo
 from dvl2_cli.engine.events import Notice
-from dvl2_cli.engine.session import Session, checked_device
+from dvl2_cli.engine.session import Session
 
 
 def open_engine(session: Session) -> Engine:
@@ -60,7 +60,7 @@ def _open_elsewhere(session: Session) -> Engine | None:
 
 def open_local_engine(session: Session) -> Engine:
     """Load the model into this process; see ``open_engine``."""
-    requested = checked_device(session.settings.device)
+    requested = session.settings.device
     resolved, settings = session.resolved, session.settings
     session.tell(Notice(resolved.describe()))
 

@@ -22,8 +22,6 @@ _WHAT: dict[Role, str] = {
     "user": "the question",
     "assistant": "an earlier answer",
 }
-# Smaller shows nothing, larger nothing more.
-MIN_ZOOM, MAX_ZOOM = 0.1, 10.0
 
 
 def check_text(text: str, what: str) -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.events import Tell, tell_nobody
-from dvl2_cli.engine.request import MAX_ZOOM, MIN_ZOOM, RequestDefaults, Sampling, Tiles, Zoom
+from dvl2_cli.engine.request import RequestDefaults, Sampling
 from dvl2_cli.errors import UsageError
+from dvl2_cli.setting_values import tiles_of, zoom_of
 from dvl2_cli.settings import Settings, load_settings, with_flags
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from dvl2_cli.planning.hardware import Hardware
     from dvl2_cli.store.checkpoint import CheckpointInfo
     from dvl2_cli.store.resolve import ModelSpec, Resolved
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class Session:
@@ -128,7 +127,7 @@ class Session:
         """
         from dvl2_cli.planning.choose import check_packed, choose_device
 
-        requested = checked_device(self.settings.device)
+        requested = self.settings.device
         found = self.hardware.accelerators
         kind = requested.split(":")[0]
         if kind in ("cuda", "mps") and all(card.kind != kind for card in found.value):
@@ -160,11 +159,7 @@ class Session:
         return picture_room(cap, weights_held(self.checkpoint, "cpu") if is_here else None)
 
     def defaults(self, *, max_tokens: int) -> RequestDefaults:
-        """What every request of the command has; ``max_tokens`` is the command's own default.
-
-        Raises:
-            UsageError: ``tiles`` or ``zoom`` is not what it takes.
-        """
+        """What every request of the command has; ``max_tokens`` is the command's own default."""
         settings = self.settings
         sampling = Sampling(
             temperature=0.0 if settings.temperature is None else settings.temperature,
@@ -172,38 +167,6 @@ class Session:
             seed=settings.seed,
             max_new_tokens=settings.max_tokens or max_tokens,
         )
-        return RequestDefaults(sampling, _tiles(settings.tiles), _zoom(settings.zoom))
-
-
-def checked_device(device: str) -> str:
-    """``device`` if it is the name of one.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if device.split(":")[0] not in DEVICES:
-        raise UsageError(f"--device is {device!r}", f"Use one of {', '.join(DEVICES)}, or cuda:N.")
-    return device
-
-
-def _tiles(given: str | None) -> Tiles:
-    if given is None or given == "auto":
-        return None if given is None else "auto"
-    if not given.isdecimal():
-        raise UsageError(f"--tiles is {given!r}", "Give a whole number of tiles, 0 to 9, or auto.")
-    return int(given)
-
-
-def _zoom(given: str | None) -> Zoom:
-    if given is None or given == "auto":
-        return None if given is None else "auto"
-    try:
-        zoom = float(given)
-    except ValueError:
-        zoom = 0.0
-    if not MIN_ZOOM <= zoom <= MAX_ZOOM:
-        raise UsageError(
-            f"--zoom is {given!r}",
-            f"Give a number from {MIN_ZOOM:g} to {MAX_ZOOM:g}, or auto; 1 is as the picture is.",
-        )
-    return zoom
+        tiles = None if settings.tiles is None else tiles_of(settings.tiles)
+        zoom = None if settings.zoom is None else zoom_of(settings.zoom)
+        return RequestDefaults(sampling, tiles, zoom)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from pathlib import Path
+from typing import TextIO
 
 from dvl2_cli.errors import InputError
 
@@ -41,3 +43,18 @@ def read_pipe(path: Path, limit: int, seconds: float) -> bytes:
         while len(found) < limit and (chunk := stream.read(min(limit - len(found), _CHUNK))):
             found += chunk
         return bytes(found)
+
+
+def has_waiting(stream: TextIO) -> bool:
+    """Whether ``stream`` holds something that can be read now, without reading or waiting.
+
+    A terminal never does: what is typed there comes later.
+    """
+    try:
+        if stream.isatty():
+            return False
+        if os.name != "nt" and not select.select([stream], [], [], 0)[0]:
+            return False
+        return bool(stream.buffer.peek(1))  # type: ignore[attr-defined]  # a BufferedReader
+    except (AttributeError, OSError, ValueError):
+        return False  # closed, or no file at all

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
+# A quoted word, or one with backslashes before its blanks.
+_WORD = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|((?:\\.|[^\s\\])+))(?=\s|$)""")
 
-def dropped_paths(line: str) -> list[str] | None:
-    """The files that ``line`` names, if it names files and nothing else; else None.
 
-    Terminals write absolute paths, quoted, with backslashes or as ``file://``; so a word
-    or a relative name in a question is never taken for a file.
+def split_files(line: str) -> tuple[list[str], str]:
+    """The files that ``line`` begins with, and the question that follows them.
+
+    Terminals write absolute paths, quoted, with backslashes or as ``file://``. A relative name
+    counts only at the beginning and with a suffix, so that no word of a question is a file.
     """
     line = line.strip()
-    if not line:
-        return None
     whole = _file(line)
     if whole is not None:
-        return [whole]  # an unquoted name with blanks
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return None
-    files = [_file(word) for word in words]
-    found = [name for name in files if name is not None]
-    return found if found and len(found) == len(files) else None
+        return [whole], ""  # an unquoted name with blanks
+    files: list[str] = []
+    rest = line
+    while (word := _WORD.match(rest)) is not None:
+        quoted = word[1] if word[1] is not None else word[2]
+        name = _file(re.sub(r"\\(.)", r"\1", word[3]) if quoted is None else quoted)
+        if name is None:
+            break
+        files.append(name)
+        rest = rest[word.end() :]
+    return files, rest.strip()
 
 
 def named_paths(text: str) -> list[str]:
@@ -42,7 +48,7 @@ def named_paths(text: str) -> list[str]:
 
 def _file(word: str) -> str | None:
     name = _local(word) or word
-    if not name.startswith(("/", "~")):
+    if not name.startswith(("/", "~")) and not _SUFFIX.search(name):
         return None
     try:
         return name if Path(name).expanduser().is_file() else None

@@ -250,3 +250,21 @@ def test_boxes_are_listed_in_pixels(tmp_path: Path, photo: Path) -> None:
         terminal.wait("/ground needs a phrase")
         terminal.send("/exit\r")
         assert terminal.end() == 0
+
+
+def test_a_picture_and_its_question_in_one_line_and_words_that_leave(
+    tmp_path: Path, photo: Path
+) -> None:
+    log = tmp_path / "log"
+    with chat(tmp_path, log=str(log)) as terminal:
+        terminal.wait(PROMPT)
+        terminal.send(f"'{photo}' what's this?\r")
+        terminal.wait("a red car")
+        terminal.send("exit\r")
+        assert terminal.end() == 0
+    assert log.read_text().splitlines() == ["<image> what's this?"]
+    for word in ("quit", "/bye", "/quit"):
+        with chat(tmp_path) as terminal:
+            terminal.wait(PROMPT)
+            terminal.send(f"{word}\r")
+            assert terminal.end() == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dvl2_cli.errors import UsageError
 from dvl2_cli.options import CommonOptions
-from dvl2_cli.settings import RULES, Settings, load_settings, with_flags
+from dvl2_cli.settings import RULES, Settings, load_settings, parse_value, with_flags
 from dvl2_cli.settings_file import set_value, unset_value
 
 
@@ -158,3 +158,49 @@ def test_the_command(tmp_path: Path) -> None:
     assert _dvl2("set", "threads", DVL2_CONFIG=path).returncode == 2
     assert _dvl2("unset", "threads", DVL2_CONFIG=path).returncode == 0
     assert Path(path).read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("device", "gpu", "Use one of auto, cpu, cuda, mps"),
+        ("device", "cuda:x", "or cuda:N"),
+        ("tiles", "10", "0 to 9, or auto"),
+        ("tiles", "many", "0 to 9, or auto"),
+        ("zoom", "11", "from 0.1 to 10, or auto"),
+        ("zoom", "nan", "from 0.1 to 10, or auto"),
+        ("max_memory", "8 apples", "8GB"),
+        ("max_memory", "0", "8GB"),
+        ("server", "ftp://x", "http://127.0.0.1:8000"),
+        ("quant", "int2", None),
+    ],
+)
+def test_a_setting_and_its_option_take_the_same_values(
+    name: str, value: str, remedy: str | None
+) -> None:
+    with pytest.raises(UsageError) as as_setting:
+        parse_value(name, value, "config set")
+    with pytest.raises(UsageError) as as_option:
+        with_flags(Settings(), CommonOptions(**{name: value}))  # type: ignore[arg-type]
+    assert as_setting.value.message.startswith(f"config set: {name} is ")
+    assert "--" not in as_setting.value.message
+    assert as_option.value.message.startswith(f"--{name.replace('_', '-')} is ")
+    assert as_setting.value.hint == as_option.value.hint
+    assert remedy is None or remedy in str(as_setting.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("device", "cuda:1"), ("tiles", "0"), ("tiles", "auto"), ("zoom", "1.5"),
+        ("zoom", "auto"), ("max_memory", "7.5GiB"), ("server", "http://[::1]:8000/v1"),
+    ],
+)  # fmt: skip
+def test_what_is_of_the_form_is_taken_as_it_is(name: str, value: str) -> None:
+    assert parse_value(name, value, "config set") == value
+
+
+def test_the_password_of_a_server_is_not_shown() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_value("server", "ftp://me:secret@host", "config set")
+    assert "secret" not in caught.value.message

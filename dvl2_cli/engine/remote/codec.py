@@ -21,8 +21,6 @@ from dvl2_cli.engine.events import (
 )
 from dvl2_cli.engine.remote.wire import StoppingError, WireError
 from dvl2_cli.engine.request import (
-    MAX_ZOOM,
-    MIN_ZOOM,
     Constraint,
     Message,
     Request,
@@ -30,6 +28,7 @@ from dvl2_cli.engine.request import (
     Sampling,
 )
 from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.setting_values import MAX_ZOOM, MIN_ZOOM
 from dvl2_cli.store.policy import policy_from
 
 MAX_MESSAGES = 4096
