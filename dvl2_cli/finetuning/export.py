@@ -16,7 +16,7 @@ from dvl2_cli.errors import ModelError
 from dvl2_cli.finetuning.state import NETWORK
 from dvl2_cli.finetuning.whole_folder import write_folder
 from dvl2_cli.store.json_file import read_json
-from dvl2_cli.store.policy import PLAIN_POLICY, Policy, read_policy, write_policy
+from dvl2_cli.store.policy import Policy, read_policy, write_policy
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -37,7 +37,7 @@ def write_model(
     processor: DeepseekVLV2Processor,
     weights: dict[str, Tensor],
     dtype: torch.dtype,
-    policy: Policy = PLAIN_POLICY,
+    policy: Policy,
 ) -> None:
     """Write a checkpoint in the released format with weights of ``dtype``.
 

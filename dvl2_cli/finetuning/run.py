@@ -182,7 +182,8 @@ class Run:
         weights = trained_weights(states(self.options.out)[-1])
         if self.adapted is None:
             config, processor = network.model.config, self.base.processor
-            write_model(self.result, config, processor, weights, self.base.dtype)
+            dtype, policy = self.base.dtype, self.base.policy
+            write_model(self.result, config, processor, weights, dtype, policy)
             self.model_written(network, self.recipe.stages[place.stage])
         else:
             write_adapter(self.result, self.adapted, weights)

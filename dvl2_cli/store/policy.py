@@ -7,6 +7,7 @@ off where it is absent, as it is in released checkpoints: those get upstream's p
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -31,8 +32,9 @@ class Policy:
             the model reads best; smaller print is enlarged to it. None: never enlarged.
         refine_boxes: whether each box is asked for again on a crop around it.
         count_by_boxes: whether "how many" is answered by counting the boxes of what is named.
-        doubt_threshold: mean negative log-likelihood of a reading's tokens, in nats, above which
-            it is read again. None: never.
+        doubt_threshold: mean negative log-likelihood of an answer's tokens, in nats, above which
+            an answer about a picture carries a warning; pages that are read by lines are judged
+            line by line instead. None: as the checkpoint's statistics say, if it has any.
     """
 
     reads: Reads = "pages"
@@ -40,6 +42,11 @@ class Policy:
     refine_boxes: bool = False
     count_by_boxes: bool = False
     doubt_threshold: float | None = None
+
+    @property
+    def min_probability(self) -> float | None:
+        """``doubt_threshold`` as the geometric mean of the tokens' probabilities, 0..1."""
+        return None if self.doubt_threshold is None else math.exp(-self.doubt_threshold)
 
     def at_zoom(self, zoom: float | Literal["auto"] | None) -> Policy:
         """This policy, or the plain one where a person chose the size of pictures: they then get
@@ -106,6 +113,7 @@ def write_policy(folder: Path, policy: Policy) -> None:
         OutputError: it cannot be written.
     """
     if policy == PLAIN_POLICY:
+        (folder / FILE_NAME).unlink(missing_ok=True)
         return
     with atomic_write(folder / FILE_NAME) as stream:
         stream.write(json.dumps(asdict(policy), indent=2) + "\n")

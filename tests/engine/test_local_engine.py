@@ -17,6 +17,7 @@ from dvl2_cli.engine.local.engine import LocalEngine
 from dvl2_cli.engine.local.loading import LoadedModel
 from dvl2_cli.engine.request import Constraint, Message, Request, Sampling
 from dvl2_cli.errors import ContextOverflowError, ModelError, UsageError
+from dvl2_cli.store.policy import PLAIN_POLICY, Policy
 from tests import golden_data as golden
 
 CASES = [
@@ -207,3 +208,23 @@ def test_numbers_that_are_not_finite_are_an_error(value: float, temperature: flo
     request = Request((Message("user", "hello"),), Sampling(temperature=temperature))
     with pytest.raises(ModelError, match="not finite"):
         list(LocalEngine(loaded, info).stream(request))
+
+
+@pytest.mark.parametrize(
+    ("policy", "low"), [(Policy(doubt_threshold=0.5), 0.6065), (PLAIN_POLICY, None)]
+)
+def test_a_policy_says_below_which_probability_answers_are_warned_of(
+    policy: Policy, low: float | None
+) -> None:
+    model = golden.model("mla")
+    loaded = LoadedModel(model, golden.processor("mla"), TorchDecoder(model), None, policy)
+    info = ModelInfo("mla", None, "none", "cpu", 4096, False, "test", policy)
+    case = next(
+        case
+        for case in golden.cases("mla", "generate")["cases"].values()
+        if any(turn.get("images") for turn in case.get("conversation", ()))
+    )
+    *_, answer = LocalEngine(loaded, info).stream(request_of(case, max_new_tokens=2))
+    assert isinstance(answer, Finished)
+    threshold = answer.confidence.probability_threshold
+    assert threshold == (None if low is None else pytest.approx(low, abs=1e-4))

@@ -21,6 +21,7 @@ from dvl2_cli.finetuning.export import base_of, write_merged
 from dvl2_cli.finetuning.progress import read_log
 from dvl2_cli.finetuning.run import train
 from dvl2_cli.finetuning.state import NETWORK, states
+from dvl2_cli.store.policy import Policy, read_policy, write_policy
 from tests.finetuning.conftest import TINY, options, recipe_for
 from tests.golden_data import ROOT
 
@@ -175,3 +176,12 @@ def test_another_run_is_not_continued(data: Path, tmp_path: Path) -> None:
     data.write_text(json.dumps(row) + "\n", "utf-8")
     with pytest.raises(UsageError, match="other data"):
         train(recipe_for(data, lora=2, steps=2), options(out))
+
+
+def test_a_whole_model_keeps_the_policy_of_its_base(data: Path, tmp_path: Path) -> None:
+    base, policy = tmp_path / "base", Policy(refine_boxes=True, doubt_threshold=0.1)
+    shutil.copytree(TINY, base)
+    write_policy(base, policy)
+    given = {"model": str(base), "steps": 1}
+    result = train(recipe_for(data, **given), options(tmp_path / "run"))
+    assert read_policy(result) == policy

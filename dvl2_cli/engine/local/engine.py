@@ -205,15 +205,19 @@ class LocalEngine:
         return GrammarMask(request.constraint, self._grammar_tokens)
 
     def _confidence(self, prompt: Prompt, answer: Answer) -> Confidence:
-        statistics = self._loaded.statistics
-        if statistics is None or not prompt.pictures:
+        if not prompt.pictures:
             return Confidence(answer.mean_probability, lines=answer.lines)
+        statistics, low = self._loaded.statistics, self._loaded.policy.min_probability
+        if low is None and statistics is not None:
+            low = statistics.probability
+        # The last digits of a box are anyone's guess, also where the box is right.
+        low = None if DET_OPEN in answer.raw else low
+        if statistics is None:
+            return Confidence(answer.mean_probability, None, None, low, answer.lines)
         distances = [
             statistics.distance(self._features.get(picture, key)[1])
             for picture, key in zip(prompt.pictures, prompt.feature_keys, strict=True)
         ]
-        # The last digits of a box are anyone's guess, also where the box is right.
-        low = None if DET_OPEN in answer.raw else statistics.probability
         return Confidence(
             answer.mean_probability, max(distances), statistics.threshold, low, answer.lines
         )

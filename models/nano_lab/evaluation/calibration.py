@@ -7,6 +7,7 @@ doubtful answers then carry a warning (see ``results.doubts``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ from dvl2_cli.evaluation.item import ItemResult
 from dvl2_cli.evaluation.runner import request_for
 from dvl2_cli.evaluation.scoring import score
 from dvl2_cli.settings import Settings
+from dvl2_cli.store.policy import read_policy, write_policy
 from dvl2_cli.tasks.context import TaskContext
 from nano_lab.evaluation.nano_suite import PARTS, part_items
 
@@ -105,4 +107,6 @@ def calibrate(folder: Path) -> Calibration:
     right, wrong = ([p for p, good in found if good is wanted] for wanted in (True, False))
     low = threshold(right, wrong)
     save_statistics(folder, replace(statistics, probability=low))
+    doubt = -math.log(low) if 0 < low < 1 else None
+    write_policy(folder, replace(read_policy(folder), doubt_threshold=doubt))
     return Calibration(low, tuple(right), tuple(wrong))

@@ -14,6 +14,7 @@ from deepseek_vl_v2.format.template import BOS, EOS, SPECIAL_TOKENS
 from dvl2_cli.errors import UsageError
 from dvl2_cli.finetuning.base import Base
 from dvl2_cli.finetuning.recipe import Recipe
+from dvl2_cli.store.policy import Policy
 from nano_lab.pretraining.glyph_labels import CHARACTERS
 from nano_lab.pretraining.initialise import initialise_tower
 
@@ -26,6 +27,8 @@ CANDIDATES = [
     [384, 2688], [2688, 384], [384, 3072], [3072, 384], [768, 1536], [1536, 768], [384, 3456],
     [3456, 384], [1152, 1152],
 ]  # fmt: skip
+# How nano is asked; `calibrate` measures its `doubt_threshold`.
+NANO_POLICY = Policy("lines", print_height=26.0, refine_boxes=True, count_by_boxes=True)
 VOCABULARY = 320
 LOCAL_LAYERS = 6
 # Twice the releases': one token is one character here, and a page of nine tiles holds thousands.
@@ -88,6 +91,7 @@ class FreshNano(Base):
             raise UsageError("a fresh nano has nothing to lay a LoRA adapter over")
         self.folder = None
         self.dtype = torch.float32
+        self.policy = NANO_POLICY
         self._model, self.processor = fresh_nano(recipe.seed)
         self.context = self._model.config.language.max_position_embeddings
 
