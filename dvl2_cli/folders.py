@@ -26,7 +26,7 @@ def replace_folder(partial: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def settle(final: Path) -> None:
+def recover_interrupted_replace(final: Path) -> None:
     """Tidy up after a run that was killed in `replace_folder`; the caller holds the lock.
 
     An older folder without a successor gets its name back, any other goes.

@@ -13,7 +13,7 @@ from dvl2_cli.engine.events import Finished, Notice, Started
 from dvl2_cli.engine.request import Request, Sampling
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.history.session import ChatSession
-from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.tasks.ask import ask, counts
 from dvl2_cli.tasks.context import Progress, Prompted, TaskContext, question_about
 from dvl2_cli.tasks.endings import ending
@@ -206,8 +206,8 @@ class Conversation:
             more = "; /retry, or ask otherwise" if answer.finish_reason == "loop" else ""
             self.console.note(f"{end}{more}")
         if answer.finish_reason != "cancelled":
-            for doubt in doubts(answer.confidence):
-                self.console.note_once(f"warning: {doubt}")
+            for warning in confidence_warnings(answer.confidence):
+                self.console.note_once(f"warning: {warning}")
         self.console.stats(answer.usage)
 
     def _save(self) -> None:

@@ -10,13 +10,13 @@ CODE_PRESETS = {"plot-to-python": "python", "web-to-code": "html", "formula": "l
 _OF_SEVERAL = ("compare",)
 # Not a question of its own: --steps adds it to one.
 _ADDED = "steps"
-_PLAIN = "vqa"
+_DEFAULT_PRESET = "vqa"
 _ANSWER = "Answer:"
 
 
 def preset_names() -> list[str]:
     """What ``--preset`` takes."""
-    return [_PLAIN, *(name for name in PRESETS if name != _ADDED)]
+    return [_DEFAULT_PRESET, *(name for name in PRESETS if name != _ADDED)]
 
 
 def question_of(preset: str | None, prompt: str | None, *, steps: bool, pictures: int) -> str:
@@ -51,4 +51,4 @@ def _preset(name: str | None, pictures: int) -> str:
         raise UsageError(f"--preset {name} needs a picture", f"dvl2 chat photo.jpg --preset {name}")
     if name in _OF_SEVERAL and pictures < 2:
         raise UsageError(f"--preset {name} needs two pictures or more, got {pictures}")
-    return "" if name == _PLAIN else PRESETS[name]
+    return "" if name == _DEFAULT_PRESET else PRESETS[name]

@@ -40,7 +40,7 @@ Slot = Picture | CaptionResult
 
 
 @dataclass(slots=True)
-class Tally:
+class CaptionCounts:
     """How many rows ended how."""
 
     captioned: int = 0
@@ -168,7 +168,7 @@ class CaptionTask:
         return entered(Journal(path, fingerprint), stack, reporter.console, needed=True)
 
     def _work(self, reporter: Reporter, inputs: Inputs, files: CaptionFiles) -> None:
-        tally = Tally()
+        counts = CaptionCounts()
         shows_rows = (self.output is None or self.dry_run) and reporter.output.is_tty
         sources = inputs.sources()
         total = None
@@ -185,7 +185,7 @@ class CaptionTask:
             while batch := list(islice(slots, self.batch_size)):
                 for result in self._results(reporter, batch, files, several=inputs.several):
                     reporter.count(result, code=5 if result.finish_reason == "loop" else 0)
-                    tally.take(result)
+                    counts.take(result)
                     if table is not None:
                         table.add(result)
                     else:
@@ -193,9 +193,9 @@ class CaptionTask:
                     bar.advance(result.source.path if result.source else "")
                 if reporter.interrupts.stop:
                     hint = "The same command goes on from here." if inputs.several else None
-                    raise CancelledError(f"cancelled: {tally.summary()}", hint)
+                    raise CancelledError(f"cancelled: {counts.summary()}", hint)
         if inputs.several:
-            reporter.console.note(tally.summary())
+            reporter.console.note(counts.summary())
 
     def _slots(
         self, inputs: Inputs, sources: Iterator[InputSource | Unreadable], files: CaptionFiles

@@ -18,7 +18,7 @@ from dvl2_cli.errors import Dvl2Error, NoUsableOutputError
 from dvl2_cli.history.keeping import keep_session
 from dvl2_cli.inputs.pipes import has_waiting
 from dvl2_cli.results import ChatResult, Source, UsageTotals
-from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.results.lines import json_line
 from dvl2_cli.schema.source import AnswerSchema, read_schema
 from dvl2_cli.tasks.ask import ask, counts
@@ -93,7 +93,7 @@ class _Once:
             finish_reason=answer.finish_reason,
             raw=answer.raw,
             answer=(last_answer(answer.text) if options.steps else None) or answer.text,
-            warnings=(*notes, *doubts(answer.confidence), *([end] if end else [])),
+            warnings=(*notes, *confidence_warnings(answer.confidence), *([end] if end else [])),
         )
         self.partial = result
         result = self._data(result, answer)

@@ -32,16 +32,16 @@ def render_checks(checks: Iterable[Check], console: Console) -> None:
             table.add_column(width=_NAME_WIDTH, overflow="fold")
             table.add_column(overflow="fold")
             mark, style = _MARKS[check.status]
-            table.add_row(Text(mark, style), Text(printable(check.name)), _told(check))
+            table.add_row(Text(mark, style), Text(printable(check.name)), _description(check))
             console.print(table)
 
 
-def _told(check: Check) -> Text:
+def _description(check: Check) -> Text:
     from rich.text import Text
 
-    told = Text(printable(check.found))
+    text = Text(printable(check.found))
     if check.reason:
-        told.append(f" ({printable(check.reason)})", "dim")
+        text.append(f" ({printable(check.reason)})", "dim")
     if check.remedy:
-        told.append(f"\n→ {printable(check.remedy)}")
-    return told
+        text.append(f"\n→ {printable(check.remedy)}")
+    return text

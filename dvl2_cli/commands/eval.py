@@ -118,18 +118,18 @@ def measure(
     console = Console(common)
     session = Session(common, console.tell)
     defaults = session.defaults(max_tokens=0)
-    outcomes: list[ItemResult] = []
+    results: list[ItemResult] = []
     summaries: list[EvalSummary] = []
-    told = extra if common.json else None
+    json_members = extra if common.json else None
     engine = open_engine(session)
     try:
         console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
-        stopped = _ask(engine, parts, defaults, console, outcomes, summaries, told)
+        stopped = _ask(engine, parts, defaults, console, results, summaries, json_members)
     finally:
         engine.close()
     if not common.json:
         _print_table(summaries, console)
-    _write_files(outcomes, summaries, plot, answers, engine.info.id)
+    _write_files(results, summaries, plot, answers, engine.info.id)
     if stopped:
         console.note("stopped: these figures cover only what was answered")
         raise typer.Exit(130)
@@ -140,11 +140,11 @@ def _ask(
     parts: Sequence[Part],
     defaults: RequestDefaults,
     console: Console,
-    outcomes: list[ItemResult],
+    results: list[ItemResult],
     summaries: list[EvalSummary],
     extra: Mapping[str, object] | None,
 ) -> bool:
-    """Ask every part, filling ``outcomes`` and ``summaries``; True if Ctrl-C ended it.
+    """Ask every part, filling ``results`` and ``summaries``; True if Ctrl-C ended it.
 
     With ``extra``, every summary is a line of JSON.
     """
@@ -160,14 +160,14 @@ def _ask(
             asked: list[ItemResult] = []
             interrupts.begin()
             try:
-                for outcome in run(engine, items, interrupts.cancel, defaults):
-                    asked.append(outcome)
+                for result in run(engine, items, interrupts.cancel, defaults):
+                    asked.append(result)
                     _progress(console, name, len(asked))
                     if interrupts.stop:
                         break
             except CancelledError:
                 pass
-            outcomes += asked
+            results += asked
             for summary in summarise_part(name, asked, bar):
                 summaries.append(summary)
                 if extra is not None:
@@ -206,7 +206,7 @@ def _print_table(summaries: list[EvalSummary], console: Console) -> None:
 
 
 def _write_files(
-    outcomes: list[ItemResult],
+    results: list[ItemResult],
     summaries: list[EvalSummary],
     plot: Path | None,
     answers: Path | None,
@@ -218,8 +218,8 @@ def _write_files(
         from dvl2_cli.results.lines import json_line
 
         with atomic_write(answers) as stream:
-            for outcome in outcomes:
-                stream.write(json_line(answer_row(outcome)) + "\n")
+            for result in results:
+                stream.write(json_line(answer_row(result)) + "\n")
     if plot is not None:
         from dvl2_cli.evaluation.gallery import GALLERY, write_gallery
         from dvl2_cli.evaluation.plots import write_plots
@@ -229,5 +229,5 @@ def _write_files(
             plot.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise output_error(plot, error) from error
-        write_plots(summaries, outcomes, plot, title)
-        write_gallery(outcomes, plot / GALLERY)
+        write_plots(summaries, results, plot, title)
+        write_gallery(results, plot / GALLERY)

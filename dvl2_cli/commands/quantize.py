@@ -59,11 +59,11 @@ def quantize(
     source = resolve(spec).folder
     # A trailing slash or dot must not end up in the names of the lock and the partial folder.
     folder = output.absolute() if output else copy_folder(source, to)
-    outcome = _convert(source, to, folder, threads, console)
-    agreement = _compare(source, outcome, to, console) if check else None
-    _report(outcome, agreement, console)
+    result = _convert(source, to, folder, threads, console)
+    agreement = _compare(source, result, to, console) if check else None
+    _report(result, agreement, console)
     if json:
-        _print_json(outcome, to, agreement)
+        _print_json(result, to, agreement)
 
 
 def _convert(
@@ -83,17 +83,17 @@ def _convert(
         return quantize_model(source, Format(to), folder, bar.at)
 
 
-def _compare(source: Path, outcome: QuantizeResult, to: str, console: Console) -> Agreement:
+def _compare(source: Path, result: QuantizeResult, to: str, console: Console) -> Agreement:
     from dvl2_cli.quantizing.round_trip import round_trip
 
     console.note("comparing the copy with the original on a page and a passage of text")
-    return round_trip(source, outcome.folder, nf4=to == "nf4")
+    return round_trip(source, result.folder, nf4=to == "nf4")
 
 
-def _report(outcome: QuantizeResult, agreement: Agreement | None, console: Console) -> None:
-    if not outcome.made:
-        console.note(f"the copy is current: {outcome.folder}")
-    for error in outcome.errors:
+def _report(result: QuantizeResult, agreement: Agreement | None, console: Console) -> None:
+    if not result.made:
+        console.note(f"the copy is current: {result.folder}")
+    for error in result.errors:
         console.note(
             f"{error.name}: {error.kind}, relative error {error.relative_error:.2%} "
             f"over {error.weights / 1e6:,.1f} M weights"
@@ -103,15 +103,13 @@ def _report(outcome: QuantizeResult, agreement: Agreement | None, console: Conso
             f"same most probable token at {agreement.top1:.1%} of {agreement.positions} "
             f"positions, KL divergence {agreement.kl:.4f} nats"
         )
-    if outcome.made:
-        console.note(f"the copy is in {outcome.folder}")
+    if result.made:
+        console.note(f"the copy is in {result.folder}")
 
 
-def _print_json(outcome: QuantizeResult, to: str, agreement: Agreement | None) -> None:
+def _print_json(result: QuantizeResult, to: str, agreement: Agreement | None) -> None:
     from dvl2_cli.results.lines import write_json_line
     from dvl2_cli.results.models import QuantizeRow
 
-    row = QuantizeRow(
-        outcome.folder, cast("CopyFormat", to), outcome.made, outcome.errors, agreement
-    )
+    row = QuantizeRow(result.folder, cast("CopyFormat", to), result.made, result.errors, agreement)
     write_json_line(sys.stdout, row.as_json())

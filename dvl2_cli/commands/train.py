@@ -110,7 +110,7 @@ def train(
 
     if dtype not in _DTYPES:
         raise UsageError(f"train: --dtype is one of {', '.join(_DTYPES)}, not {dtype!r}")
-    said = FineTuning(
+    given = FineTuning(
         model or "", lora, experts, steps, epochs, learning_rate, micro_batches, tokens, tiles,
         pack, held_out, save_every, seed,
     )  # fmt: skip
@@ -121,7 +121,7 @@ def train(
         raise UsageError("train: --plot draws the plots of a run: dvl2 train RUN --plot")
     if out is None:
         raise UsageError("train: say where to write with -o FOLDER")
-    recipe = _recipe(source, said, quiet)
+    recipe = _recipe(source, given, quiet)
     if merge and recipe.lora is None:
         raise UsageError("train: --merge is for LoRA; without it the whole model is written")
     result = _run(recipe, out, workers, threads, dtype, quiet)
@@ -148,29 +148,29 @@ def _run(
     return run(recipe, RunOptions(out, workers, threads, dtype, quiet))
 
 
-def _recipe(source: Path, said: FineTuning, quiet: bool) -> Recipe:
+def _recipe(source: Path, given: FineTuning, quiet: bool) -> Recipe:
     from dvl2_cli.finetuning.finetune import FineTuning, fine_tuning_recipe
     from dvl2_cli.finetuning.recipe_file import load_recipe
 
     if not source.is_file():
         raise InputError(f"no such file: {source}")
     if source.suffix == ".toml":
-        if said != FineTuning(""):
+        if given != FineTuning(""):
             raise UsageError(
                 f"train: {source} is a recipe, which says itself what and how to train",
                 "Write the model, rates, steps and lora into it; see docs/training.md.",
             )
         return load_recipe(source)
-    if said.experts is not None and said.lora is None:
+    if given.experts is not None and given.lora is None:
         raise UsageError(
             "train: --experts belongs to --lora", "Without it all experts are trained."
         )
-    if said.steps is not None and said.epochs is not None:
+    if given.steps is not None and given.epochs is not None:
         raise UsageError("train: give --steps or --epochs, not both")
-    return fine_tuning_recipe(source, _with_model(said, quiet))
+    return fine_tuning_recipe(source, _with_model(given, quiet))
 
 
-def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
+def _with_model(given: FineTuning, quiet: bool) -> FineTuning:
     """What was given, with the folder of the model in place of its name."""
     from dataclasses import replace
 
@@ -179,11 +179,11 @@ def _with_model(said: FineTuning, quiet: bool) -> FineTuning:
     from dvl2_cli.store.resolve import PLAIN, resolve
     from dvl2_cli.ui.console import Console
 
-    common = CommonOptions(model=said.model or None, quiet=quiet)
+    common = CommonOptions(model=given.model or None, quiet=quiet)
     resolved = resolve(replace(Session(common).spec, quant=PLAIN))
     if _is_main():
         Console(common).note(resolved.describe())
-    return replace(said, model=str(resolved.folder.resolve()))
+    return replace(given, model=str(resolved.folder.resolve()))
 
 
 def _say(what: Literal["result", "merged", "plot"], path: Path, json: bool) -> None:

@@ -21,14 +21,14 @@ _LINE = 16
 _RIGHT, _WRONG, _WANTED = (0, 120, 50), (190, 20, 20), (0, 140, 70)
 
 
-def pick(outcomes: Sequence[ItemResult], count: int = 10) -> list[ItemResult]:
-    """``count`` outcomes, from every group in turn, each group starting at another item.
+def pick(results: Sequence[ItemResult], count: int = 10) -> list[ItemResult]:
+    """``count`` results, from every group in turn, each group starting at another item.
 
-    No outcome is preferred for its score.
+    No result is preferred for its score.
     """
     groups: dict[str, list[ItemResult]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[outcome.item.group].append(outcome)
+    for result in results:
+        groups[result.item.group].append(result)
     # The groups of a part share pictures: staggered starts show different ones.
     queues = [
         list(reversed(group[i % len(group) :] + group[: i % len(group)]))
@@ -42,7 +42,7 @@ def pick(outcomes: Sequence[ItemResult], count: int = 10) -> list[ItemResult]:
     return chosen
 
 
-def write_gallery(outcomes: Sequence[ItemResult], path: Path, count: int = 10) -> None:
+def write_gallery(results: Sequence[ItemResult], path: Path, count: int = 10) -> None:
     """Write the contact sheet of ``pick`` as PNG.
 
     Answer boxes are red, the right ones green.
@@ -50,40 +50,40 @@ def write_gallery(outcomes: Sequence[ItemResult], path: Path, count: int = 10) -
     Raises:
         OutputError: ``path`` cannot be written.
     """
-    chosen = pick(outcomes, count)
+    chosen = pick(results, count)
     rows = -(-len(chosen) // _COLUMNS)
     height = _PICTURE + _TEXT_LINES * _LINE + 20
     sheet = Image.new("RGB", (_COLUMNS * _CARD, max(1, rows) * height), "white")
-    for index, outcome in enumerate(chosen):
-        card = _card(outcome, height)
+    for index, result in enumerate(chosen):
+        card = _card(result, height)
         sheet.paste(card, (index % _COLUMNS * _CARD, index // _COLUMNS * height))
     with atomic_write(path, "wb") as stream:
         sheet.save(stream, "PNG", optimize=True)
 
 
-def _card(outcome: ItemResult, height: int) -> Image.Image:
+def _card(result: ItemResult, height: int) -> Image.Image:
     card = Image.new("RGB", (_CARD, height), "white")
-    item = outcome.item
+    item = result.item
     if item.images:
         picture = item.images[-1].convert("RGB")
         picture.thumbnail((_PICTURE, _PICTURE), Image.Resampling.LANCZOS)
         _draw_boxes(picture, item.boxes, _WANTED)
-        _draw_boxes(picture, boxes_of(outcome.answer), _WRONG)
+        _draw_boxes(picture, boxes_of(result.answer), _WRONG)
         card.paste(picture, (10, 6))
     draw = ImageDraw.Draw(card)
     draw.rectangle((0, 0, _CARD - 1, height - 1), outline=(200, 200, 200))
-    _write(draw, outcome)
+    _write(draw, result)
     return card
 
 
-def _write(draw: ImageDraw.ImageDraw, outcome: ItemResult) -> None:
-    item, y = outcome.item, _PICTURE + 12
-    good = outcome.score <= 0.02 if item.metric == "cer" else outcome.score >= 0.5
+def _write(draw: ImageDraw.ImageDraw, result: ItemResult) -> None:
+    item, y = result.item, _PICTURE + 12
+    good = result.score <= 0.02 if item.metric == "cer" else result.score >= 0.5
     label = "CER" if item.metric == "cer" else "score"
     parts = (
-        (f"{item.group}  {label} {outcome.score:.3f}  {outcome.seconds:.1f} s", (90, 90, 90), 1),
+        (f"{item.group}  {label} {result.score:.3f}  {result.seconds:.1f} s", (90, 90, 90), 1),
         (f"Q: {item.question}", (0, 0, 0), 2),
-        (f"A: {outcome.answer}", _RIGHT if good else _WRONG, 4),
+        (f"A: {result.answer}", _RIGHT if good else _WRONG, 4),
         (f"Wanted: {item.reference}", (90, 90, 90), 2),
     )
     for text, colour, most in parts:

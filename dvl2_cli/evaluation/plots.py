@@ -14,7 +14,7 @@ SCORES, ERROR_RATES = "scores.png", "cer.png"
 
 
 def write_plots(
-    summaries: Sequence[EvalSummary], outcomes: Sequence[ItemResult], folder: Path, title: str
+    summaries: Sequence[EvalSummary], results: Sequence[ItemResult], folder: Path, title: str
 ) -> list[Path]:
     """Write ``scores.png``, and ``cer.png`` where text was read; returns their paths.
 
@@ -27,7 +27,7 @@ def write_plots(
     if scores:
         written.append(save_figure(_bars(scores, title), folder / SCORES))
     if texts:
-        written.append(save_figure(_error_rates(texts, outcomes, title), folder / ERROR_RATES))
+        written.append(save_figure(_error_rates(texts, results, title), folder / ERROR_RATES))
     return written
 
 
@@ -53,11 +53,11 @@ def _bars(summaries: Sequence[EvalSummary], title: str) -> Any:
 
 
 def _error_rates(
-    summaries: Sequence[EvalSummary], outcomes: Sequence[ItemResult], title: str
+    summaries: Sequence[EvalSummary], results: Sequence[ItemResult], title: str
 ) -> Any:
     figure = new_figure(4.5 * len(summaries), 3.6)
     for index, summary in enumerate(summaries, 1):
-        rates = [min(1.0, o.score) for o in outcomes if o.item.group == summary.group]
+        rates = [min(1.0, o.score) for o in results if o.item.group == summary.group]
         axes = figure.add_subplot(1, len(summaries), index)
         axes.hist(rates, bins=25, color="#4c78a8")
         axes.axvline(summary.mean, color="black", lw=1.5, label=f"mean {summary.mean:.3f}")

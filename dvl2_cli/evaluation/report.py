@@ -49,18 +49,18 @@ class AnswerRow(JsonRow):
     finish_reason: str
 
 
-def answer_row(outcome: ItemResult) -> dict[str, Any]:
+def answer_row(result: ItemResult) -> dict[str, Any]:
     """One answer for ``--answers``."""
-    item = outcome.item
+    item = result.item
     return AnswerRow(
         id=item.id,
         group=item.group,
         metric=item.metric,
         question=item.question,
         reference=item.reference,
-        answer=outcome.answer,
-        score=outcome.score,
-        seconds=round(outcome.seconds, 4),
-        tokens=outcome.tokens,
-        finish_reason=outcome.finish_reason,
+        answer=result.answer,
+        score=result.score,
+        seconds=round(result.seconds, 4),
+        tokens=result.tokens,
+        finish_reason=result.finish_reason,
     ).as_json()

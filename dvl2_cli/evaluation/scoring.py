@@ -17,7 +17,7 @@ def boxes_of(raw: str) -> list[Box999]:
 
 
 def score(item: Item, finished: Answered, seconds: float) -> ItemResult:
-    """The outcome of ``item``; "cer" scores are error rates and may exceed 1."""
+    """The result of ``item``; "cer" scores are error rates and may exceed 1."""
     answer = finished.raw if item.metric in {"iou", "boxes", "absent"} else finished.text
     tokens, reason = finished.usage.completion_tokens, finished.finish_reason
     if item.metric == "cer":

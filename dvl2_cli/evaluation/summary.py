@@ -1,4 +1,4 @@
-"""Means with bootstrap confidence intervals over the outcomes of a group."""
+"""Means with bootstrap confidence intervals over the results of a group."""
 
 from __future__ import annotations
 
@@ -59,55 +59,55 @@ class EvalSummary(JsonRow):
 
 
 def summarise_part(
-    name: str, outcomes: Sequence[ItemResult], bar: float | None
+    name: str, results: Sequence[ItemResult], bar: float | None
 ) -> list[EvalSummary]:
     """A summary of every group of a part, and before them one of the part's main metric.
 
-    The main metric is that of the first outcome; only its groups are held against ``bar``.
+    The main metric is that of the first result; only its groups are held against ``bar``.
     """
-    if not outcomes:
+    if not results:
         return []
     groups: dict[str, list[ItemResult]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.item.group, []).append(outcome)
-    main = outcomes[0].item.metric
+    for result in results:
+        groups.setdefault(result.item.group, []).append(result)
+    main = results[0].item.metric
     rows = [
         summarise(group, bar if group[0].item.metric == main else None) for group in groups.values()
     ]
-    alike = [outcome for outcome in outcomes if outcome.item.metric == main]
+    alike = [result for result in results if result.item.metric == main]
     if sum(row.metric == main for row in rows) > 1:
         rows.insert(0, summarise(alike, bar, name))
     return rows
 
 
 def summarise(
-    outcomes: Sequence[ItemResult], bar: float | None = None, group: str | None = None
+    results: Sequence[ItemResult], bar: float | None = None, group: str | None = None
 ) -> EvalSummary:
-    """The summary of outcomes that share a metric, under ``group`` or the first one's group.
+    """The summary of results that share a metric, under ``group`` or the first one's group.
 
     Raises:
-        ValueError: there are no outcomes.
+        ValueError: there are no results.
     """
-    if not outcomes:
+    if not results:
         raise ValueError("nothing to summarise")
-    first = outcomes[0].item
+    first = results[0].item
     if first.metric == "cer":
-        upper = np.array([outcome.errors for outcome in outcomes], dtype=np.float64)
-        lower = np.array([outcome.length for outcome in outcomes], dtype=np.float64)
+        upper = np.array([result.errors for result in results], dtype=np.float64)
+        lower = np.array([result.length for result in results], dtype=np.float64)
     else:
-        upper = np.array([outcome.score for outcome in outcomes], dtype=np.float64)
-        lower = np.ones(len(outcomes))
+        upper = np.array([result.score for result in results], dtype=np.float64)
+        lower = np.ones(len(results))
     low, high = _interval(upper, lower)
-    words = sum(outcome.words for outcome in outcomes)
+    words = sum(result.words for result in results)
     return EvalSummary(
         group or first.group,
         first.metric,
-        len(outcomes),
+        len(results),
         float(upper.sum() / lower.sum()),
         low,
         high,
-        sum(outcome.seconds for outcome in outcomes) / len(outcomes),
-        sum(outcome.word_errors for outcome in outcomes) / words if words else None,
+        sum(result.seconds for result in results) / len(results),
+        sum(result.word_errors for result in results) / words if words else None,
         bar,
     )
 

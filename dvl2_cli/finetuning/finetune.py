@@ -15,7 +15,7 @@ WARMUP = 20
 
 @dataclass(frozen=True, slots=True)
 class FineTuning:
-    """What the flags say; None where nothing was said."""
+    """What the flags say; None where nothing was given."""
 
     model: str
     lora: int | None = None
@@ -32,36 +32,36 @@ class FineTuning:
     seed: int | None = None
 
 
-def fine_tuning_recipe(data: Path, said: FineTuning) -> Recipe:
+def fine_tuning_recipe(data: Path, given: FineTuning) -> Recipe:
     """One stage on ``data``.
 
     Raises:
         UsageError: a value that no run can carry out.
     """
-    lora = Lora(said.lora, experts=bool(said.experts)) if said.lora is not None else None
-    steps = said.steps or 0
+    lora = Lora(given.lora, experts=bool(given.experts)) if given.lora is not None else None
+    steps = given.steps or 0
     rate = LORA_RATE if lora else FULL_RATE
     stage = Stage(
         name="fine-tune",
         data=str(data),
         steps=steps,
-        epochs=0 if steps else said.epochs or EPOCHS,
-        learning_rate=rate if said.learning_rate is None else said.learning_rate,
+        epochs=0 if steps else given.epochs or EPOCHS,
+        learning_rate=rate if given.learning_rate is None else given.learning_rate,
         warmup=min(WARMUP, -(-steps // 10)) if steps else WARMUP,
-        micro_batches=said.micro_batches or 2,
-        tokens=said.tokens or 4096,
-        tiles=said.tiles or 16,
-        packing="pack" if said.pack else "pad",
+        micro_batches=given.micro_batches or 2,
+        tokens=given.tokens or 4096,
+        tiles=given.tiles or 16,
+        packing="pack" if given.pack else "pad",
         # The routers of an adapted model stay as they are, so nothing can balance them.
         balance_loss=0.0 if lora else 0.001,
     )
     recipe = Recipe(
         name="fine-tune",
-        base=said.model,
+        base=given.model,
         stages=(stage,),
-        held_out=str(said.held_out) if said.held_out else "",
+        held_out=str(given.held_out) if given.held_out else "",
         lora=lora,
-        seed=said.seed or 0,
-        checkpoint_every=said.save_every or 100,
+        seed=given.seed or 0,
+        checkpoint_every=given.save_every or 100,
     )
     return check_recipe(recipe, "train")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dvl2_cli.files import output_error
-from dvl2_cli.folders import replace_folder, settle
+from dvl2_cli.folders import recover_interrupted_replace, replace_folder
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
@@ -19,7 +19,7 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """
     temporary = folder.with_name(f".{folder.name}.part")
     try:
-        settle(folder)
+        recover_interrupted_replace(folder)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         write(temporary)

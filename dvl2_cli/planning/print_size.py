@@ -29,8 +29,8 @@ _MIN_HEIGHT, _MIN_LINES = 5, 8
 _TYPICAL = 70
 # Of the lines of print so many are about as high as the typical one.
 _ALIKE = 0.7
-# Print lower than SMALL is shown LARGE pixels high, but never more than MOST times as large.
-SMALL, LARGE, MOST = 17.5, 26.0, 2.0
+# Print lower than SMALL is shown LARGE pixels high, but at most MAX_PRINT_ZOOM times as large.
+SMALL, LARGE, MAX_PRINT_ZOOM = 17.5, 26.0, 2.0
 
 
 def shown_zoom(
@@ -51,7 +51,7 @@ def shown_zoom(
 
 
 def print_zoom(image: Image, wanted_height: float = LARGE) -> float:
-    """How many times as large ``image`` should be shown, 1..MOST; 1 where there is no small print.
+    """How many times as large to show ``image``, 1..MAX_PRINT_ZOOM; 1 without small print.
 
     Args:
         image: upright RGB picture of any size.
@@ -64,7 +64,7 @@ def zoom_for(height: float | None, wanted_height: float = LARGE) -> float:
     """The same for print of ``height`` pixels, None for none."""
     if height is None or height >= SMALL * wanted_height / LARGE:
         return 1.0
-    return min(MOST, wanted_height / height)
+    return min(MAX_PRINT_ZOOM, wanted_height / height)
 
 
 def print_height(image: Image) -> float | None:

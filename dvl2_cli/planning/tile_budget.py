@@ -31,7 +31,7 @@ LOST_SHARE = 0.17
 BLOCKS_KEPT = 0.9
 _BLOCK = 32
 # Standard deviation in grey levels below which a block holds nothing but noise.
-_PLAIN = 6.0
+_MIN_CONTRAST = 6.0
 
 
 def choose_tiles(image: Image, limit: int | None = None) -> int | None:
@@ -88,7 +88,7 @@ def _lost_shares(reference: Image, size: Size) -> Iterator[float]:
     before, after = _blocks(reference), _blocks(back)
     contrast = before.var(axis=1)
     error = ((before - after) ** 2).mean(axis=1)
-    busy = contrast > _PLAIN**2
+    busy = contrast > _MIN_CONTRAST**2
     yield from error[busy] / contrast[busy]
 
 

@@ -51,7 +51,7 @@ _BY_NAME = (
 _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
 # Of the memory that is free: the rest is for activations, the cache and everything else.
 _MAX_SHARE = 0.7
-_WIDENED = {
+_UPCAST = {
     "F16": "float16 is widened to float32",
     "BF16": "bfloat16 is upcast to float32, this CPU does not multiply it",
 }
@@ -111,16 +111,16 @@ def weights_from_headers(sizes: Mapping[str, int]) -> Weights:
 def weights_held(
     info: CheckpointInfo, device: str, hardware: Hardware | None = None, cap: int | None = None
 ) -> Weights:
-    """What a checkpoint's weights take in the memory of ``device``; see ``widened``."""
-    wider = widened(info, device, hardware, cap)
-    weights = weights_from_headers(_sizes(info, wider))
-    if wider:
-        named = " and ".join(_WIDENED[name] for name in sorted(wider))
+    """What a checkpoint's weights take in the memory of ``device``; see ``upcast_types``."""
+    upcast = upcast_types(info, device, hardware, cap)
+    weights = weights_from_headers(_sizes(info, upcast))
+    if upcast:
+        named = " and ".join(_UPCAST[name] for name in sorted(upcast))
         return replace(weights, source=f"{weights.source}; {named}")
     return replace(weights, whole=info.quant_method is not None)
 
 
-def widened(
+def upcast_types(
     info: CheckpointInfo, device: str, hardware: Hardware | None = None, cap: int | None = None
 ) -> frozenset[str]:
     """The stored types that are held as float32 on a CPU.
@@ -131,27 +131,27 @@ def widened(
     Args:
         info: the checkpoint; quantised copies stay as they are.
         device: where it runs.
-        hardware: the machine; None widens no bfloat16.
+        hardware: the machine; None upcasts no bfloat16.
         cap: bytes that ``--max-memory`` leaves, or None.
     """
     if device != "cpu" or info.quant_method is not None:
         return frozenset()
     stored = {item.dtype for item in info.tensors.values()}
-    wider = frozenset(stored & {"F16"})
+    upcast = frozenset(stored & {"F16"})
     if "BF16" not in stored or hardware is None or not hardware.isa.value:
-        return wider
+        return upcast
     if _BFLOAT16_FEATURES & set(hardware.isa.value):
-        return wider
+        return upcast
     room = hardware.ram_available.value
     room = room if cap is None else min(room, cap)
-    both = wider | {"BF16"}
+    both = upcast | {"BF16"}
     needed = sum(weights_from_headers(_sizes(info, both)).parts.values())
-    return both if needed <= _MAX_SHARE * room else wider
+    return both if needed <= _MAX_SHARE * room else upcast
 
 
-def _sizes(info: CheckpointInfo, wider: frozenset[str]) -> dict[str, int]:
+def _sizes(info: CheckpointInfo, upcast: frozenset[str]) -> dict[str, int]:
     return {
-        key: item.nbytes * (2 if item.dtype in wider else 1) for key, item in info.tensors.items()
+        key: item.nbytes * (2 if item.dtype in upcast else 1) for key, item in info.tensors.items()
     }
 
 

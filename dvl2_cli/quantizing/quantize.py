@@ -12,7 +12,7 @@ from deepseek_vl_v2.quantized_format import PackedKind
 from dvl2_cli.engine.local.kernel_choice import check_kernels
 from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.files import output_error
-from dvl2_cli.folders import settle
+from dvl2_cli.folders import recover_interrupted_replace
 from dvl2_cli.quantizing.conversion import Progress, convert, finish
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.quantizing.verify import check_hashes
@@ -66,7 +66,7 @@ def quantize_model(
     _check_replaceable(folder)
     partial = folder.with_name(f"{folder.name}.partial")
     with _one_at_a_time(folder):
-        settle(folder)
+        recover_interrupted_replace(folder)
         if is_current(folder, source):
             return QuantizeResult(folder, made=False, errors=[])
         if not verified and not (partial / JOURNAL).exists():

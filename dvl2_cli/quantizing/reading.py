@@ -16,7 +16,7 @@ _PIECE = 64 * 2**20
 
 
 def read_tensor(key: str, header: TensorHeader) -> Tensor:
-    """The tensor in memory of its own, float16 widened to float32.
+    """The tensor in memory of its own, float16 upcast to float32.
 
     Raises:
         ModelError: the file is unreadable or ends too early, or the dtype is no float.

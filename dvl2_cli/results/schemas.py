@@ -56,7 +56,7 @@ _TYPES = {
 }  # fmt: skip
 # Names that the types' modules import for type checkers only.
 _NAMES = {"ModelInfo": "engine.engine", "FinishReason": "engine.events"}
-_PLAIN = {str: "string", Path: "string", bool: "boolean", int: "integer", float: "number"}
+_JSON_TYPES = {str: "string", Path: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 def all_schemas() -> dict[str, Schema]:
@@ -139,7 +139,7 @@ def schema_of(kind: Any) -> Any:
     if origin is tuple:
         size = len(inner)
         return {"type": "array", "items": schema_of(inner[0]), "minItems": size, "maxItems": size}
-    if kind in _PLAIN:
+    if kind in _JSON_TYPES:
         return _plain(kind)
     if issubclass(origin or kind, Enum):
         return {"enum": [item.value for item in kind]}
@@ -151,7 +151,7 @@ def schema_of(kind: Any) -> Any:
 
 
 def _plain(kind: Any) -> Schema:
-    return {"type": _PLAIN[kind]}
+    return {"type": _JSON_TYPES[kind]}
 
 
 def _limits(limits: NumberLimits) -> Schema:

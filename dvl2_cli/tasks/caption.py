@@ -9,7 +9,7 @@ from dvl2_cli.engine.request import Request, RequestDefaults
 from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.results import CaptionResult, ModelRecord, Source, Span, UsageTotals
-from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.tasks.context import OnText, TaskContext, question_about
 from dvl2_cli.tasks.endings import ending_of
@@ -85,7 +85,7 @@ def _result(
     final = wording.written(text, picture.path, size)
     shift = max(final.find(text), 0)
     end, unwanted = ending_of([answer]), wording.unwanted(text)
-    warnings = [*picture.notes, *doubts(answer.confidence), *([end] if end else [])]
+    warnings = [*picture.notes, *confidence_warnings(answer.confidence), *([end] if end else [])]
     warnings += [f"the caption has {', '.join(unwanted)} all the same"] if unwanted else []
     return CaptionResult(
         status="ok" if answer.finish_reason == "stop" and not unwanted else "partial",

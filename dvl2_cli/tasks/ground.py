@@ -11,7 +11,7 @@ from dvl2_cli.engine.request import Constraint, Request, RequestDefaults
 from dvl2_cli.errors import UsageError
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.results import GroundResult, Source
-from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.tasks.context import TaskContext, question_about
 from dvl2_cli.tasks.grounding.grammar import caption_grammar, objects_grammar
 from dvl2_cli.tasks.grounding.locating import Located, ground_result
@@ -77,7 +77,7 @@ def ground(context: TaskContext, picture: Picture, options: GroundOptions) -> Gr
         answer = context.answer(request)
         located.append(_refined(context, picture, options, Located(phrase, answer)))
         named = phrase if len(options.phrases) > 1 else None
-        found = doubts(answer.confidence, named)
+        found = confidence_warnings(answer.confidence, named)
         warnings += [text for text in found if text not in warnings]
         if context.cancelled:
             break

@@ -13,7 +13,7 @@ from dvl2_cli.engine.request import Constraint, Request, RequestDefaults, Sampli
 from dvl2_cli.errors import NoUsableOutputError
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.results import OcrResult, Source
-from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Block
 from dvl2_cli.tasks.context import OnText, TaskContext, question_about
@@ -168,7 +168,7 @@ class _Page:
         whole = read.blocks is None
         text = to_text(read.text) if options.markdown and whole else read.text
         markdown = read.text if read.markdown is None else read.markdown
-        self.warnings += [*self.picture.notes, *_ending(read), *_doubts(read)]
+        self.warnings += [*self.picture.notes, *_ending(read), *_confidence_warnings(read)]
         if read.blocks is not None:
             blocks = list(read.blocks)
         else:
@@ -236,7 +236,7 @@ class _Page:
         if by_lines and not is_of_kind(kind, value):
             self.warnings.append(f"field {name}: no {_KIND_NAMES[kind]} was found on the page")
             return None
-        self.warnings += doubts(answer.confidence, f"field {name}")
+        self.warnings += confidence_warnings(answer.confidence, f"field {name}")
         return value
 
     def _by_schema(self, schema: AnswerSchema) -> dict[str, Any] | None:
@@ -267,11 +267,11 @@ class _Page:
         return answer
 
 
-def _doubts(read: PageText) -> list[str]:
+def _confidence_warnings(read: PageText) -> list[str]:
     """Why the text should be checked, each reason once."""
-    if read.doubts is not None:
-        return list(read.doubts)
-    found = [line for answer in read.answers for line in doubts(answer.confidence)]
+    if read.warnings is not None:
+        return list(read.warnings)
+    found = [line for answer in read.answers for line in confidence_warnings(answer.confidence)]
     return list(dict.fromkeys(found))
 
 

@@ -22,7 +22,7 @@ NANO_NOTICE = (
 )
 
 # Names of files and models may look like Rich's markup or an emoji's name.
-_PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+_NO_MARKUP: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 
 
 class Console:
@@ -129,13 +129,13 @@ class Console:
         """A Rich console on stdout."""
         from rich.console import Console as RichConsole
 
-        return RichConsole(no_color=not self.colour, **_PLAIN)
+        return RichConsole(no_color=not self.colour, **_NO_MARKUP)
 
     def rich_err(self) -> RichConsole:
         """A Rich console on stderr."""
         from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=True, no_color=self._no_color, **_PLAIN)
+        return RichConsole(stderr=True, no_color=self._no_color, **_NO_MARKUP)
 
 
 def _is_tty(stream: object) -> bool:

@@ -31,7 +31,7 @@ def markdown(text: str) -> Markdown:
     return rendered
 
 
-def split_settled(text: str) -> tuple[str, str]:
+def split_complete(text: str) -> tuple[str, str]:
     """The blocks that more text cannot change, and the rest, which is the last block."""
     starts = [
         token.map[0]

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from dvl2_cli.ui.control import printable
-from dvl2_cli.ui.markdown import markdown, split_settled
+from dvl2_cli.ui.markdown import markdown, split_complete
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -79,8 +79,8 @@ class MarkdownView:
         if self._waiting and self._tail:
             self._stop_waiting()
         if "\n" in piece:
-            settled, self._tail = split_settled(self._tail)
-            self._print(settled)
+            complete, self._tail = split_complete(self._tail)
+            self._print(complete)
         if not self._waiting and time.monotonic() - self._drawn > _REDRAW_SECONDS:
             self._draw()
 

@@ -22,7 +22,7 @@ from deepseek_vl_v2.quantized_linear import (
 )
 
 _LANES = 16
-_PLAIN_KINDS = {torch.float32: MatrixKind.FLOAT32, torch.bfloat16: MatrixKind.BFLOAT16}
+_UNQUANTIZED_KINDS = {torch.float32: MatrixKind.FLOAT32, torch.bfloat16: MatrixKind.BFLOAT16}
 
 
 class UnsupportedModelError(RuntimeError):
@@ -205,7 +205,7 @@ class NativeModel:
         return self._plain(module.weight, name)
 
     def _plain(self, weight: Any, name: str) -> Matrix:
-        kind = _PLAIN_KINDS.get(weight.dtype)
+        kind = _UNQUANTIZED_KINDS.get(weight.dtype)
         if kind is None or weight.device.type != "cpu" or not weight.is_contiguous():
             raise UnsupportedModelError(f"{name} is {weight.dtype} on {weight.device}")
         self._kept.append(weight)

@@ -355,8 +355,8 @@ def _tags(prompt: Any, tag: str) -> int:
     """Image tags in a raw prompt, or in what users say in a conversation."""
     if isinstance(prompt, str):
         return prompt.count(tag)
-    said = (message for message in prompt if template.role_of(str(message["role"])) == "user")
-    return sum(str(message["content"]).count(tag) for message in said)
+    asked = (message for message in prompt if template.role_of(str(message["role"])) == "user")
+    return sum(str(message["content"]).count(tag) for message in asked)
 
 
 def _tokenizer(name_or_path: str, hub: dict[str, Any]) -> PreTrainedTokenizerFast:

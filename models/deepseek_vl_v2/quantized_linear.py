@@ -20,7 +20,7 @@ from deepseek_vl_v2.kernels.structures import Matrix, MatrixKind
 from deepseek_vl_v2.quantized_format import GROUP_COLUMNS, PackedKind, dequantise, packed_kind
 
 # As REACH and DEVIATIONS in kernels/decoder_head.cpp.
-HEAD_REACH = 12.0
+HEAD_LOGIT_MARGIN = 12.0
 HEAD_DEVIATIONS = 2.5
 
 
@@ -119,7 +119,7 @@ class QuantizedHead(QuantizedLinear):
         top = logits.amax(dim=1)
         spread = logits.double().std(dim=1, correction=0)
         floor = (logits.double().mean(dim=1) + HEAD_DEVIATIONS * spread).float()
-        threshold = torch.maximum(top - HEAD_REACH, torch.minimum(floor, top))
+        threshold = torch.maximum(top - HEAD_LOGIT_MARGIN, torch.minimum(floor, top))
         for row, least, hidden in zip(logits, threshold, flat.float(), strict=True):
             chosen = torch.nonzero(row >= least)[:, 0]
             row[chosen] = self.exact_rows[chosen].float() @ hidden

@@ -18,9 +18,9 @@ from dvl2_cli.planning.weights import (
     WeightPart,
     parameters,
     predicted_weights,
+    upcast_types,
     weights_from_headers,
     weights_held,
-    widened,
 )
 from dvl2_cli.planning.working_memory import cache_bytes_per_token
 from dvl2_cli.store.checkpoint import check_checkpoint
@@ -195,7 +195,7 @@ def test_float16_is_counted_as_float32_on_a_cpu(tmp_path: Path) -> None:
     assert weights_held(info, "cuda").parts == stored.parts
     assert "widened" in weights_held(info, "cpu").source
     plain = check_checkpoint(GOLDEN / "mla")
-    assert not widened(plain, "cpu")
+    assert not upcast_types(plain, "cpu")
 
 
 def test_bfloat16_is_upcast_where_the_cpu_lacks_it_and_memory_holds_it(tmp_path: Path) -> None:

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from dvl2_cli.planning.print_size import LARGE, MOST, SMALL, print_height, print_zoom, shown_zoom
+from dvl2_cli.planning.print_size import (
+    LARGE,
+    MAX_PRINT_ZOOM,
+    SMALL,
+    print_height,
+    print_zoom,
+    shown_zoom,
+)
 
 
 def page(font_size: int, side: int = 768, paper: str = "white", ink: str = "black") -> Image.Image:
@@ -33,7 +40,7 @@ def test_light_print_on_dark_paper_counts() -> None:
 def test_small_print_is_enlarged_and_large_print_is_not() -> None:
     zooms = [print_zoom(page(size)) for size in (8, 12, 16, 32, 60)]
     assert zooms == sorted(zooms, reverse=True)
-    assert zooms[0] == MOST
+    assert zooms[0] == MAX_PRINT_ZOOM
     assert zooms[-2:] == [1.0, 1.0]
 
 
@@ -51,7 +58,7 @@ def test_enlarged_print_is_large_enough() -> None:
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(0, 99))
 def test_no_picture_is_too_odd(width: int, height: int, seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    assert 1.0 <= print_zoom(Image.fromarray(noise)) <= MOST
+    assert 1.0 <= print_zoom(Image.fromarray(noise)) <= MAX_PRINT_ZOOM
 
 
 def test_pictures_without_print_stay_as_they_are() -> None:

@@ -108,11 +108,11 @@ class LocalEngine:
             max_lines=request.max_lines,
         )
         reason: FinishReason = "length"
-        for outcome in self._write(request, prompt, logits, answer, cancel):
-            if isinstance(outcome, Token):
-                yield outcome
+        for piece in self._write(request, prompt, logits, answer, cancel):
+            if isinstance(piece, Token):
+                yield piece
             else:
-                reason = outcome
+                reason = piece
         usage = Usage(
             prompt_tokens=prompt.cost.prompt_tokens,
             image_tokens=prompt.cost.image_tokens,

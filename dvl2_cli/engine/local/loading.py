@@ -24,7 +24,7 @@ from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import Dvl2Error, ModelError, UsageError
 from dvl2_cli.planning.choose import check_packed
 from dvl2_cli.planning.hardware import Hardware, probe
-from dvl2_cli.planning.weights import widened
+from dvl2_cli.planning.weights import upcast_types
 from dvl2_cli.sizes import parse_size
 from dvl2_cli.store.checkpoint import CheckpointInfo, check_checkpoint
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
@@ -80,7 +80,7 @@ def load_model(
     hardware = hardware or probe()
     plan = check_fits(info, device, max_memory, hardware)
     cap = None if max_memory is None else parse_size(max_memory)
-    wide = bool(widened(info, device, hardware, cap))
+    wide = bool(upcast_types(info, device, hardware, cap))
     if threads is not None:
         torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
-_UNTOLD = object()  # equals no value of a key
+_ABSENT = object()  # equals no value of a key
 
 
 class DaemonEngine:
@@ -153,12 +153,12 @@ def connect_running(
 
 
 def _differences(running: object, wanted: ModelKey) -> list[str]:
-    """The members in which the key that a server told is not the wanted one."""
-    told = running if isinstance(running, dict) else {}
+    """The members in which the key of a running server is not the wanted one."""
+    given = running if isinstance(running, dict) else {}
     return [
         name.replace("_", " ")
         for name, value in asdict(wanted).items()
-        if told.get(name, _UNTOLD) != value
+        if given.get(name, _ABSENT) != value
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dvl2_cli.tasks.grounding.tags import Box999
 
-# From here on two boxes of one label are one object, told twice. Objects that stand so close are
+# From here on two boxes of one label are one object, named twice. Objects that stand so close are
 # rare, and models that go on after the last object are not.
 SAME = 0.75
 

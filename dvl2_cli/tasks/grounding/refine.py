@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # The crop's side, in those of the box, and the pixels that it is shown at.
-REACH, SHOWN = 2.5, 384
+CROP_SIDES, SHOWN = 2.5, 384
 # Both predictions mean one object if they overlap by more than this.
 _AGREE = 0.2
 # Refined boxes lie more exactly, so that repeats show earlier.
@@ -35,7 +35,7 @@ _PLACE = re.compile(
 _MIDDLE = "in the centre"
 
 # More boxes are left as they are: every one is a question.
-_MOST = 24
+_MAX_BOXES = 24
 
 Ask = Callable[["Image", str], Finished]
 # Left, top, right and bottom in whole pixels.
@@ -53,7 +53,7 @@ def refine_boxes(located: Located, picture: Image, ask: Ask) -> Located:
     """
     first = located.found
     whole = located.answer.finish_reason == "stop"
-    if located.query is None or not whole or len(first.regions) > _MOST:
+    if located.query is None or not whole or len(first.regions) > _MAX_BOXES:
         return located
     about = _PLACE.sub(_MIDDLE, located.query)
     seen: list[tuple[Region, Box999 | None]] = []
@@ -82,7 +82,7 @@ def filter_confirmed_boxes(seen: list[tuple[Region, Box999 | None]]) -> tuple[Re
 def crop_around(box: Box999, size: tuple[int, int]) -> Crop:
     """Whole pixels (left, top, right, bottom) around ``box`` in a picture of ``size``."""
     x0, y0, x1, y1 = to_pixels(box, *size)
-    half = max(x1 - x0, y1 - y0, 8) * REACH / 2
+    half = max(x1 - x0, y1 - y0, 8) * CROP_SIDES / 2
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     return (
         max(0, int(x - half)),

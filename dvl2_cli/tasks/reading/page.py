@@ -30,7 +30,7 @@ class Ask(Protocol):
 class PageText:
     """What was read and how it went.
 
-    ``markdown``, ``blocks`` and ``doubts`` (sentences) come from a reader by lines; None where
+    ``markdown``, ``blocks`` and ``warnings`` (sentences) come from a reader by lines; None where
     the page was read whole.
     """
 
@@ -42,7 +42,7 @@ class PageText:
     answers: list[Finished] = field(default_factory=list)
     markdown: str | None = None
     blocks: tuple[Block, ...] | None = None
-    doubts: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)

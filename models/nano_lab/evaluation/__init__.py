@@ -1,1 +1,1 @@
-"""The scores of nano: its own suite and the calibration of its doubts."""
+"""The scores of nano: its own suite and the calibration of its confidence."""

@@ -2,7 +2,7 @@
 
 ``python -m nano_lab calibrate FOLDER`` asks the model in FOLDER about pictures of the
 training split, which no suite is measured on, and writes what it finds into the folder: its
-doubtful answers then carry a warning (see ``results.doubts``).
+doubtful answers then carry a warning (see ``results.confidence``).
 """
 
 from __future__ import annotations

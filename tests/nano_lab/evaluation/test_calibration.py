@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dvl2_cli.engine.events import Confidence
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics, save_statistics
 from dvl2_cli.errors import ModelError
-from dvl2_cli.results.doubts import doubts
+from dvl2_cli.results.confidence import confidence_warnings
 from nano_lab.evaluation.calibration import calibrate, threshold
 
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
@@ -54,10 +54,10 @@ def test_a_checkpoint_keeps_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_its_answers_are_held_against_it() -> None:
-    assert not doubts(Confidence(0.7))
-    assert not doubts(Confidence(0.7, probability_threshold=0.6))
-    assert "0.70" in doubts(Confidence(0.7, probability_threshold=0.8))[0]
-    assert not doubts(Confidence(None, probability_threshold=0.8))
+    assert not confidence_warnings(Confidence(0.7))
+    assert not confidence_warnings(Confidence(0.7, probability_threshold=0.6))
+    assert "0.70" in confidence_warnings(Confidence(0.7, probability_threshold=0.8))[0]
+    assert not confidence_warnings(Confidence(None, probability_threshold=0.8))
 
 
 def test_a_folder_without_statistics_cannot_be_calibrated(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ _MAX_GAP = 1.15
 # Of the lower of two neighbours: how many rows they share at least, and how much higher one is.
 _MIN_SHARED, _MAX_RATIO = 0.6, 3.2
 # Of a line's height: how far punctuation may stand from its letters, across and along.
-_REACH_ACROSS, _REACH_ALONG = 0.3, 0.7
+_MAX_GAP_ACROSS, _MAX_GAP_ALONG = 0.3, 0.7
 # Of a line's height: a dot or an accent is at most so high.
 _SMALL = 0.4
 # A frame's first and last rows hold an unbroken edge over this share of its width.
@@ -206,7 +206,7 @@ def _with_small(pieces: list[_Piece], small: Components) -> list[_Piece]:
     """``pieces`` grown over the punctuation and the accents that belong to them."""
     for piece in pieces:
         size = piece.bottom - piece.top
-        across, along = _REACH_ACROSS * size, _REACH_ALONG * size
+        across, along = _MAX_GAP_ACROSS * size, _MAX_GAP_ALONG * size
         near = (
             (small.top >= piece.top - across)
             & (small.bottom <= piece.bottom + across)
@@ -261,7 +261,7 @@ def _belongs(piece: _Piece, other: _Piece) -> bool:
     """Whether ``piece`` lies within ``other``, or is small and close to it."""
     size = other.bottom - other.top
     small = piece.bottom - piece.top <= _SMALL * size and piece.right - piece.left <= size
-    across, along = (_REACH_ACROSS * size, _REACH_ALONG / 2 * size) if small else (0.0, 0.0)
+    across, along = (_MAX_GAP_ACROSS * size, _MAX_GAP_ALONG / 2 * size) if small else (0.0, 0.0)
     return (
         piece.left >= other.left - along
         and piece.right <= other.right + along

@@ -1,4 +1,4 @@
-"""Read canvases: a text and a score for every strip, doubtful ones once more by themselves."""
+"""Read canvases: a text and a score for every strip, unsure ones once more by themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dvl2_cli.tasks.reading.lines.strips import Strip
 from dvl2_cli.tasks.reading.loops import cut_loop
 
 # A line whose least sure token is below this is read once more.
-_DOUBTFUL = 0.5
+_MIN_PROBABILITY = 0.5
 # The text of a strip is as long as its width tells, within this factor.
 _MAX_STRETCH = 2.2
 # Characters of a strip's full height in width: about two.
@@ -56,7 +56,7 @@ def _read(canvas: Canvas, layout: Layout, ask: Ask) -> CanvasText:
     texts = _matched(canvas.strips, answers[0])
     final: list[StripText] = []
     for read in texts:
-        if answers[-1].finish_reason != "cancelled" and _is_doubtful(read):
+        if answers[-1].finish_reason != "cancelled" and _needs_second_reading(read):
             answers.append(ask(alone(read.strip, layout)))
             read = _surer(_matched((read.strip,), answers[-1])[0], read)
         final.append(read)
@@ -115,10 +115,10 @@ def _aligned(expected: Sequence[float], lengths: Sequence[int]) -> list[tuple[in
     return spans[::-1]
 
 
-def _is_doubtful(read: StripText) -> bool:
+def _needs_second_reading(read: StripText) -> bool:
     if read.looped:
         return True
-    if read.sure is not None and read.sure.lowest_probability < _DOUBTFUL:
+    if read.sure is not None and read.sure.lowest_probability < _MIN_PROBABILITY:
         return True
     return not _fits(read)
 

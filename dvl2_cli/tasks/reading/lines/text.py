@@ -1,4 +1,4 @@
-"""What a page read by its lines comes to: text, Markdown, boxes, doubts."""
+"""What a page read by its lines comes to: text, Markdown, boxes, warnings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dvl2_cli.tasks.reading.lines.page import ReadRow, as_markdown
 from dvl2_cli.tasks.reading.lines.reader import LinesRead
 from dvl2_cli.tasks.reading.page import PageText, usage_of
 
-# A row is doubtful where its least sure token has a lower probability; a page where more than
+# A row is unsure where its least sure token has a lower probability; a page where more than
 # this share of its rows is.
-_DOUBTFUL, _MAX_DOUBTFUL = 0.5, 0.12
+_MIN_PROBABILITY, _MAX_UNSURE_SHARE = 0.5, 0.12
 _SHOWN = 3
 
 
@@ -34,7 +34,7 @@ def page_text(read: LinesRead) -> PageText:
         answers=read.answers,
         markdown=as_markdown(read.rows),
         blocks=tuple(_block(row) for row in read.rows),
-        doubts=tuple(_doubts(read.rows)),
+        warnings=tuple(_confidence_warnings(read.rows)),
     )
 
 
@@ -43,11 +43,11 @@ def _block(row: ReadRow) -> Block:
     return Block("line", row.text, row.box, "lines", score)
 
 
-def _doubts(rows: Sequence[ReadRow]) -> list[str]:
-    """A sentence about doubtful rows: numbers always, other text where there is much of it."""
-    doubtful = [row for row in rows if row.lowest is not None and row.lowest < _DOUBTFUL]
-    numbers = [row for row in doubtful if any(char.isdigit() for char in row.text)]
-    named = doubtful if len(doubtful) > _MAX_DOUBTFUL * len(rows) else numbers
+def _confidence_warnings(rows: Sequence[ReadRow]) -> list[str]:
+    """A sentence about unsure rows: numbers always, other text where there is much of it."""
+    unsure = [row for row in rows if row.lowest is not None and row.lowest < _MIN_PROBABILITY]
+    numbers = [row for row in unsure if any(char.isdigit() for char in row.text)]
+    named = unsure if len(unsure) > _MAX_UNSURE_SHARE * len(rows) else numbers
     if not named:
         return []
     least = sorted(named, key=lambda row: row.lowest or 0.0)[:_SHOWN]

@@ -9,7 +9,7 @@ from dvl2_cli.engine.events import Confidence
 LOW_PROBABILITY = 0.5
 
 
-def doubts(confidence: Confidence, phrase: str | None = None) -> list[str]:
+def confidence_warnings(confidence: Confidence, phrase: str | None = None) -> list[str]:
     """One sentence for each reason to distrust the answer; none where nothing is known.
 
     ``phrase`` tells the answer from others about the same picture.
