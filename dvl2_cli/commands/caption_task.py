@@ -98,7 +98,7 @@ class CaptionTask:
             ) as reporter,
             ExitStack() as stack,
         ):
-            inputs.limit(reporter.session.picture_memory)
+            inputs.limit(None if common.plan else reporter.session.picture_memory)
             self._choose_form(reporter, inputs)
             if common.plan:
                 self._plan(reporter, inputs)

@@ -81,7 +81,7 @@ class GroundTask:
         with Reporter(
             common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
         ) as reporter:
-            memory = reporter.session.picture_memory
+            memory = None if common.plan else reporter.session.picture_memory
             inputs.limit(memory)
             if self.example is not None:
                 reading = options.reading(offline=common.offline).within(memory)

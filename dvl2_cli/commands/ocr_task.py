@@ -64,7 +64,7 @@ class OcrTask:
             ) as reporter,
             contextlib.ExitStack() as stack,
         ):
-            inputs.limit(reporter.session.picture_memory)
+            inputs.limit(None if common.plan else reporter.session.picture_memory)
             writer = self._writer(reporter, inputs.several)
             if self.output is not None:
                 names = document_names(self.output, writer.suffix, inputs.files())

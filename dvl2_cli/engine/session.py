@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.events import Tell, tell_nobody
 from dvl2_cli.engine.request import RequestDefaults, Sampling
 from dvl2_cli.errors import UsageError
-from dvl2_cli.setting_values import tiles_of, zoom_of
+from dvl2_cli.setting_values import TILES_FORM, ZOOM_FORM, tiles_of, zoom_of
 from dvl2_cli.settings import Settings, load_settings, with_flags
 
 if TYPE_CHECKING:
@@ -159,7 +159,11 @@ class Session:
         return picture_room(cap, weights_held(self.checkpoint, "cpu") if is_here else None)
 
     def defaults(self, *, max_tokens: int) -> RequestDefaults:
-        """What every request of the command has; ``max_tokens`` is the command's own default."""
+        """What every request of the command has; ``max_tokens`` is the command's own default.
+
+        Raises:
+            UsageError: --tiles or --zoom is not what it takes.
+        """
         settings = self.settings
         sampling = Sampling(
             temperature=0.0 if settings.temperature is None else settings.temperature,
@@ -167,6 +171,12 @@ class Session:
             seed=settings.seed,
             max_new_tokens=settings.max_tokens or max_tokens,
         )
-        tiles = None if settings.tiles is None else tiles_of(settings.tiles)
-        zoom = None if settings.zoom is None else zoom_of(settings.zoom)
+        try:
+            tiles = None if settings.tiles is None else tiles_of(settings.tiles)
+        except ValueError as error:
+            raise UsageError(f"--tiles is {settings.tiles!r}", TILES_FORM) from error
+        try:
+            zoom = None if settings.zoom is None else zoom_of(settings.zoom)
+        except ValueError as error:
+            raise UsageError(f"--zoom is {settings.zoom!r}", ZOOM_FORM) from error
         return RequestDefaults(sampling, tiles, zoom)

@@ -52,7 +52,8 @@ def all_copies() -> list[Copy]:
 
 def converted_copies() -> list[Copy]:
     """The quantised copies of nano and of the user's own folders."""
-    nano = nano_folder()
+    folders = in_models_folder(f"{CONVERTED}/*/*")
+    nano = nano_folder() if folders else None
     of_nano = copy_folder(nano, "int4").parent.name if nano is not None else None
     return [
         Copy(
@@ -65,7 +66,7 @@ def converted_copies() -> list[Copy]:
             (folder / "config.json").stat().st_mtime,
             None,
         )
-        for folder in in_models_folder(f"{CONVERTED}/*/*")
+        for folder in folders
         if "." not in folder.name and (folder / "config.json").is_file()
     ]
 

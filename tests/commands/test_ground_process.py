@@ -57,6 +57,5 @@ def test_ctrl_c_twice_stops_at_once_and_keeps_the_pictures_that_are_whole(
     assert [path.name for path in out.iterdir()] == ["annotations.json"] * finished
     for path in out.iterdir():
         document = json.loads(path.read_text(encoding="utf-8"))
-        assert [item["file_name"] for item in document["images"]] == [
-            str(tmp_path / "in" / "0.png")
-        ]
+        found = [(out / item["file_name"]).resolve() for item in document["images"]]
+        assert found == [(tmp_path / "in" / "0.png").resolve()]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from PIL import Image, ImageDraw, ImageFont
 
 from dvl2_cli.engine.local.memory_cap import check_fits
 from dvl2_cli.errors import OutOfMemoryError
@@ -37,6 +38,14 @@ def on(monkeypatch: pytest.MonkeyPatch, hardware: Hardware) -> None:
     monkeypatch.setattr("dvl2_cli.planning.hardware.probe", lambda *_, **__: hardware)
 
 
+def printed(path: Path) -> Path:
+    """A picture with one line of print, which nano reads by its lines."""
+    image = Image.new("RGB", (400, 120), "white")
+    ImageDraw.Draw(image).text((20, 40), "A line of print", "black", ImageFont.load_default(28))
+    image.save(path)
+    return path
+
+
 COMMANDS = {
     "chat": ("chat", "{picture}", "-p", "What is it?"),
     "ocr": ("ocr", "{picture}"),
@@ -47,7 +56,9 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_plan_as_json(cli: Cli, tmp_path: Path, name: str) -> None:
-    image = picture(tmp_path / "a.png", size=(900, 300))
+    by_lines = name == "ocr"
+    path = tmp_path / "a.png"
+    image = printed(path) if by_lines else picture(path, size=(900, 300))
     words = [word.format(picture=image) for word in COMMANDS[name]]
     done = cli(*words, "-m", "nano", "--plan", "--json")
     assert (done.code, done.err) == (0, "")
@@ -55,8 +66,9 @@ def test_the_plan_as_json(cli: Cli, tmp_path: Path, name: str) -> None:
     Draft202012Validator(all_schemas()["dvl2.plan.1.json"]).validate(row)
     assert len(row["prompts"]) == (2 if name == "ground" else 1)
     prompt = row["prompts"][0]
-    assert prompt["tiles"] == [[3, 1]]
-    assert prompt["image_tokens"] == 14 * 15 + 1 + 14 * (3 * 14 + 1)
+    columns = 1 if by_lines else 3
+    assert prompt["tiles"] == [[columns, 1]]
+    assert prompt["image_tokens"] == 14 * 15 + 1 + 14 * (columns * 14 + 1)
     assert prompt["room"] == 8192 - prompt["prompt_tokens"] > 0
     assert row["memory"]["by_tier"]["ram"] == sum(p["nbytes"] for p in row["memory"]["placements"])
     whats = {placement["what"] for placement in row["memory"]["placements"]}
@@ -67,7 +79,7 @@ def test_the_plan_as_json(cli: Cli, tmp_path: Path, name: str) -> None:
 def test_the_plan_as_tables(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
-    done = cli("ocr", picture(Path("[b]a.png")), "-m", "nano", "--plan")
+    done = cli("ocr", printed(Path("[b]a.png")), "-m", "nano", "--plan")
     assert done.code == 0
     assert "\x1b" not in done.out
     assert all(len(line) <= 80 for line in done.out.splitlines())
@@ -91,7 +103,7 @@ def test_nothing_is_written(cli: Cli, tmp_path: Path) -> None:
 def test_a_run_that_does_not_fit_is_refused_with_the_remedy(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = picture(tmp_path / "a.png")
+    image = printed(tmp_path / "a.png")
     done = cli("ocr", image, "-m", "nano", "--plan", "--json", "--max-memory", "100MB")
     assert done.code == 4
     assert done.rows[0]["memory"] is None

@@ -70,7 +70,6 @@ def test_the_zoom_reaches_every_request(engine: FakeEngine, given: str, asked: o
     ("arguments", "message"),
     [
         ([], "name the conversations, DATA.jsonl"),
-        ([str(DATA), "--plan"], "--plan"),
         ([str(DATA), "--tiles", "few"], "--tiles is 'few'"),
         ([str(DATA), "--zoom", "much"], "--zoom is 'much'"),
         ([str(DATA), "--zoom", "0"], "--zoom is '0'"),

@@ -177,7 +177,8 @@ def test_a_reader_that_stops_early_leaves_no_process(tmp_path: Path) -> None:
     ]
     assert children
     pages.close()  # type: ignore[attr-defined]
-    assert not any(child.is_running() for child in children)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
 
 
 def test_bytes_and_a_child_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,10 @@ def load_model(
     hardware = hardware or probe()
     plan = check_fits(info, device, max_memory, hardware)
     cap = None if max_memory is None else parse_size(max_memory)
-    wide = bool(upcast_types(info, device, hardware, cap))
+    types = upcast_types(info, device, hardware, cap)
+    # An adapter's sum is rounded as in a merged checkpoint, and only then held as float32.
+    late = adapter is not None and "BF16" in types and dtype is None
+    wide = torch.float32 if types and not late else None
     if threads is not None:
         torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
@@ -88,12 +91,12 @@ def load_model(
     with reported_out_of_memory(), _reported_model_errors(folder / "tokenizer.json"):
         processor = DeepseekVLV2Processor.from_pretrained(folder, local_files_only=True)
     with reported_out_of_memory(), _reported_model_errors(folder):
-        model = _load_weights(
-            folder, info, device=device, dtype=dtype or (torch.float32 if wide else None)
-        )
+        model = _load_weights(folder, info, device=device, dtype=dtype or wide)
         model.config.image_token_id = processor.tokens.image
         if adapter is not None:
             model = _with_adapter(model, adapter, info)
+        if late:
+            model = model.to(torch.float32)
         if info.quant_method is None:
             # On a CPU the rest is mapped from its file.
             share = 1.0 if device == "cpu" else plan.resident_experts

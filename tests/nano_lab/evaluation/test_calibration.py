@@ -56,7 +56,7 @@ def test_a_checkpoint_keeps_what_was_measured(tmp_path: Path) -> None:
 def test_its_answers_are_held_against_it() -> None:
     assert not confidence_warnings(Confidence(0.7))
     assert not confidence_warnings(Confidence(0.7, probability_threshold=0.6))
-    assert "0.70" in confidence_warnings(Confidence(0.7, probability_threshold=0.8))[0]
+    assert "70%" in confidence_warnings(Confidence(0.7, probability_threshold=0.8))[0]
     assert not confidence_warnings(Confidence(None, probability_threshold=0.8))
 
 
