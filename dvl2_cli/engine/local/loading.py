@@ -96,7 +96,7 @@ def load_model(
         if adapter is not None:
             model = _with_adapter(model, adapter, info)
         if late:
-            model = model.to(torch.float32)
+            torch.nn.Module.to(model, torch.float32)
         if info.quant_method is None:
             # On a CPU the rest is mapped from its file.
             share = 1.0 if device == "cpu" else plan.resident_experts
