@@ -10,6 +10,7 @@ import time
 from dvl2_cli.engine.engine import Engine, ModelInfo
 from dvl2_cli.engine.events import Notice
 from dvl2_cli.engine.session import Session
+from dvl2_cli.urls import without_login
 
 
 def open_engine(session: Session) -> Engine:
@@ -22,12 +23,10 @@ def open_engine(session: Session) -> Engine:
         ModelError: the model is missing or not what it should be.
         OutOfMemoryError: the model does not fit.
     """
-    from dvl2_cli.engine.remote.http import shown_url
-
     settings, tell = session.settings, session.tell
     for name in sorted(settings.sources):
         value = getattr(settings, name)
-        shown = shown_url(value) if name == "server" else value
+        shown = without_login(value) if name == "server" else value
         tell(Notice(f"{name} is {shown} (from {settings.source(name)})", detail=True))
     engine = _open_elsewhere(session)
     if engine is not None:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from dvl2_cli import __version__
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.picture import InputLimits
-from dvl2_cli.inputs.urls import Address, address_of, without_login
+from dvl2_cli.inputs.urls import Address, address_of
+from dvl2_cli.urls import without_login
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -28,7 +28,8 @@ from dvl2_cli.inputs.plugins import read_with_plugin
 from dvl2_cli.inputs.sniff import PDF_MAGIC, is_pdf, looks_like_text
 from dvl2_cli.inputs.sources import STDIN, InputSource, find_sources
 from dvl2_cli.inputs.upright import upright_rgb
-from dvl2_cli.inputs.urls import is_url, without_login
+from dvl2_cli.inputs.urls import is_url
+from dvl2_cli.urls import without_login
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 from dvl2_cli.errors import InputError
+from dvl2_cli.urls import without_login
 
 # What may stand in a path and a query as it is, escapes included.
 _SAFE = "/%:@!$&'()*+,;=~-._"
@@ -28,13 +29,6 @@ class Address:
 def is_url(text: str) -> bool:
     """Whether ``text`` is an http or https URL."""
     return text.lower().startswith(("http://", "https://"))
-
-
-def without_login(url: str) -> str:
-    """``url`` without ``user:password@``, for messages and results."""
-    scheme, mark, rest = url.partition("://")
-    end = min((rest.find(char) for char in "/?#" if char in rest), default=len(rest))
-    return f"{scheme}{mark}{rest[:end].rpartition('@')[2]}{rest[end:]}"
 
 
 def address_of(url: str) -> Address:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from dvl2_cli.errors import ModelError
+from dvl2_cli.retrying import retry_seconds
 from dvl2_cli.store.names import HubId, is_commit
 from dvl2_cli.store.shards import INDEX
+from dvl2_cli.urls import without_login
 
 _Value = TypeVar("_Value")
 
@@ -103,8 +104,7 @@ def endpoint() -> str:
     """The address of the hub, as ``HF_ENDPOINT`` sets it, without user and password."""
     from huggingface_hub import constants
 
-    parts = urlsplit(str(constants.ENDPOINT))
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return without_login(str(constants.ENDPOINT))
 
 
 def retry(action: Callable[[], _Value]) -> _Value:
@@ -194,8 +194,8 @@ def _may_pass(error: Exception) -> bool:
 def _retry_after(error: Exception) -> float:
     """The seconds that the hub asks to wait; 0 where it names none."""
     response = getattr(error, "response", None)
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(text) if text.isdecimal() and len(text) < 10 else 0.0
+    header = None if response is None else response.headers.get("Retry-After")
+    return retry_seconds(header) or 0.0
 
 
 def _is_needed(name: str) -> bool:

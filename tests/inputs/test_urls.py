@@ -14,7 +14,8 @@ from PIL import Image
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.load import Reading, load_pictures, read_all
 from dvl2_cli.inputs.picture import InputLimits, Picture
-from dvl2_cli.inputs.urls import address_of, without_login
+from dvl2_cli.inputs.urls import address_of
+from dvl2_cli.urls import without_login
 from tests.inputs.reading import encoded
 
 PNG = encoded(Image.new("RGB", (20, 10), "red"), "PNG")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from dvl2_cli import retrying
 from dvl2_cli.engine.events import Finished
-from dvl2_cli.engine.remote import http, retrying
-from dvl2_cli.engine.remote.http import BusyServerError, Http, ServerError, shown_url
+from dvl2_cli.engine.remote import http
+from dvl2_cli.engine.remote.http import BusyServerError, Http, ServerError
 from dvl2_cli.engine.remote.openai import open_server
 from dvl2_cli.engine.request import Message, Request, Sampling
 from dvl2_cli.errors import UsageError
 from dvl2_cli.settings import Settings
+from dvl2_cli.urls import without_login
 from tests.remote.openai_server import OpenAIServer, Script
 
 QUESTION = Request((Message("user", "what is this?"),), Sampling(max_new_tokens=8))
@@ -127,7 +129,7 @@ def test_user_and_password_of_a_url_are_sent_and_never_shown() -> None:
     with pytest.raises(ServerError) as caught:
         open_server(Settings(server="http://me:hidden@127.0.0.1:9"))
     assert "hidden" not in caught.value.message
-    assert shown_url("http://me:hidden@h:1/v1") == "http://h:1/v1"
+    assert without_login("http://me:hidden@h:1/v1") == "http://h:1/v1"
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://h:99999", "ftp://me:hidden@h", "http://"])

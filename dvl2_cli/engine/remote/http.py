@@ -20,8 +20,9 @@ import urllib.request
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dvl2_cli.engine.remote.retrying import MAX_ATTEMPTS, PASSING_STATUS, wait_before
 from dvl2_cli.errors import ModelError, UsageError
+from dvl2_cli.retrying import MAX_ATTEMPTS, PASSING_STATUS, wait_before
+from dvl2_cli.urls import without_login
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,7 +66,7 @@ class Http:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         parts = _parsed(url)
-        self.url = shown_url(url).rstrip("/").removesuffix("/v1")
+        self.url = without_login(url).rstrip("/").removesuffix("/v1")
         self._secrets = [secret for secret in (key, parts.password) if secret]
         self._headers = {"User-Agent": "dvl2", "Accept-Encoding": "identity"}
         if key:
@@ -121,7 +122,8 @@ class Http:
         proxy = None if self.is_local else _proxy_for(self.url)
         if proxy is not None:
             return ServerError(
-                f"cannot reach the server {self.url} through the proxy {shown_url(proxy)}: {text}",
+                f"cannot reach the server {self.url} through the proxy {without_login(proxy)}: "
+                f"{text}",
                 "Check http_proxy, https_proxy, all_proxy and no_proxy.",
             )
         return ServerError(f"cannot reach the server {self.url}: {text}")
@@ -318,13 +320,6 @@ class _RequestThread(threading.Thread):
         if rest and (rest.startswith(b"data:") or not streamed):
             self.lines.put(rest)
         self.lines.put(None)
-
-
-def shown_url(url: str) -> str:
-    """``url`` without user and password, as messages show it."""
-    parts = urllib.parse.urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit(parts._replace(netloc=host))
 
 
 def _parsed(url: str) -> urllib.parse.SplitResult:
