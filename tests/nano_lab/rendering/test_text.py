@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageFont
 from nano_lab.rendering.block import Area, break_lines, set_text
 from nano_lab.rendering.canvas import Canvas
 from nano_lab.rendering.face import Face
-from nano_lab.rendering.fonts import FAMILIES, FONT_FOLDERS
+from nano_lab.rendering.fonts import FAMILIES
 from nano_lab.rendering.held_out import HELD_OUT_FONTS, HELD_OUT_WORDS
 from nano_lab.rendering.people import company, surname
 from nano_lab.rendering.text import prose, token
@@ -38,7 +38,6 @@ def test_every_family_names_a_package_and_files() -> None:
     for family in FAMILIES:
         assert family.package.startswith("fonts-")
         assert all(name.endswith((".ttf", ".otf")) for name in family.files)
-    assert FONT_FOLDERS
 
 
 def test_training_text_has_no_held_out_word() -> None:
