@@ -100,68 +100,79 @@ def may_be_heavy(path: Path) -> bool:
     return part_of(path).startswith(tuple(f"{part}/" for part in MAY_BE_HEAVY))
 
 
-@pytest.mark.parametrize("path", sources(CLI), ids=part_of)
-def test_nothing_heavy_at_module_level(path: Path) -> None:
-    if may_be_heavy(path):
-        return
-    heavy = [
-        module
-        for module, at_top in imports(path)
-        if at_top and within(module, HEAVY) and not within(module, LIGHT)
-    ]
-    assert not heavy
-    parts = [name for name, at_top in imports(path) if at_top and within(name, NETWORK_PARTS)]
-    assert not parts
+def importers(files: list[Path], packages: tuple[str, ...] | set[str]) -> dict[str, list[str]]:
+    """The files that import one of ``packages`` anywhere, each with what it imports of them."""
+    found = {
+        path.relative_to(ROOT).as_posix(): [
+            name for name, _ in imports(path) if within(name, packages)
+        ]
+        for path in files
+    }
+    return {path: names for path, names in found.items() if names}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for part in PURE for path in sources(CLI / part)] + [CLI / name for name in PURE_FILES],
-    ids=part_of,
-)
-def test_pure_parts_never_reach_the_network(path: Path) -> None:
+# One test walks all files: a test for each file took minutes, and named no more.
+def test_nothing_heavy_at_module_level() -> None:
+    heavy = HEAVY | set(NETWORK_PARTS)
+    found = {
+        part_of(path): names
+        for path in sources(CLI)
+        if not may_be_heavy(path)
+        and (
+            names := [
+                name
+                for name, at_top in imports(path)
+                if at_top and within(name, heavy) and not within(name, LIGHT)
+            ]
+        )
+    }
+    assert not found
+
+
+def test_pure_parts_never_reach_the_network() -> None:
+    files = [path for part in PURE for path in sources(CLI / part)]
+    files += [CLI / name for name in PURE_FILES]
     forbidden = {"torch", "transformers", "accelerate", "deepseek_vl_v2"} | set(NETWORK_PARTS)
-    reached = [name for name, _ in imports(path) if within(name, forbidden)]
-    assert not [name for name in reached if not within(name, LIGHT)]
+    found = {
+        path: reached
+        for path, names in importers(files, forbidden).items()
+        if (reached := [name for name in names if not within(name, LIGHT)])
+    }
+    assert not found
 
 
-@pytest.mark.parametrize(
-    "path", [path for part in PURE for path in sources(CLI / part)], ids=part_of
-)
-def test_parts_do_not_import_commands(path: Path) -> None:
-    assert not [name for name, _ in imports(path) if within(name, {"dvl2_cli.commands"})]
+def test_parts_do_not_import_commands() -> None:
+    files = [path for part in PURE for path in sources(CLI / part)]
+    assert not importers(files, {"dvl2_cli.commands"})
 
 
-@pytest.mark.parametrize("path", sources(CLI / "engine"), ids=part_of)
-def test_the_engine_knows_no_command(path: Path) -> None:
-    assert not [name for name, _ in imports(path) if within(name, {"dvl2_cli.commands"})]
+def test_the_engine_knows_no_command() -> None:
+    assert not importers(sources(CLI / "engine"), {"dvl2_cli.commands"})
 
 
-@pytest.mark.parametrize("path", sources(CLI / "ui"), ids=part_of)
-def test_ui_knows_no_store(path: Path) -> None:
-    assert not [name for name, _ in imports(path) if within(name, {"dvl2_cli.store"})]
+def test_ui_knows_no_store() -> None:
+    assert not importers(sources(CLI / "ui"), {"dvl2_cli.store"})
 
 
-@pytest.mark.parametrize("path", sources(NETWORK), ids=lambda path: path.name)
-def test_the_network_does_not_know_the_command_line(path: Path) -> None:
-    assert not [name for name, _ in imports(path) if within(name, {"dvl2_cli"})]
+def test_the_network_does_not_know_the_command_line() -> None:
+    assert not importers(sources(NETWORK), {"dvl2_cli"})
 
 
-@pytest.mark.parametrize("path", sources(CLI) + sources(NETWORK), ids=lambda path: path.name)
-def test_nothing_knows_the_lab_of_nano(path: Path) -> None:
-    assert not [name for name, _ in imports(path) if within(name, {"nano_lab"})]
+def test_nothing_knows_the_lab_of_nano() -> None:
+    assert not importers(sources(CLI) + sources(NETWORK), {"nano_lab"})
 
 
-@pytest.mark.parametrize("path", sources(CLI) + sources(NETWORK), ids=lambda path: path.name)
-def test_nothing_that_runs_foreign_code(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert not [name for name, _ in imports(path) if within(name, {"pickle", "marshal", "shelve"})]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in {"eval", "exec", "torch.load", "compile", "os.system"}, called
-        if isinstance(node, ast.keyword):
-            assert node.arg != "trust_remote_code"
+def test_nothing_that_runs_foreign_code() -> None:
+    files = sources(CLI) + sources(NETWORK)
+    assert not importers(files, {"pickle", "marshal", "shelve"})
+    forbidden = {"eval", "exec", "torch.load", "compile", "os.system"}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in forbidden, f"{path}: {called}"
+            if isinstance(node, ast.keyword):
+                assert node.arg != "trust_remote_code", path
 
 
 def test_every_import_is_a_declared_dependency() -> None:
