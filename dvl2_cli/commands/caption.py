@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,7 +74,14 @@ def caption(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Table.", rich_help_panel=_FILES)
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|-",
+            help="A table; its suffix is the format: .json, .ndjson, .csv, .parquet or .txt.",
+            rich_help_panel=_FILES,
+        ),
     ] = None,
     sidecar: Annotated[
         str | None,
@@ -113,7 +119,16 @@ def caption(
     *,
     common: CommonOptions,
 ) -> None:
-    """Describe every picture that PATHs name. A killed run goes on where it stopped."""
+    """Describe every picture that PATHs name.
+
+    On a terminal it prints text, in a pipe one line of JSON for each picture; -f chooses. A
+    killed run goes on where it stopped.
+
+    Examples:
+      dvl2 caption photo.jpg
+      dvl2 caption photos/ -r -o captions.csv
+      dvl2 caption photos/ --sidecar .txt --length short
+    """
     from dvl2_cli.commands.caption_task import CaptionTask
     from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.tasks.captioning.wording import Wording

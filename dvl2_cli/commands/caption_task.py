@@ -25,15 +25,20 @@ from dvl2_cli.tasks.context import OnText
 from dvl2_cli.ui.progress import Progress
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.caption_sidecar import Sidecars
-from dvl2_cli.writers.caption_tables import CaptionTable, check_table_format
-from dvl2_cli.writers.captions import caption_line, csv_head, csv_row
-from dvl2_cli.writers.collisions import check_outputs, refuse_picture
+from dvl2_cli.writers.caption_tables import CaptionTable, caption_line, check_table_format
+from dvl2_cli.writers.captions import csv_head, csv_row
+from dvl2_cli.writers.collisions import check_outputs
+from dvl2_cli.writers.target import target_of
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.sources import InputSource
     from dvl2_cli.options import CommonOptions
 
 _STDOUT_FORMATS = ("text", "ndjson", "csv")
+_SUFFIXES = {
+    ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv",
+    ".parquet": "parquet", ".txt": "text",
+}  # fmt: skip
 
 # A picture to caption, or a row that is final without the model.
 Slot = Picture | CaptionResult
@@ -75,11 +80,12 @@ class CaptionTask:
     wording: Wording
     sidecars: Sidecars | None = None
     form: str | None = None
-    output: Path | None = None
+    output: str | None = None
     xmp: bool = False
     dedupe: bool = False
     batch_size: int = 1
     dry_run: bool = False
+    _table: Path | None = None
     _seen: dict[tuple[str, int | None], str] = field(default_factory=dict)
     _csv_started: bool = False
     _streamed: bool = False
@@ -99,7 +105,7 @@ class CaptionTask:
             ExitStack() as stack,
         ):
             inputs.limit(None if common.plan else reporter.session.picture_memory)
-            self._choose_form(reporter, inputs)
+            self._choose_form(reporter)
             if common.plan:
                 self._plan(reporter, inputs)
                 return
@@ -119,31 +125,34 @@ class CaptionTask:
         self.wording.check()
         if self.sidecars is not None:
             self.sidecars.check()
-        if self.output is not None:
-            self.form = self.form or {".csv": "csv", ".parquet": "parquet"}.get(
-                self.output.suffix.lower(), "ndjson"
+        target = target_of(self.output, self.form, _SUFFIXES)
+        self.form, self._table = target.form, target.file
+        if target.folder is not None:
+            raise UsageError(
+                f"-o {self.output} is a folder, and captions go to one file",
+                "Name it, as captions.csv, or write a file beside each picture: --sidecar .txt",
             )
+        if self._table is not None:
+            self.form = self.form or "ndjson"
             check_table_format(self.form)
-            refuse_picture(self.output)
         elif self.form is not None and self.form not in _STDOUT_FORMATS:
             check_table_format(self.form)
             raise UsageError(f"-f {self.form} is a file", "Add -o FILE.")
 
     def _outputs(self, inputs: Inputs) -> Iterator[Path]:
         """The files that may be replaced, as far as they can be named before pages are counted."""
-        if self.output is not None:
-            yield self.output
+        if self._table is not None:
+            yield self._table
         if self.sidecars is not None or self.xmp:
             files = CaptionFiles(self.sidecars, self.xmp, None)
             for path in inputs.files():
                 yield from files.replaced(Source(path))
 
-    def _choose_form(self, reporter: Reporter, inputs: Inputs) -> None:
-        if self.dry_run and self.output is not None:
+    def _choose_form(self, reporter: Reporter) -> None:
+        if self.dry_run and self._table is not None:
             self.form = None  # nothing is written to the table: show the rows instead
         if self.form is None:
-            pretty = reporter.output.is_tty and (not inputs.several or self.sidecars is not None)
-            self.form = "text" if pretty else "ndjson"
+            self.form = "text" if reporter.output.is_tty else "ndjson"
 
     def _journal(
         self, paths: Sequence[str], reporter: Reporter, stack: ExitStack
@@ -155,21 +164,21 @@ class CaptionTask:
             zoom=reporter.defaults.zoom,
             sidecars=self.sidecars,
         )
-        if self.output is None:
+        if self._table is None:
             name = (str(Path.cwd()), list(paths), self.sidecars, self.xmp)
             with suppress(NoHomeError):
                 journal = state_journal("captions", name, fingerprint)
                 return entered(journal, stack, reporter.console)
             return None
-        if is_no_file(self.output):
+        if is_no_file(self._table):
             return None
         # Beside the table: where the one cannot be written, neither can the other.
-        path = self.output.with_name(f".{self.output.name}.journal")
+        path = self._table.with_name(f".{self._table.name}.journal")
         return entered(Journal(path, fingerprint), stack, reporter.console, needed=True)
 
     def _work(self, reporter: Reporter, inputs: Inputs, files: CaptionFiles) -> None:
         counts = CaptionCounts()
-        shows_rows = (self.output is None or self.dry_run) and reporter.output.is_tty
+        shows_rows = (self._table is None or self.dry_run) and reporter.output.is_tty
         sources = inputs.sources()
         total = None
         if inputs.several and not shows_rows and reporter.console.err_is_tty:
@@ -177,8 +186,10 @@ class CaptionTask:
             sources, total = iter(listed), len(listed)
         with ExitStack() as stack:
             table = None
-            if self.output is not None and not self.dry_run:
-                table = stack.enter_context(CaptionTable(self.output, self.form or "ndjson"))
+            if self._table is not None and not self.dry_run:
+                table = stack.enter_context(
+                    CaptionTable(self._table, self.form or "ndjson", named=inputs.several)
+                )
             shown = inputs.several and not shows_rows
             bar = stack.enter_context(Progress(reporter.console, "captions", total, shown=shown))
             slots = self._slots(inputs, sources, files)

@@ -15,6 +15,7 @@ from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.writers.folder import make_folder
 from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pages import JsonWriter, PageWriter, TextWriter
+from dvl2_cli.writers.target import OutputTarget
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,9 +33,12 @@ class Documents:
     when its document is complete, and a run that is killed leaves none half-written.
     """
 
-    def __init__(self, writer: PageWriter, folder: Path | None, reporter: Reporter) -> None:
+    def __init__(
+        self, writer: PageWriter, target: OutputTarget, reporter: Reporter, *, named: bool = False
+    ) -> None:
         self._writer = writer
-        self._folder = folder
+        self._folder, self._file = target.folder, target.file
+        self._is_named = named
         self._reporter = reporter
         self._path: str | None = None
         self._index = 0
@@ -42,8 +46,9 @@ class Documents:
         self._open: contextlib.ExitStack | None = None
         self._stream: IO[Any] | None = None
         self._streamed = ""
-        if folder is not None:
-            make_folder(folder)
+        self._headings = 0
+        if self._folder is not None:
+            make_folder(self._folder)
 
     def __enter__(self) -> Documents:
         return self
@@ -55,11 +60,7 @@ class Documents:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            if (
-                self._reporter.interrupts.stop
-                and self._folder is not None
-                and self._path is not None
-            ):
+            if self._reporter.interrupts.stop and not self._to_stdout and self._path is not None:
                 self._reporter.console.note(f"stopped after {self._index} pages of {self._path}")
             self._finish_document()
         elif self._open is not None:
@@ -67,8 +68,12 @@ class Documents:
             self._open.__exit__(kind, error, trace)
 
     @property
+    def _to_stdout(self) -> bool:
+        return self._folder is None and self._file is None
+
+    @property
     def _on_terminal(self) -> bool:
-        return self._folder is None and self._reporter.output.is_tty
+        return self._to_stdout and self._reporter.output.is_tty
 
     def stream_to(self, found: Picture | Unreadable) -> Callable[[str], None] | None:
         """Where text may be shown as it comes: plain text on a terminal."""
@@ -81,8 +86,8 @@ class Documents:
         follows = found.path == self._path
 
         def show(text: str) -> None:
-            if follows and not self._streamed:
-                self._reporter.output.text("\n")
+            if not self._streamed:
+                self._reporter.output.text("\n" if follows else self._heading(found.path))
             self._streamed += text
             self._reporter.output.text(text)
 
@@ -100,9 +105,19 @@ class Documents:
             self._reporter.output.end_line()
         if not self._is_shown(result):
             page = self._writer.page(result, self._index)
+            if self._index == 0:
+                page = self._heading(path) + page
             # A form feed would move the cursor of a terminal.
             self._write(page.replace("\f", "\n", 1) if self._on_terminal else page)
         self._index += 1
+
+    def _heading(self, path: str) -> str:
+        """The document's name above its text, where several follow each other on a terminal."""
+        if not (self._is_named and self._on_terminal and type(self._writer) is TextWriter):
+            return ""
+        blank = "\n" if self._headings else ""
+        self._headings += 1
+        return f"{blank}{path}:\n"
 
     def _is_shown(self, result: OcrResult) -> bool:
         """Whether the text that streamed is the page's, and not that of a reading given up."""
@@ -112,7 +127,10 @@ class Documents:
 
     def _start_document(self, path: str, result: OcrResult) -> None:
         self._path, self._index = path, 0
-        if self._folder is not None:
+        if self._file is not None:
+            self._open = contextlib.ExitStack()
+            self._stream = self._open.enter_context(atomic_write(self._file))
+        elif self._folder is not None:
             source = result.source
             # The file is named after the document, not after its first page.
             stem = stem_of(source).removesuffix(f".p{source.page}") if source else "result"

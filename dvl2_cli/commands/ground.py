@@ -82,7 +82,13 @@ def ground(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the files of -f.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR/|-",
+            help="A file (its suffix is the format), a folder for what -f makes, or - for stdout.",
+        ),
     ] = None,
     no_constrain: Annotated[
         bool, typer.Option("--no-constrain", help="Let the model write freely.")
@@ -103,7 +109,15 @@ def ground(
     *,
     common: CommonOptions,
 ) -> None:
-    """Find what PHRASEs name and return boxes, in pixels of the upright picture."""
+    """Find what PHRASEs name, and return boxes in pixels of the upright picture.
+
+    On a terminal it prints text, in a pipe one line of JSON for each picture; -f chooses.
+
+    Examples:
+      dvl2 ground street.jpg "red car" bicycle --draw
+      dvl2 ground street.jpg car --all -o boxes.json
+      dvl2 ground photos/ car -f yolo -o labels/
+    """
     from dvl2_cli.commands.ground_task import GroundTask
     from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.tasks.ground import GroundOptions

@@ -16,10 +16,10 @@ from dvl2_cli.files import forget_input
 from dvl2_cli.inputs.load import load_pictures
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import find_sources
-from dvl2_cli.results import FoundObject, GroundResult, Source
+from dvl2_cli.results import FoundObject, GroundResult, Source, json_line
 from dvl2_cli.tasks.ground import MAX_TOKENS, UNNAMED, GroundOptions, ground, ground_requests
 from dvl2_cli.writers.collisions import check_outputs
-from dvl2_cli.writers.folder import make_folder, write_files
+from dvl2_cli.writers.folder import make_folder, write_files, write_text
 from dvl2_cli.writers.ground import FILE_FORMATS, FORMATS, PICTURE_FORMATS, FilesOf, ground_writer
 from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pictures import check_picture_name, save_picture
@@ -32,6 +32,7 @@ from dvl2_cli.writers.place import (
     root_of,
     take_name,
 )
+from dvl2_cli.writers.target import OutputTarget, target_of
 
 if TYPE_CHECKING:
     from dvl2_cli.commands.sources import InputOptions, Inputs
@@ -43,6 +44,11 @@ _LINE_FORMATS = ("text", "json")
 _PAGED = (".pdf", ".tif", ".tiff")
 # NAME.ID.png, where NAME may end in a page and the number of a repeated name.
 _CROP = re.compile(r"(?P<name>(?P<document>.+?)(?:\.p\d+)?(?:-\d+)?)\.\d+\.png", re.DOTALL)
+_SUFFIXES = {
+    ".txt": "text", ".json": "json", ".ndjson": "json", ".jsonl": "json", ".csv": "csv",
+    ".xml": "voc",
+}  # fmt: skip
+_NO_TARGET = OutputTarget()
 
 
 @dataclass(slots=True)
@@ -54,9 +60,12 @@ class GroundTask:
     draw: str | None = None
     crop_dir: Path | None = None
     form: str | None = None
-    output: Path | None = None
+    output: str | None = None
     fail_empty: bool = False
     _writer: FilesOf | None = None
+    _target: OutputTarget = _NO_TARGET
+    _several: bool = False
+    _lines: list[str] = field(default_factory=list)
     _place: AnnotationPlace = NOWHERE
     _taken: dict[str, str] = field(default_factory=dict)
     _drawing_folder: Path | None = None
@@ -88,8 +97,7 @@ class GroundTask:
                 example = next(load_pictures(self.example, reading=reading))
                 self.options = dataclasses.replace(self.options, example=example)
             if self.form is None:
-                pretty = reporter.output.is_tty and not inputs.several
-                self.form = "text" if pretty else "json"
+                self.form = "text" if reporter.output.is_tty else "json"
             for found in inputs:
                 if inputs.several and found.path.endswith(_DRAWN):
                     forget_input(Path(found.path))
@@ -106,15 +114,30 @@ class GroundTask:
 
     def _check(self, image: str, several: bool, options: InputOptions) -> None:
         """Find out what cannot work before anything is asked."""
+        self._several = several
+        self._target = target_of(self.output, self.form, _SUFFIXES)
+        self.form = self._target.form
         if self.form is not None and self.form not in _LINE_FORMATS:
             self._writer = ground_writer(self.form)
             phrases = self.options.phrases or ((UNNAMED,) if self.example is not None else ())
-            earlier = earlier_classes(self.output) if self.output and self.form == "yolo" else ()
-            self._place = AnnotationPlace(self.output, root_of(image), phrases, earlier)
+            folder, file = self._target.folder, self._target.file
+            if file is not None and (
+                self.form == "yolo" or (several and self.form in FILE_FORMATS)
+            ):
+                raise UsageError(
+                    f"-f {self.form} makes several files", "Name a folder, as -o labels/."
+                )
+            earlier = earlier_classes(folder) if folder and self.form == "yolo" else ()
+            beside = folder if file is None else file.parent
+            self._place = AnnotationPlace(beside, root_of(image), phrases, earlier)
             if image != "-" and self.form in FILE_FORMATS:
                 self._check_names(image, options)
-        if self.output is not None and self._writer is None:
-            raise UsageError("-o goes with -f coco, yolo, voc, labelstudio, labelme or csv")
+        if self._target.folder is not None and self._writer is None:
+            raise UsageError(
+                f"-o {self.output} is a folder, which -f coco, yolo, voc, labelstudio, labelme "
+                "or csv can fill",
+                "Add one of them, or name a file, as boxes.json.",
+            )
         if self.draw in (None, _AUTOMATIC):
             return
         target = Path(str(self.draw))
@@ -144,10 +167,13 @@ class GroundTask:
             yield from (self._drawn_path(path, stem) for path, stem in stems.items())
         if self.crop_dir is not None:
             yield from earlier_crops(self.crop_dir, stems.values())
-        if self.output is not None and self.form in FORMATS:
+        file, folder = self._target.file, self._target.folder
+        if file is not None:
+            yield file
+        elif folder is not None and self.form in FORMATS:
             # The writer itself says which files it writes for such pictures.
             blank = [GroundResult(source=Source(path, width=1, height=1)) for path in paths]
-            yield from (self.output / name for name in FORMATS[self.form](blank, self._place))
+            yield from (folder / name for name in FORMATS[self.form](blank, self._place))
 
     @staticmethod
     def _kept(paths: Iterable[str], several: bool) -> Iterator[str]:
@@ -155,7 +181,7 @@ class GroundTask:
         return (path for path in paths if not (several and path.endswith(_DRAWN)))
 
     def _make_folders(self) -> None:
-        for folder in (self.output, self.crop_dir, self._drawing_folder):
+        for folder in (self._target.folder, self.crop_dir, self._drawing_folder):
             if folder is not None:
                 make_folder(folder)
 
@@ -186,7 +212,7 @@ class GroundTask:
         """
         if self.form not in PICTURE_FORMATS:
             return
-        if has_no_file(source) and self.output is None:
+        if has_no_file(source) and self._target.folder is None:
             raise InputError(
                 f"{source.path}: a page is no file that -f {self.form} can name",
                 "Add -o FOLDER: its picture is written there.",
@@ -199,8 +225,9 @@ class GroundTask:
         source = result.source
         if self.form not in PICTURE_FORMATS or source is None or not has_no_file(source):
             return result
-        assert self.output is not None  # noqa: S101  _take_name refused it
-        path = self.output / IMAGES / f"{self._place.name(source)}.png"
+        folder = self._target.folder
+        assert folder is not None  # noqa: S101  _take_name refused it
+        path = folder / IMAGES / f"{self._place.name(source)}.png"
         make_folder(path.parent)
         save_picture(picture.image, path)
         return dataclasses.replace(
@@ -258,21 +285,43 @@ class GroundTask:
             if result.finish_reason != "cancelled":
                 self._results.append(result)
         elif self.form == "json":
-            reporter.output.json(result.as_json())
+            self._put(reporter, json_line(result.as_json()) + "\n")
         elif result.status != "failed":
-            reporter.output.text(as_text(result))
+            named = f"{result.source.path}:\n" if self._several and result.source else ""
+            self._put(reporter, named + as_text(result))
+
+    def _put(self, reporter: Reporter, text: str) -> None:
+        if self._target.file is None:
+            reporter.output.text(text)
+        else:
+            self._lines.append(text)
 
     def _write(self, reporter: Reporter) -> None:
-        if self._writer is None or not self._results:
-            return  # no annotations are asked for, or Ctrl-C came before any was whole
+        file, folder = self._target.file, self._target.folder
+        if self._writer is None:
+            if file is not None and self._lines:
+                write_text(file, self._text(file))
+            return
+        if not self._results:
+            return  # Ctrl-C came before any annotation was whole
         files = self._writer(self._results, self._place)
-        if self.output is not None:
-            write_files(self.output, files)
-            reporter.console.note(f"wrote {len(files)} files to {self.output}")
-        elif len(files) == 1:
-            reporter.output.text(next(iter(files.values())))
-        elif files:
+        if folder is not None:
+            write_files(folder, files)
+            reporter.console.note(f"wrote {len(files)} files to {folder}")
+        elif len(files) > 1:
             raise UsageError(f"-f {self.form} makes several files", "Add -o FOLDER.")
+        for text in files.values() if folder is None else ():
+            if file is None:
+                reporter.output.text(text)
+            else:
+                write_text(file, text)
+
+    def _text(self, file: Path) -> str:
+        """Lines; in a file called .json, one document."""
+        if self.form != "json" or file.suffix.lower() != ".json":
+            return "".join(self._lines)
+        rows = ",\n".join(line.rstrip("\n") for line in self._lines)
+        return f"[\n{rows}\n]\n"
 
 
 def earlier_crops(folder: Path, stems: Iterable[str]) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,7 +35,14 @@ def ocr(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder: one file per document.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR/|-",
+            help="A file (its suffix is the format), a folder for a file per document, or - "
+            "for stdout.",
+        ),
     ] = None,
     pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Of PDF pages.")] = 200,
@@ -61,7 +67,17 @@ def ocr(
     *,
     common: CommonOptions,
 ) -> None:
-    """Read the text of FILEs. A page that fails does not stop the others."""
+    """Read the text of FILEs.
+
+    On a terminal it prints text, in a pipe one line of JSON for each page; -f chooses. A page
+    that fails does not stop the others.
+
+    Examples:
+      dvl2 ocr page.jpg
+      dvl2 ocr scan.pdf --pages 1-4 -o scan.md
+      dvl2 ocr invoices/ -o texts/
+      dvl2 ocr invoice.png --fields number,date,total
+    """
     from dvl2_cli.commands.ocr_task import OcrTask
     from dvl2_cli.commands.sources import InputOptions
 

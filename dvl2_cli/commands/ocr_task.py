@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -26,12 +27,14 @@ from dvl2_cli.tasks.context import OnText
 from dvl2_cli.tasks.ocr import MAX_TOKENS, BoxSource, OcrOptions, ocr, page_requests
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.collisions import check_outputs
-from dvl2_cli.writers.pages import PageWriter, page_writer
+from dvl2_cli.writers.pages import SUFFIXES, JsonArrayWriter, PageWriter, page_writer
+from dvl2_cli.writers.target import OutputTarget, target_of
 
 if TYPE_CHECKING:
     from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.options import CommonOptions
 
+_NO_TARGET = OutputTarget()
 _MARKDOWN_FORMATS = ("md", "html", "csv")
 
 
@@ -40,10 +43,11 @@ class OcrTask:
     """One run of the command."""
 
     form: str | None
-    output: Path | None = None
+    output: str | None = None
     boxes: str = "none"
     fields: str | None = None
     schema: str | None = None
+    _target: OutputTarget = _NO_TARGET
     _names: list[str] = field(default_factory=list)
     _schema: AnswerSchema | None = None
 
@@ -58,6 +62,11 @@ class OcrTask:
         """Read every page that ``files`` name."""
         self._check()
         inputs = options.inputs(files, offline=common.offline)
+        if self._target.file is not None and inputs.several:
+            raise UsageError(
+                f"-o {self.output} is one file, and there are several inputs",
+                "Name a folder, as results/: it gets a file for each.",
+            )
         with (
             Reporter(
                 common, max_tokens=MAX_TOKENS, several=inputs.several, show_prompt=show_prompt
@@ -65,10 +74,9 @@ class OcrTask:
             contextlib.ExitStack() as stack,
         ):
             inputs.limit(None if common.plan else reporter.session.picture_memory)
-            writer = self._writer(reporter, inputs.several)
-            if self.output is not None:
-                names = document_names(self.output, writer.suffix, inputs.files())
-                check_outputs(names, (*self._own_inputs(), *inputs.files()))
+            writer = self._writer(reporter)
+            if not self._target.is_stdout:
+                check_outputs(self._outputs(writer, inputs), (*self._own_inputs(), *inputs.files()))
             self._check_boxes(writer, reporter)
             if common.plan:
                 # A plan makes no folder and takes up no run.
@@ -76,7 +84,8 @@ class OcrTask:
                     self._plan(reporter, found)
             else:
                 journal = self._journal(files, reporter, stack)
-                self._read(inputs, Documents(writer, self.output, reporter), reporter)
+                documents = Documents(writer, self._target, reporter, named=inputs.several)
+                self._read(inputs, documents, reporter)
                 if journal is not None and not reporter.interrupts.stop:
                     journal.complete()
             reporter.finish()
@@ -109,6 +118,8 @@ class OcrTask:
 
     def _check(self) -> None:
         """Refuse what cannot work before any page is read."""
+        self._target = target_of(self.output, self.form, SUFFIXES)
+        self.form = self._target.form
         if self.boxes not in get_args(BoxSource):
             raise UsageError(f"--boxes {self.boxes}", f"One of {', '.join(get_args(BoxSource))}.")
         if self.fields is not None and self.schema is not None:
@@ -125,14 +136,23 @@ class OcrTask:
         boxes = cast("BoxSource", self.boxes)  # checked by _check
         return OcrOptions(markdown, boxes, tuple(self._names), self._schema)
 
-    def _writer(self, reporter: Reporter, several: bool) -> PageWriter:
+    def _writer(self, reporter: Reporter) -> PageWriter:
         for note in self._schema.notes if self._schema is not None else ():
             reporter.console.note(note)
         if self.form is None:
-            json_lines = self.output is None and (several or not reporter.output.is_tty)
-            extracting = self._names or self._schema
-            self.form = "json" if json_lines or (extracting and self.output is None) else "text"
-        return page_writer(self.form)
+            in_pipe = self._target.is_stdout and not reporter.output.is_tty
+            self.form = "json" if in_pipe else "text"
+        writer = page_writer(self.form)
+        file = self._target.file
+        if self.form == "json" and file is not None and file.suffix.lower() == ".json":
+            writer = JsonArrayWriter()
+        return writer
+
+    def _outputs(self, writer: PageWriter, inputs: Inputs) -> Iterable[Path]:
+        """The files that may be replaced."""
+        if self._target.folder is None:
+            return [] if self._target.file is None else [self._target.file]
+        return document_names(self._target.folder, writer.suffix, inputs.files())
 
     def _own_inputs(self) -> tuple[Path, ...]:
         """Files that the options name."""

@@ -15,7 +15,7 @@ from dvl2_cli.results.lines import encodable
 from dvl2_cli.writers.cells import no_formulas
 from dvl2_cli.writers.plugins import PluginWriter, find_writer
 
-FORMATS = ("ndjson", "csv", "parquet")
+FORMATS = ("ndjson", "json", "csv", "parquet", "text")
 COLUMNS = ("path", "page", "sha256", "width", "height", "status", "caption", "error")
 _ROWS_AT_ONCE = 1000
 
@@ -29,9 +29,11 @@ class _Rows(Protocol):
 class CaptionTable:
     """Takes rows in order; the file appears, complete, when the block ends without an error."""
 
-    def __init__(self, path: Path, form: str) -> None:
+    def __init__(self, path: Path, form: str, *, named: bool = True) -> None:
+        """``named`` puts the picture's path before a caption in text."""
         self._path = path
         self._form = form
+        self._named = named
         self._stack = contextlib.ExitStack()
         self._rows: _Rows | None = None
 
@@ -41,7 +43,7 @@ class CaptionTable:
             self._rows = _ParquetRows(data)
         else:
             text = self._stack.enter_context(atomic_write(self._path))
-            self._rows = _text_rows(self._form, text)
+            self._rows = _text_rows(self._form, text, named=self._named)
         return self
 
     def __exit__(
@@ -63,7 +65,11 @@ class CaptionTable:
         self._rows.add(result)
 
 
-def _text_rows(form: str, stream: IO[str]) -> _Rows:
+def _text_rows(form: str, stream: IO[str], *, named: bool) -> _Rows:
+    if form == "json":
+        return _JsonRows(stream)
+    if form == "text":
+        return _TextRows(stream, named=named)
     if form == "csv":
         return _CsvRows(stream)
     if form == "ndjson":
@@ -87,6 +93,13 @@ def check_table_format(form: str) -> None:
             raise UsageError(
                 "-f parquet needs pyarrow", "Install it: pip install 'dvl2[parquet]'"
             ) from error
+
+
+def caption_line(result: CaptionResult, several: bool) -> str:
+    """The caption for people; with its path where there are several."""
+    text = f"skipped: {result.skipped}" if result.skipped else result.caption or ""
+    path = result.source.path if result.source else ""
+    return f"{path}: {text}\n" if several else f"{text}\n"
 
 
 def cells(result: CaptionResult) -> tuple[Any, ...]:
@@ -113,6 +126,29 @@ class _NdjsonRows:
 
     def abandon(self) -> None:
         """Nothing is held open."""
+
+
+class _JsonRows(_NdjsonRows):
+    """One JSON document: a list with an object for each picture."""
+
+    _before = "["
+
+    def add(self, result: CaptionResult) -> None:
+        self._stream.write(f"{self._before}\n{json_line(result.as_json())}")
+        self._before = ","
+
+    def finish(self) -> None:
+        self._stream.write("\n]\n" if self._before == "," else "[]\n")
+
+
+class _TextRows(_NdjsonRows):
+    def __init__(self, stream: IO[Any], *, named: bool) -> None:
+        super().__init__(stream)
+        self._named = named
+
+    def add(self, result: CaptionResult) -> None:
+        if result.status != "failed":
+            self._stream.write(encodable(caption_line(result, self._named)))
 
 
 class _CsvRows:

@@ -12,13 +12,6 @@ from dvl2_cli.writers.caption_tables import COLUMNS, cells
 from dvl2_cli.writers.cells import no_formulas
 
 
-def caption_line(result: CaptionResult, several: bool) -> str:
-    """The caption for people; with its path where there are several."""
-    text = f"skipped: {result.skipped}" if result.skipped else result.caption or ""
-    path = result.source.path if result.source else ""
-    return f"{path}: {text}\n" if several else f"{text}\n"
-
-
 def csv_head() -> str:
     """The names of the columns."""
     return _row(COLUMNS)

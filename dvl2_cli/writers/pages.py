@@ -103,6 +103,30 @@ class JsonWriter(TextWriter):
         return json_line(result.as_json()) + "\n"
 
 
+class JsonArrayWriter(JsonWriter):
+    """One JSON document: a list with an object for each page."""
+
+    suffix = ".json"
+
+    def head(self, title: str) -> str:
+        """The list's beginning."""
+        return "["
+
+    def page(self, result: OcrResult, index: int) -> str:
+        """The result, after a comma if it is not the first."""
+        return (",\n" if index else "\n") + json_line(result.as_json())
+
+    def foot(self) -> str:
+        """The list's end."""
+        return "\n]\n"
+
+
+# What the suffix of a file means. A .json file is one document, and an .ndjson file has lines.
+SUFFIXES = {
+    ".txt": "text", ".md": "md", ".markdown": "md", ".json": "json", ".ndjson": "json",
+    ".jsonl": "json", ".html": "html", ".htm": "html", ".tsv": "tsv", ".csv": "csv",
+    ".hocr": "hocr", ".xml": "alto",
+}  # fmt: skip
 FORMATS: dict[str, type[PageWriter]] = {
     "text": TextWriter,
     "md": MarkdownWriter,

@@ -34,7 +34,7 @@ from dvl2_cli.tasks.reading.loops import cut_loop
 from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_html, to_text
 from dvl2_cli.ui.boxes import LabelledBox, crop, draw_boxes
 from dvl2_cli.ui.control import printable
-from dvl2_cli.writers.captions import caption_line
+from dvl2_cli.writers.caption_tables import caption_line
 from dvl2_cli.writers.ground import FORMATS as GROUND_FORMATS
 from dvl2_cli.writers.pages import FORMATS as PAGE_FORMATS
 
