@@ -6,7 +6,9 @@ the same strings.
 
 from __future__ import annotations
 
-from deepseek_vl_v2.format.tags import GROUNDING, REF_CLOSE, REF_OPEN
+from dataclasses import dataclass
+
+from deepseek_vl_v2.format.tags import GROUNDING, REF_CLOSE, REF_OPEN, TAGS
 
 # name -> question, asked after the images
 PRESETS: dict[str, str] = {
@@ -27,21 +29,40 @@ PRESETS: dict[str, str] = {
 }
 
 
-def locate(phrase: str) -> str:
-    """The question that asks for the boxes of ``phrase``."""
-    return f"{REF_OPEN}{phrase}{REF_CLOSE}."
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question's text; tags in its ``literal`` spans ([start, end), code points) are text."""
+
+    text: str
+    literal: tuple[tuple[int, int], ...] = ()
 
 
-def locate_all(phrase: str) -> str:
-    """The question that asks for the boxes of every ``phrase`` in the image."""
-    return f"Locate all {REF_OPEN}{phrase}{REF_CLOSE} in this image."
+@dataclass(frozen=True, slots=True)
+class QuestionTemplate:
+    """A question around words from outside: a phrase, a field's name."""
+
+    before: str
+    after: str
+
+    def __call__(self, words: str) -> str:
+        """The text of the question about ``words``."""
+        return f"{self.before}{words}{self.after}"
+
+    def about(self, words: str) -> Question:
+        """The question about ``words``, in which no tag is meant."""
+        start = len(self.before)
+        # Without tags it stays one text, whose tokens are upstream's.
+        spelled = any(tag in words for tag in TAGS)
+        return Question(self(words), ((start, start + len(words)),) if spelled else ())
 
 
-def locate_like(phrase: str) -> str:
-    """In-context grounding: the object marked in the first image, found in the second."""
-    return f"{GROUNDING}The first image shows {phrase}. Find it in the second image."
-
-
-def extract_field(name: str) -> str:
-    """The question that asks for one field of a document."""
-    return f"What is the {name}?"
+# The boxes of a phrase, and those of everything that it names.
+locate = QuestionTemplate(REF_OPEN, f"{REF_CLOSE}.")
+locate_all = QuestionTemplate(f"Locate all {REF_OPEN}", f"{REF_CLOSE} in this image.")
+# In-context grounding: the object marked in the first image, found in the second.
+locate_like = QuestionTemplate(
+    f"{GROUNDING}The first image shows ", ". Find it in the second image."
+)
+# One field of a document, or all of a schema.
+extract_field = QuestionTemplate("What is the ", "?")
+extract_json = QuestionTemplate("Extract as JSON: ", ".")

@@ -163,7 +163,9 @@ def request_key(request: Request) -> str:
     """A hash of everything in ``request`` that decides its answer."""
     digest = hashlib.sha256()
     for message in request.messages:
-        digest.update(repr((message.role, message.content, message.places)).encode())
+        digest.update(
+            repr((message.role, message.content, message.places, message.literal)).encode()
+        )
         for image in message.images:
             digest.update(repr((image.mode, image.size)).encode())
             digest.update(image.tobytes())

@@ -6,9 +6,11 @@ Unicode that can be written as UTF-8, or the request is refused where it is made
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from deepseek_vl_v2.format.template import Verbatim
 from dvl2_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,41 +47,61 @@ class Message:
 
     Images are upright RGB pictures of any size; the engine tiles them. They come first, each on
     a line of its own; or ``places`` says before which character of ``content`` each belongs.
+    Tags of grounding in the ``literal`` spans of ``content``, [start, end), are text.
 
     Raises:
         UsageError: ``content`` is not UTF-8 text.
-        ValueError: ``places`` is not one ascending place in ``content`` for each image.
+        ValueError: ``places`` is not one ascending place in ``content`` for each image, or
+            ``literal`` spans overlap or leave the text.
     """
 
     role: Role
     content: str
     images: tuple[Image, ...] = ()
     places: tuple[int, ...] | None = None
+    literal: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         check_text(self.content, _WHAT[self.role])
+        spans = (0, *(end for span in self.literal for end in span), len(self.content))
+        if list(spans) != sorted(spans):
+            raise ValueError(f"literal {self.literal} in {len(self.content)} characters")
         if self.places is None:
             return
         within = (0, *self.places, len(self.content))
         if len(self.places) != len(self.images) or list(within) != sorted(within):
             raise ValueError(f"places {self.places} for {len(self.images)} images")
 
-    def parts(self) -> tuple[str | Image, ...]:
+    def parts(self) -> tuple[str | Verbatim | Image, ...]:
         """Text and images in the order in which the model reads them; no text is empty."""
         if self.places is None:
             leading = [part for image in self.images for part in (image, "\n")]
-            return (*leading, self.content) if self.content else tuple(leading)
-        parts: list[str | Image] = []
+            return (*leading, *self._texts(0, len(self.content)))
+        parts: list[str | Verbatim | Image] = []
         start = 0
         for place, image in zip(self.places, self.images, strict=True):
-            parts += [self.content[start:place], image]
+            parts += [*self._texts(start, place), image]
             start = place
-        return tuple(part for part in (*parts, self.content[start:]) if part != "")
+        return (*parts, *self._texts(start, len(self.content)))
+
+    def _texts(self, start: int, end: int) -> Iterator[str | Verbatim]:
+        """The text from ``start`` to ``end``, its literal spans by themselves."""
+        for first, last in self.literal:
+            first, last = max(first, start), min(last, end)
+            if first < last:
+                if start < first:
+                    yield self.content[start:first]
+                yield Verbatim(self.content[first:last])
+                start = last
+        if start < end:
+            yield self.content[start:end]
 
     @property
     def shown(self) -> str:
         """The turn for people, with ``<image>`` where an image stands."""
-        return "".join(part if isinstance(part, str) else "<image>" for part in self.parts())
+        return "".join(
+            str(part) if isinstance(part, str | Verbatim) else "<image>" for part in self.parts()
+        )
 
 
 @dataclass(frozen=True, slots=True)

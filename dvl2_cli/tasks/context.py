@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.events import Event, Finished, Notice, Token
 from dvl2_cli.engine.request import Constraint, Message, Request, RequestDefaults
+from dvl2_cli.prompts import Question
 from dvl2_cli.results.envelope import ModelRecord
 from dvl2_cli.store.policy import Policy
 
@@ -92,10 +93,11 @@ class TaskContext:
 
 def question_about(
     defaults: RequestDefaults,
-    question: str,
+    question: str | Question,
     images: Sequence[Image],
     constraint: Constraint | None = None,
 ) -> Request:
     """One user turn about ``images`` (upright, RGB)."""
-    message = Message("user", question, tuple(images))
+    asked = question if isinstance(question, Question) else Question(question)
+    message = Message("user", asked.text, tuple(images), literal=asked.literal)
     return defaults.request((message,), constraint)

@@ -10,6 +10,7 @@ from dvl2_cli import prompts
 from dvl2_cli.engine.request import Constraint, Request, RequestDefaults
 from dvl2_cli.errors import UsageError
 from dvl2_cli.inputs.picture import Picture
+from dvl2_cli.prompts import Question
 from dvl2_cli.results import GroundResult, Source
 from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.tasks.context import TaskContext, question_about
@@ -130,19 +131,19 @@ def _refined(
 def _locate(
     context: TaskContext, image: Image, phrase: str, constraint: Constraint | None
 ) -> Finished:
-    question = prompts.locate(phrase)
+    question = prompts.locate.about(phrase)
     return context.answer(question_about(context.defaults, question, [image], constraint))
 
 
-def _questions(options: GroundOptions) -> list[tuple[str | None, str]]:
-    """(phrase, prompt) for each request."""
+def _questions(options: GroundOptions) -> list[tuple[str | None, Question]]:
+    """(phrase, question) for each request."""
     if options.caption:
-        return [(None, prompts.PRESETS["grounded-caption"])]
+        return [(None, Question(prompts.PRESETS["grounded-caption"]))]
     if options.example is not None:
         phrases = options.phrases or (UNNAMED,)
-        return [(phrase, prompts.locate_like(phrase)) for phrase in phrases]
+        return [(phrase, prompts.locate_like.about(phrase)) for phrase in phrases]
     question = prompts.locate_all if options.every else prompts.locate
-    return [(phrase, question(phrase)) for phrase in options.phrases]
+    return [(phrase, question.about(phrase)) for phrase in options.phrases]
 
 
 def _constraint(options: GroundOptions) -> Constraint | None:

@@ -204,7 +204,7 @@ class _Page:
         constraint = Constraint("lark", objects_grammar(1))
 
         def locate(phrase: str) -> str:
-            return self._answer(prompts.locate(phrase), constraint=constraint).raw
+            return self._answer(prompts.locate.about(phrase), constraint=constraint).raw
 
         located = located_by_model(blocks, (self.picture.width, self.picture.height), locate)
         missing = sum(1 for block in located if block.box is None)
@@ -228,7 +228,7 @@ class _Page:
         sampling = dataclasses.replace(
             self.context.defaults.sampling, max_new_tokens=_MAX_FIELD_TOKENS
         )
-        answer = self._answer(prompts.extract_field(name), sampling=sampling)
+        answer = self._answer(prompts.extract_field.about(name), sampling=sampling)
         value = value_of(answer.text)
         if value is None:
             return None
@@ -242,7 +242,7 @@ class _Page:
     def _by_schema(self, schema: AnswerSchema) -> dict[str, Any] | None:
         names = ", ".join(schema.document.get("properties", {})) or "data"
         constraint = Constraint("json_schema", schema.text)
-        answer = self._answer(f"Extract as JSON: {names}.", constraint=constraint)
+        answer = self._answer(prompts.extract_json.about(names), constraint=constraint)
         try:
             value = schema.parse(answer.text)
         except NoUsableOutputError as error:
@@ -252,7 +252,7 @@ class _Page:
 
     def _answer(
         self,
-        question: str,
+        question: prompts.Question,
         *,
         constraint: Constraint | None = None,
         sampling: Sampling | None = None,

@@ -20,14 +20,14 @@ class LiteralEncoder:
 
     Args:
         tokenizer: with all tokens that the processor adds.
-        allowed: special tokens that a text may use.
+        allowed: special tokens that a text may use; there may be none.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, allowed: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         vocabulary = tokenizer.get_vocab()
         self._allowed = {token: vocabulary[token] for token in allowed}
-        self._tags = re.compile(f"({'|'.join(map(re.escape, allowed))})")
+        self._tags = re.compile(f"({'|'.join(map(re.escape, allowed))})") if allowed else None
         control = {
             number: token.content
             for number, token in tokenizer.added_tokens_decoder.items()
@@ -42,7 +42,7 @@ class LiteralEncoder:
     def __call__(self, text: str) -> list[int]:
         """The ids of ``text``; none of them is a control token."""
         ids: list[int] = []
-        for piece in self._tags.split(text):
+        for piece in self._tags.split(text) if self._tags else (text,):
             if piece in self._allowed:
                 ids.append(self._allowed[piece])
             elif piece:

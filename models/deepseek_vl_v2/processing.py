@@ -111,6 +111,7 @@ class DeepseekVLV2Processor(ProcessorMixin):
         self.tokens = template.TemplateTokens(
             encode=self._encode,
             encode_literal=LiteralEncoder(tokenizer, TAGS),
+            encode_verbatim=LiteralEncoder(tokenizer, ()),
             bos=_token_id(tokenizer, template.BOS),
             eos=_token_id(tokenizer, template.EOS),
             image=_token_id(tokenizer, image_token),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from deepseek_vl_v2.format.template import Verbatim
 from dvl2_cli.engine.request import Constraint, Message, Request, Role
 from dvl2_cli.errors import UsageError
 
@@ -26,6 +27,19 @@ def test_pictures_stand_where_they_are_placed() -> None:
 def test_places_that_do_not_fit(places: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="for 1 images"):
         Message("user", "text", (PICTURE,), places)
+
+
+def test_words_from_outside_are_parts_by_themselves() -> None:
+    message = Message("user", "Is <|ref|> in that?", (PICTURE, OTHER), (5, 14), literal=((3, 10),))
+    parts = ("Is ", Verbatim("<|"), PICTURE, Verbatim("ref|>"), " in ", OTHER, "that?")
+    assert message.parts() == parts
+    assert message.shown == "Is <|<image>ref|> in <image>that?"
+
+
+@pytest.mark.parametrize("literal", [((0, 5),), ((2, 1),), ((-1, 2),), ((0, 3), (2, 4))])
+def test_literal_spans_that_do_not_fit(literal: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(ValueError, match="in 4 characters"):
+        Message("user", "text", literal=literal)
 
 
 @pytest.mark.parametrize("text", ["st\udce4r", "half \ud83d of a pair", "\udfff"])

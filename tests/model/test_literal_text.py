@@ -13,6 +13,16 @@ from transformers import PreTrainedTokenizerFast
 from deepseek_vl_v2.format import template
 from deepseek_vl_v2.format.tags import TAGS
 from deepseek_vl_v2.literal_text import LiteralEncoder
+from dvl2_cli.engine.local.prompt import build_prompt
+from dvl2_cli.engine.request import Message, RequestDefaults
+from dvl2_cli.prompts import (
+    Question,
+    extract_field,
+    extract_json,
+    locate,
+    locate_all,
+    locate_like,
+)
 from tests import golden_data as golden
 
 CONTROL = (
@@ -38,6 +48,41 @@ def test_control_tokens_are_text(checkpoint: str, control: str) -> None:
 def test_tags_of_grounding_stay_tokens(checkpoint: str) -> None:
     tokens = golden.processor(checkpoint).tokens
     assert tokens.encode_literal(TAGGED) == tokens.encode(TAGGED)
+
+
+@pytest.mark.parametrize("checkpoint", golden.CHECKPOINTS)
+@pytest.mark.parametrize("tag", [*TAGS, *CONTROL])
+def test_a_phrase_that_spells_a_tag_is_text(checkpoint: str, tag: str) -> None:
+    processor = golden.processor(checkpoint)
+    tokens = processor.tokens
+    phrase = f"the {tag} tag"
+    request = RequestDefaults().request((message_of(locate.about(phrase)),))
+    ids = build_prompt(request, processor, 4096).ids
+    opened, closed = (processor.tokenizer.convert_tokens_to_ids(name) for name in TAGS[:2])
+    inner = ids[ids.index(opened) + 1 : ids.index(closed)]
+    assert ids.count(opened) == ids.count(closed) == 1
+    assert processor.decode(inner) == phrase
+    special = {processor.tokenizer.convert_tokens_to_ids(name) for name in (*TAGS, *CONTROL)}
+    assert special.isdisjoint(inner)
+    assert inner == tokens.encode_verbatim(phrase)
+
+
+@given(st.lists(st.sampled_from([*TAGS, *CONTROL, "<|", "|>", "/", "ref", " car"]), min_size=1))
+def test_questions_hold_the_tags_of_their_template_only(pieces: list[str]) -> None:
+    processor = golden.processor("mha")
+    special = {processor.tokenizer.convert_tokens_to_ids(tag) for tag in (*TAGS, *CONTROL)}
+    for template_ in (locate, locate_all, locate_like, extract_field, extract_json):
+        plain, spelled = (
+            build_prompt(
+                RequestDefaults().request((message_of(template_.about(words)),)), processor, 4096
+            ).ids
+            for words in ("x", "".join(pieces))
+        )
+        assert [i for i in plain if i in special] == [i for i in spelled if i in special]
+
+
+def message_of(question: Question) -> Message:
+    return Message("user", question.text, literal=question.literal)
 
 
 @functools.cache

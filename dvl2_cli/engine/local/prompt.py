@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from deepseek_vl_v2 import DeepseekVLV2Processor, PromptError
-from deepseek_vl_v2.format.template import Turn, encode_turns
+from deepseek_vl_v2.format.template import Turn, Verbatim, encode_turns
 from deepseek_vl_v2.format.tiling import TileGrid
 from deepseek_vl_v2.literal_text import TokenizerError
 from dvl2_cli.engine.events import PromptCost
@@ -117,7 +117,7 @@ def _turns(request: Request, counts: list[int]) -> list[Turn]:
     return [
         (
             message.role,
-            [part if isinstance(part, str) else next(takes) for part in message.parts()],
+            [part if isinstance(part, str | Verbatim) else next(takes) for part in message.parts()],
         )
         for message in request.messages
     ]

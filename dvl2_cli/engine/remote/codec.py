@@ -53,6 +53,7 @@ def encode_request(request: Request) -> tuple[dict[str, Any], list[bytes]]:
                 "content": message.content,
                 "images": sizes,
                 "places": None if message.places is None else list(message.places),
+                "literal": [list(span) for span in message.literal],
             }
         )
     return {
@@ -119,8 +120,9 @@ class RequestDecoder:
         places = value.get("places")
         if places is not None:
             places = _array(places, "places", lambda item: _typed(item, int, "a place"))
+        literal = _array(value.get("literal", []), "literal", _span)
         try:
-            return Message(role, content, images, places)
+            return Message(role, content, images, places, literal)
         except ValueError as error:
             raise WireError(str(error)) from error
 
@@ -265,6 +267,13 @@ def _array(value: Any, what: str, read: Callable[[Any], _Item]) -> tuple[_Item, 
     if not isinstance(value, list):
         raise WireError(f"{what} is an array, not {type(value).__name__}")
     return tuple(read(item) for item in value)
+
+
+def _span(value: Any) -> tuple[int, int]:
+    ends = _array(value, "a span", lambda item: _typed(item, int, "a span"))
+    if len(ends) != 2:
+        raise WireError(f"a span has two ends, not {len(ends)}")
+    return ends[0], ends[1]
 
 
 def _is_zoom(value: Any) -> bool:

@@ -9,8 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from dvl2_cli.engine.engine import ModelInfo
 from dvl2_cli.engine.events import (
@@ -207,9 +207,9 @@ def _message(message: Message) -> dict[str, Any]:
     if not message.images:
         return {"role": message.role, "content": message.content}
     parts: list[dict[str, Any]] = []
-    for index, part in enumerate(message.parts()):
+    for index, part in enumerate(replace(message, literal=()).parts()):
         if not isinstance(part, str):
-            parts.append(_image_part(part))
+            parts.append(_image_part(cast("Image", part)))
         elif text := part.removeprefix("\n") if index else part:
             # The server gives each image a line of its own.
             parts.append({"type": "text", "text": text})

@@ -30,8 +30,19 @@ _ROLES = {
     "deepseekapi-sys": "system",
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A text in which ``TAGS`` are text too: words from outside within a question."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 # A text, or how many positions an image takes.
-Part = str | int
+Part = str | Verbatim | int
 # A role and what it says.
 Turn = tuple[str, Sequence[Part]]
 
@@ -45,11 +56,12 @@ class TemplateTokens:
     """The tokenizer's part: two encoders without special additions, and the special ids.
 
     ``encode`` reads every special token that a text spells, ``encode_literal`` only
-    ``TAGS``.
+    ``TAGS``, ``encode_verbatim`` none.
     """
 
     encode: Callable[[str], list[int]]
     encode_literal: Callable[[str], list[int]]
+    encode_verbatim: Callable[[str], list[int]]
     bos: int
     eos: int
     image: int
@@ -136,7 +148,8 @@ def encode_conversation(
 def encode_turns(
     turns: Iterable[Turn], tokens: TemplateTokens, *, mask_prompt: bool, for_generation: bool
 ) -> EncodedPrompt:
-    """Encode turns whose text is only text: of special tokens it may spell ``TAGS``.
+    """Encode turns whose text is only text: of special tokens it may spell ``TAGS``, unless it
+    is a `Verbatim`.
 
     Args:
         turns: in order; for generation the last is an assistant turn without parts.
@@ -229,15 +242,16 @@ def _encode(
             _add_parts(prompt, _framed(_stripped(parts)), tokens, encode, trained=trained)
             prompt.add([tokens.assistant, *encode(":")], trained=trained)
             continue
-        if not all(isinstance(part, str) for part in parts):
+        if any(isinstance(part, int) for part in parts):
             raise PromptError(f"message {index + 1}: only a user's message may hold an image")
         if role == "system" and index:
             raise PromptError(f"message {index + 1}: a system message must be the first one")
-        ids = [token for part in _stripped(parts) for token in encode(str(part))]
+        said = EncodedPrompt()
+        _add_parts(said, _stripped(parts), tokens, encode, trained=True)
         if role == "system":
-            prompt.add(ids, trained=not mask_prompt)
+            prompt.add(said.ids, trained=not mask_prompt)
         else:
-            prompt.add([*ids, tokens.eos], trained=True)
+            prompt.add([*said.ids, tokens.eos], trained=True)
     if for_generation:
         if role != "assistant":
             raise PromptError("the conversation must end with an empty assistant message")
@@ -276,6 +290,8 @@ def _add_parts(
     for part in parts:
         if isinstance(part, str):
             prompt.add(encode(part), trained=trained)
+        elif isinstance(part, Verbatim):
+            prompt.add(tokens.encode_verbatim(part.text), trained=trained)
         else:
             prompt.images_used += 1
             prompt.add([tokens.image] * part, trained=False, image=True)
