@@ -49,6 +49,13 @@ def ocr(
     boxes: Annotated[
         str, typer.Option("--boxes", help="Who locates lines: none, model or rapidocr.")
     ] = "none",
+    text_layer: Annotated[
+        str,
+        typer.Option(
+            "--text-layer",
+            help="Of PDF pages: auto takes it where it is sound, ignore, only (asks no model).",
+        ),
+    ] = "auto",
     fields: Annotated[
         str | None, typer.Option("--fields", help="Values to extract: total,date.")
     ] = None,
@@ -87,6 +94,9 @@ def ocr(
         boxes=boxes,
         fields=fields,
         schema=schema,
+        text_layer=text_layer,
     )
-    options = InputOptions(pages, dpi, recursive, tuple(exclude or ()), password)
+    options = InputOptions(
+        pages, dpi, recursive, tuple(exclude or ()), password, task.layers.wanted
+    )
     task.run(files, options, common, show_prompt=show_prompt)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from dvl2_cli.commands.documents import Documents, document_names
+from dvl2_cli.commands.ocr_layers import Layers
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.commands.resuming import (
     JournaledEngine,
@@ -38,7 +40,7 @@ _NO_TARGET = OutputTarget()
 _MARKDOWN_FORMATS = ("md", "html", "csv")
 
 
-@dataclass(slots=True)
+@dataclass
 class OcrTask:
     """One run of the command."""
 
@@ -47,9 +49,19 @@ class OcrTask:
     boxes: str = "none"
     fields: str | None = None
     schema: str | None = None
+    text_layer: str = "ignore"
     _target: OutputTarget = _NO_TARGET
     _names: list[str] = field(default_factory=list)
     _schema: AnswerSchema | None = None
+
+    @functools.cached_property
+    def layers(self) -> Layers:
+        """Which pages are answered by their text layers.
+
+        Raises:
+            UsageError: ``text_layer`` is no such choice.
+        """
+        return Layers(self.text_layer)
 
     def run(
         self,
@@ -88,13 +100,14 @@ class OcrTask:
                 self._read(inputs, documents, reporter)
                 if journal is not None and not reporter.interrupts.stop:
                     journal.complete()
+            self.layers.tell(reporter.console)
             reporter.finish()
 
     def _read(self, inputs: Inputs, documents: Documents, reporter: Reporter) -> None:
         options = self._options()
         with documents:
             for found in inputs:
-                result = _result(reporter, found, options, documents.stream_to(found))
+                result = self._result(reporter, found, options, documents.stream_to(found))
                 documents.add(result)
                 lacking = options.extracts and result.fields is None
                 reporter.count(result, code=5 if result.quality.degenerate or lacking else 0)
@@ -120,6 +133,11 @@ class OcrTask:
         """Refuse what cannot work before any page is read."""
         self._target = target_of(self.output, self.form, SUFFIXES)
         self.form = self._target.form
+        if self.layers.only and (self.fields is not None or self.schema is not None):
+            raise UsageError(
+                "--text-layer only asks no model, and --fields and --schema ask one",
+                "Use --text-layer auto.",
+            )
         if self.boxes not in get_args(BoxSource):
             raise UsageError(f"--boxes {self.boxes}", f"One of {', '.join(get_args(BoxSource))}.")
         if self.fields is not None and self.schema is not None:
@@ -131,8 +149,12 @@ class OcrTask:
         if self.schema is not None:
             self._schema = read_schema(self.schema)
 
+    @property
+    def _wants_structure(self) -> bool:
+        return self.form in _MARKDOWN_FORMATS
+
     def _options(self) -> OcrOptions:
-        markdown = self.form in _MARKDOWN_FORMATS
+        markdown = self._wants_structure
         boxes = cast("BoxSource", self.boxes)  # checked by _check
         return OcrOptions(markdown, boxes, tuple(self._names), self._schema)
 
@@ -159,17 +181,45 @@ class OcrTask:
         return () if self.schema is None else (Path(self.schema),)
 
     def _check_boxes(self, writer: PageWriter, reporter: Reporter) -> None:
-        if writer.needs_boxes and self.boxes == "none" and not _finds_lines(reporter):
+        if not writer.needs_boxes or self.boxes != "none" or self.layers.only:
+            return
+        if not _finds_lines(reporter):
             raise UsageError(
                 f"-f {self.form} needs the place of every line, and no boxes were asked for",
                 "Add --boxes model or --boxes rapidocr.",
             )
+
+    def _result(
+        self,
+        reporter: Reporter,
+        found: Picture | Unreadable,
+        options: OcrOptions,
+        on_text: OnText | None,
+    ) -> OcrResult:
+        source = Source.of(found)
+        if isinstance(found, Unreadable):
+            return OcrResult.failure(found.error, source)
+        try:
+            page, verdict = self.layers.page(
+                found, reporter.console, structure=self._wants_structure
+            )
+            if self.layers.only or (page is not None and not options.extracts):
+                return self.layers.alone(found, page, verdict)
+            result = ocr(reporter.context, found, options, on_text, page)
+            return replace(result, layer_fault=verdict.reason)
+        except Dvl2Error as error:
+            if error.fatal:
+                raise
+            return OcrResult.failure(error, source, reporter.model)
 
     def _plan(self, reporter: Reporter, found: Picture | Unreadable) -> None:
         if isinstance(found, Unreadable):
             reporter.count(OcrResult.failure(found.error, Source.of(found)))
             return
         name = found.path if found.page is None else f"{found.path} page {found.page}"
+        page, _ = self.layers.page(found, reporter.console, structure=self._wants_structure)
+        if self.layers.only or (page is not None and not self._options().extracts):
+            return
         policy = reporter.planner.policy.at_zoom(reporter.defaults.zoom)
         for part, request in page_requests(reporter.defaults, policy, found.image, self._options()):
             reporter.plan(request, f"{name} {part}".rstrip())
@@ -180,17 +230,3 @@ def _finds_lines(reporter: Reporter) -> bool:
     if reporter.common.plan:
         return reporter.planner.policy.at_zoom(reporter.defaults.zoom).reads == "lines"
     return reporter.context.policy.reads == "lines"
-
-
-def _result(
-    reporter: Reporter, found: Picture | Unreadable, options: OcrOptions, on_text: OnText | None
-) -> OcrResult:
-    source = Source.of(found)
-    if isinstance(found, Unreadable):
-        return OcrResult.failure(found.error, source)
-    try:
-        return ocr(reporter.context, found, options, on_text)
-    except Dvl2Error as error:
-        if error.fatal:
-            raise
-        return OcrResult.failure(error, source, reporter.model)

@@ -22,6 +22,7 @@ class InputOptions:
     recursive: bool = False
     exclude: tuple[str, ...] = ()
     password: str | None = field(default=None, repr=False)
+    text_layers: bool = False
 
     def reading(self, *, offline: bool) -> Reading:
         """How pictures are read.
@@ -33,7 +34,13 @@ class InputOptions:
         from dvl2_cli.inputs.pages import PageRanges
 
         chosen = PageRanges.parse(self.pages) if self.pages else None
-        return Reading(chosen, self.dpi, offline=offline, password=self.password)
+        return Reading(
+            chosen,
+            self.dpi,
+            offline=offline,
+            password=self.password,
+            text_layers=self.text_layers,
+        )
 
     def inputs(self, arguments: Sequence[str], *, offline: bool) -> Inputs:
         """The pictures that ``arguments`` name.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Reading:
     """How inputs are read: which pages, how sharp PDF pages are, what is allowed.
 
-    ``password`` opens protected PDFs.
+    ``password`` opens protected PDFs. ``text_layers`` gives their pages their text layers too.
     """
 
     pages: PageRanges | None = None
@@ -47,6 +47,7 @@ class Reading:
     limits: InputLimits = field(default_factory=InputLimits)
     offline: bool = False
     password: str | None = field(default=None, repr=False)
+    text_layers: bool = False
 
     def within(self, memory_bytes: int | None) -> Reading:
         """The same, where decoding a picture may take so much memory; None for no limit."""
@@ -219,6 +220,7 @@ def _pdf(
         dpi=reading.dpi,
         limits=reading.limits,
         password=reading.password,
+        text=reading.text_layers,
     )
 
 

@@ -17,6 +17,7 @@ from dvl2_cli.inputs.decode import selected_pages
 from dvl2_cli.inputs.memory import page_pixels
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
+from dvl2_cli.inputs.text_layer import TextLayer, layer_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,8 +44,11 @@ def render_pages(
     dpi: int,
     limits: InputLimits,
     password: str | None = None,
+    text: bool = False,
 ) -> Iterator[Picture | Unreadable]:
     """The chosen pages at ``dpi`` dots per inch; a page that fails does not end the document.
+
+    ``text`` asks for their text layers too.
 
     Raises:
         InputError: damaged, protected by a password, without pages, or over the page limit.
@@ -59,11 +63,11 @@ def render_pages(
                 yield page
                 continue
             try:
-                image, notes = renderer.render(page, dpi)
+                image, notes, layer = renderer.render(page, dpi, text=text)
             except InputError as error:
                 yield Unreadable(path, page, error, sha256)
             else:
-                yield Picture(image, path, sha256, page, notes=notes)
+                yield Picture(image, path, sha256, page, notes=notes, text_layer=layer)
         if count < stated and pages is None:
             lie = InputError(f"{path} says that it has {stated} pages, and {count} are there")
             yield Unreadable(path, count + 1, lie, sha256)
@@ -125,8 +129,10 @@ class _Renderer:
             raise self._unopened(str(answer["error"]))
         return int(answer["pages"]), int(answer["found"])
 
-    def render(self, page: int, dpi: int) -> tuple[Image, tuple[str, ...]]:
-        """A page and what the user should know about it.
+    def render(
+        self, page: int, dpi: int, *, text: bool
+    ) -> tuple[Image, tuple[str, ...], TextLayer | None]:
+        """A page, what the user should know about it, and its text layer if it is wanted.
 
         Raises:
             InputError: the page cannot be rendered, or costs more than is allowed.
@@ -136,6 +142,8 @@ class _Renderer:
             "scale": dpi / _POINTS_PER_INCH,
             "pixels": page_pixels(self._limits),
             "seconds": self._limits.page_seconds,
+            "text": text,
+            "characters": self._limits.page_characters,
         }
         try:
             answer, body = self._ask_afresh(request)
@@ -144,7 +152,8 @@ class _Renderer:
         if "error" in answer:
             reason = answer["error"]
             raise InputError(f"{self._path} page {page} cannot be rendered ({reason})")
-        return self._picture(page, dpi, answer, body)
+        found = answer["text"]
+        return *self._picture(page, dpi, answer, body), None if found is None else layer_of(found)
 
     def _ask_afresh(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         """The answer, if need be of a new child: earlier pages may have used up the memory."""

@@ -6,18 +6,23 @@ imported; messages are lines of JSON, followed by bytes where they say so.
 
     < {"path": …} or {"bytes": N} and N bytes; "password", "memory" (bytes), "most" (pages)
     > {"pages": as the document says, "found": looked for if more than "most"} or {"error": …}
-    < {"page": index from 0, "scale": pixels a point, "pixels": limit, "seconds": limit}
-    > {"size": [points], "scale": …, "width", "height", "stride", "lost": pictures} and
+    < {"page": index from 0, "scale": pixels a point, "pixels": limit, "seconds": limit,
+      "text": whether the text layer is wanted, "characters": most of them}
+    > {"size": [points], "scale": …, "width", "height", "stride", "lost": pictures,
+      "text": characters as in `_character`, or null where it is not wanted or too long} and
       stride x height bytes of RGB, or {"error": …}
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
+import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import IO, Any
 
 import pypdfium2
@@ -117,7 +122,10 @@ def _rendered(
             "height": bitmap.height,
             "stride": bitmap.stride,
             "lost": _lost_pictures(page),
+            "text": None,
         }
+        if request["text"]:
+            head["text"] = _text(page, bitmap.width, bitmap.height, request["characters"])
         body = bytes(bitmap.buffer)
         bitmap.close()
         return head, body
@@ -134,6 +142,112 @@ def _lost_pictures(page: pypdfium2.PdfPage) -> int:
         except pypdfium2.PdfiumError:
             lost += 1
     return lost
+
+
+Map = Callable[[float, float], tuple[float, float]]
+_Box = tuple[float, float, float, float]
+# Of the text of a page: filled or not, these modes leave no ink.
+_INVISIBLE = {raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP}
+# Distances smaller than this part of a pixel are none.
+_DIGITS = 2
+
+
+def _text(page: pypdfium2.PdfPage, width: int, height: int, most: int) -> list[list[Any]] | None:
+    """The characters of the page's text layer in the file's order; None if they are too many."""
+    text = page.get_textpage()
+    try:
+        count = raw.FPDFText_CountChars(text)
+        if count > most:
+            return None
+        to_pixels = _to_pixels(page, width, height)
+        covers = _covers(page)
+        turn = math.radians(90 * raw.FPDFPage_GetRotation(page))
+        return [_character(text, index, to_pixels, covers, turn) for index in range(count)]
+    finally:
+        text.close()
+
+
+def _character(
+    text: pypdfium2.PdfTextPage,
+    index: int,
+    to_pixels: Map,
+    covers: dict[int, list[_Box]],
+    turn: float,
+) -> list[Any]:
+    """[code point, left, top, right, bottom, top and bottom of its line, marks].
+
+    The first box is around the ink, in pixels of the rendered page; the line's extent comes from
+    the font. ``marks`` has a letter for each that holds: "g" PDFium made it (a space or a line
+    break), "u" without Unicode, "h" a hyphen at the end of a line, "i" invisible, "c" under a
+    picture that is drawn later, "t" turned.
+    """
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    raw.FPDFText_GetCharBox(text, index, left, right, bottom, top)
+    ink = _mapped((left.value, bottom.value, right.value, top.value), to_pixels)
+    loose = raw.FS_RECTF()
+    raw.FPDFText_GetLooseCharBox(text, index, loose)
+    line = _mapped((loose.left, loose.bottom, loose.right, loose.top), to_pixels)
+    marks = "g" if raw.FPDFText_IsGenerated(text, index) == 1 else ""
+    marks += "u" if raw.FPDFText_HasUnicodeMapError(text, index) == 1 else ""
+    marks += "h" if raw.FPDFText_IsHyphen(text, index) == 1 else ""
+    item = raw.FPDFText_GetTextObject(text, index)
+    if item:
+        marks += "i" if raw.FPDFTextObj_GetTextRenderMode(item) in _INVISIBLE else ""
+        address = ctypes.cast(item, ctypes.c_void_p).value or 0
+        x, y = (left.value + right.value) / 2, (bottom.value + top.value) / 2
+        hidden = any(a <= x <= c and b <= y <= d for a, b, c, d in covers.get(address, ()))
+        marks += "c" if hidden else ""
+    angle = (raw.FPDFText_GetCharAngle(text, index) - turn) % (2 * math.pi)
+    marks += "t" if 0.1 < angle < 2 * math.pi - 0.1 else ""
+    return [raw.FPDFText_GetUnicode(text, index), *ink, line[1], line[3], marks]
+
+
+def _mapped(box: _Box, to_pixels: Map) -> _Box:
+    """``box`` of the page (left, bottom, right, top in points) on the picture, in pixels."""
+    (x1, y1), (x2, y2) = to_pixels(box[0], box[1]), to_pixels(box[2], box[3])
+    return (
+        round(min(x1, x2), _DIGITS),
+        round(min(y1, y2), _DIGITS),
+        round(max(x1, x2), _DIGITS),
+        round(max(y1, y2), _DIGITS),
+    )
+
+
+def _to_pixels(page: pypdfium2.PdfPage, width: int, height: int) -> Map:
+    """From points of the page, which may be turned or cropped, to pixels of its picture."""
+    finer = 16  # PDFium answers in whole units
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across, down = ctypes.c_int(), ctypes.c_int()
+        size = (width * finer, height * finer)
+        raw.FPDF_PageToDevice(page, 0, 0, *size, 0, x, y, across, down)
+        return across.value / finer, down.value / finer
+
+    far = 1000.0
+    (x0, y0), (xx, xy), (yx, yy) = place(0, 0), place(far, 0), place(0, far)
+
+    def to_pixels(x: float, y: float) -> tuple[float, float]:
+        return (
+            x0 + (x * (xx - x0) + y * (yx - x0)) / far,
+            y0 + (x * (xy - y0) + y * (yy - y0)) / far,
+        )
+
+    return to_pixels
+
+
+def _covers(page: pypdfium2.PdfPage) -> dict[int, list[_Box]]:
+    """Address of a piece of text -> the pictures that are drawn over the page after it."""
+    pictures: list[_Box] = []
+    covers: dict[int, list[_Box]] = {}
+    kinds = [raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_TEXT]
+    found = list(page.get_objects(filter=kinds, max_depth=_MAX_FORM_DEPTH))
+    for item in reversed(found):
+        if item.type == raw.FPDF_PAGEOBJ_IMAGE:
+            with contextlib.suppress(pypdfium2.PdfiumError):
+                pictures.append(item.get_bounds())
+        elif pictures:
+            covers[ctypes.cast(item.raw, ctypes.c_void_p).value or 0] = list(pictures)
+    return covers
 
 
 def _send(stream: IO[bytes], head: dict[str, Any], body: bytes = b"") -> None:

@@ -10,6 +10,8 @@ from dvl2_cli.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from dvl2_cli.inputs.text_layer import TextLayer
+
 
 class PictureMemoryError(InputError):
     """A picture that would take more memory than there is, or than is allowed."""
@@ -25,7 +27,8 @@ class InputLimits:
     ``file_bytes`` and ``pixels`` are per picture, ``download_bytes`` and
     ``download_seconds`` per URL, ``pages`` per document, ``pipe_seconds`` until somebody
     writes to a pipe. ``page_pixels``, ``page_seconds``
-    and ``page_bytes`` (of memory) are for rendering one page of a PDF. ``memory_bytes`` is
+    and ``page_bytes`` (of memory) are for rendering one page of a PDF, ``page_characters`` for
+    its text layer. ``memory_bytes`` is
     what decoding and preparing a picture may take here, None for no limit. The pixel limit
     is the size at which Pillow itself calls a picture a decompression bomb.
     """
@@ -39,6 +42,7 @@ class InputLimits:
     page_pixels: int = 64_000_000
     page_seconds: float = 60.0
     page_bytes: int = 2 * 2**30
+    page_characters: int = 100_000
     memory_bytes: int | None = None
 
 
@@ -59,6 +63,7 @@ class Picture:
     frame: int | None = None
     orientation_applied: bool = False
     notes: tuple[str, ...] = ()
+    text_layer: TextLayer | None = None
 
     @property
     def width(self) -> int:

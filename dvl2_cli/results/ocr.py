@@ -25,13 +25,13 @@ class Block:
     """A piece of the page in reading order.
 
     ``box_source`` says who located it ("lines" where lines were found before they were
-    read, "model" or "rapidocr"); None with ``box`` None.
+    read, "layer" where the file says it, "model" or "rapidocr"); None with ``box`` None.
     """
 
     type: BlockType
     text: str
     box: Box | None = None
-    box_source: Literal["lines", "model", "rapidocr"] | None = None
+    box_source: Literal["lines", "layer", "model", "rapidocr"] | None = None
     score: Share | None = None
 
 
@@ -54,12 +54,19 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcrResult(Envelope):
-    """One page; ``fields`` has the values that ``--fields`` or ``--schema`` asked for."""
+    """One page; ``fields`` has the values that ``--fields`` or ``--schema`` asked for.
+
+    ``text_source`` says where the text comes from: the "pixels", read by the model, or the
+    text "layer" of a PDF's page. ``layer_fault`` says why a layer that is there was not used; it
+    is None where there is none, and where nobody looked.
+    """
 
     schema = "dvl2.ocr/1"
     heading = "One line of dvl2 ocr --json"
 
     text: str = ""
+    text_source: Literal["pixels", "layer"] = "pixels"
+    layer_fault: str | None = None
     markdown: str = ""
     tables: tuple[Table, ...] = ()
     blocks: tuple[Block, ...] = ()

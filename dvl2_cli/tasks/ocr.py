@@ -79,12 +79,19 @@ def ocr(
     picture: Picture,
     options: OcrOptions = _TEXT_ALONE,
     on_text: OnText | None = None,
+    layer: PageText | None = None,
 ) -> OcrResult:
     """Read ``picture``; ``on_text`` sees its text as it comes, where it comes in order.
+
+    ``layer`` is its text where that is known already, and only values are asked for.
 
     Raises:
         Dvl2Error: a question cannot be answered.
     """
+    if layer is not None:
+        options = dataclasses.replace(options, boxes="none")  # the layer's are exact
+        result = _Page(context, picture, options).result(layer)
+        return dataclasses.replace(result, text_source="layer")
     read = read_page(context, picture.image, on_text, question=options.question)
     return _Page(context, picture, options).result(read)
 

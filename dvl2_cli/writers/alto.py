@@ -11,7 +11,7 @@ from dvl2_cli.writers.voc import xml_text
 # Each line refers to the tag of what located it.
 _SOURCES = "".join(
     f'<OtherTag ID="source_{name}" TYPE="box_source" LABEL="{name}"/>\n'
-    for name in ("lines", "model", "rapidocr")
+    for name in ("lines", "layer", "model", "rapidocr")
 )
 
 

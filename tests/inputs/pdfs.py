@@ -84,3 +84,41 @@ def protected(user: str, owner: str = "owner") -> bytes:
         lock,
         trailer=b"/Encrypt 5 0 R /ID [<%s> <%s>]" % ((identity.hex().encode(),) * 2),
     )
+
+
+HELVETICA = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+LETTER = (
+    "The swifts came back to the tower",
+    "in the first week of May and their",
+    "calls fill the street each evening.",
+    "Invoice 1042 is due on 4 June.",
+)
+
+
+def lines_of(*lines: str, left: int = 40, top: int = 250, before: bytes = b"") -> bytes:
+    """Content that writes ``lines`` with the font /F, in print of 14 points."""
+    rows = b"".join(b"(%s) Tj T*\n" % _escaped(line) for line in lines)
+    return b"BT /F 14 Tf 20 TL %s %d %d Td\n%sET\n" % (before, left, top, rows)
+
+
+def _escaped(line: str) -> bytes:
+    text = line.encode("latin-1")
+    return text.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
+
+
+def text_document(*contents: bytes, font: bytes = HELVETICA, page: bytes = b"") -> bytes:
+    """A PDF with a page of 400 x 300 points for each of ``contents``, which may use the font /F;
+    ``page`` are further keys of each page.
+    """
+    count = len(contents)
+    kids = b" ".join(b"%d 0 R" % (4 + 2 * index) for index in range(count))
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [%s] /Count %d >>"]
+    objects[1] %= (kids, count)
+    objects.append(font)
+    for index, content in enumerate(contents):
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 300] /Contents %d 0 R %s"
+            b" /Resources << /Font << /F 3 0 R >> >> >>" % (5 + 2 * index, page)
+        )
+        objects.append(stream(content))
+    return pdf_of(*objects)
