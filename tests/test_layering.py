@@ -433,3 +433,48 @@ def test_no_class_name_has_two_meanings() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_the_engine_answers_without_transformers() -> None:
+    """Nor is torch's compiler imported, which takes longer than torch."""
+    code = (
+        "from pathlib import Path\n"
+        "from PIL import Image\n"
+        "from dvl2_cli.engine.engine import ModelInfo\n"
+        "from dvl2_cli.engine.local.engine import LocalEngine\n"
+        "from dvl2_cli.engine.local.loading import load_model\n"
+        "from dvl2_cli.engine.request import Constraint, Message, Request, Sampling\n"
+        f"loaded = load_model(Path({str(ROOT / 'models' / 'dvl2_nano')!r}))\n"
+        "info = ModelInfo('nano', None, 'none', 'cpu', loaded.context_length, True, '')\n"
+        "picture = Image.new('RGB', (100, 80), 'red')\n"
+        "sampling = Sampling(temperature=0.5, max_new_tokens=3)\n"
+        "grammar = Constraint('regex', '[a-z]+')\n"
+        "message = Message('user', 'What is it?', (picture,))\n"
+        "request = Request((message,), sampling, constraint=grammar)\n"
+        "*_, answer = LocalEngine(loaded, info).stream(request)\n"
+        "assert answer.usage.completion_tokens > 0\n"
+        "import sys; assert 'torch._dynamo' not in sys.modules"
+    )
+    assert not loaded_by(code) & {"transformers", "accelerate", "sympy", "peft"}
+
+
+def test_a_plan_needs_no_torch(tmp_path: Path) -> None:
+    picture = tmp_path / "page.png"
+    run = (
+        "import sys\n"
+        "from PIL import Image\n"
+        f"Image.new('RGB', (100, 80)).save({str(picture)!r})\n"
+        "from dvl2_cli.app import main\n"
+        f"sys.argv = ['dvl2', {{}}, {str(picture)!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        "print()"
+    )
+    for arguments in (
+        "'ocr', '--plan', '-m', 'nano'",
+        "'caption', '--plan', '-m', 'nano'",
+        "'caption', '--dry-run', '-m', 'nano'",
+    ):
+        assert not loaded_by(run.format(arguments)) & {"torch", "transformers"}, arguments

@@ -22,7 +22,7 @@ from dvl2_cli.sizes import parse_size
 from dvl2_cli.units import Bytes, Count
 
 if TYPE_CHECKING:
-    from deepseek_vl_v2.processing import DeepseekVLV2Processor
+    from deepseek_vl_v2.prompting import PromptProcessor
     from dvl2_cli.engine.session import Session
     from dvl2_cli.settings import Settings
     from dvl2_cli.store.policy import Policy
@@ -194,11 +194,10 @@ class Planner:
         return self._info.policy
 
     @functools.cached_property
-    def _processor(self) -> DeepseekVLV2Processor:
-        # Torch and transformers are imported for their tokenizer; no weight is.
-        from deepseek_vl_v2.processing import DeepseekVLV2Processor
+    def _processor(self) -> PromptProcessor:
+        from deepseek_vl_v2.prompting import PromptProcessor
 
-        return DeepseekVLV2Processor.from_pretrained(self._info.folder, local_files_only=True)
+        return PromptProcessor(self._info.folder)
 
     def _cost(self, request: Request) -> PromptCost:
         from dvl2_cli.engine.local.prompt import build_prompt

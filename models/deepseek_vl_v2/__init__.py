@@ -19,9 +19,12 @@ if TYPE_CHECKING:
         DeepseekVLV2TextConfig,
         DeepseekVLV2VisionConfig,
     )
-    from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM, DeepseekVLV2TextModel
     from deepseek_vl_v2.format.template import PromptError
     from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
+    from deepseek_vl_v2.pretrained_decoder import (
+        DeepseekVLV2TextForCausalLM,
+        DeepseekVLV2TextModel,
+    )
     from deepseek_vl_v2.processing import DeepseekVLV2Processor, ProcessedSample
 
 __all__ = [
@@ -43,8 +46,8 @@ _MODULES = {
     "DeepseekVLV2Processor": "processing",
     "DeepseekVLV2ProjectorConfig": "configuration",
     "DeepseekVLV2TextConfig": "configuration",
-    "DeepseekVLV2TextForCausalLM": "decoder",
-    "DeepseekVLV2TextModel": "decoder",
+    "DeepseekVLV2TextForCausalLM": "pretrained_decoder",
+    "DeepseekVLV2TextModel": "pretrained_decoder",
     "DeepseekVLV2VisionConfig": "configuration",
     "ProcessedSample": "processing",
     "PromptError": "format.template",

@@ -16,9 +16,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.cache_utils import Cache
 
-from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
+from deepseek_vl_v2.cache import Cache
+from deepseek_vl_v2.format.config import TextConfig
 from deepseek_vl_v2.norm import RMSNorm
 from deepseek_vl_v2.rope import deinterleave, rotate
 
@@ -65,7 +65,7 @@ class ScaledDotProductAttention(nn.Module):
 class MultiHeadAttention(nn.Module):
     """Llama-style attention with half-split rotary positions over whole heads."""
 
-    def __init__(self, config: DeepseekVLV2TextConfig, layer_index: int) -> None:
+    def __init__(self, config: TextConfig, layer_index: int) -> None:
         super().__init__()
         self.layer_index = layer_index
         self.head_dim = config.head_dim
@@ -105,7 +105,7 @@ class LatentUpProjection(nn.Linear):
     device (accelerate's) see each of them.
     """
 
-    def __init__(self, config: DeepseekVLV2TextConfig) -> None:
+    def __init__(self, config: TextConfig) -> None:
         self.heads = config.num_attention_heads
         self.key_dim = config.qk_nope_head_dim
         self.value_dim = config.v_head_dim
@@ -135,7 +135,7 @@ class MultiHeadLatentAttention(nn.Module):
 
     form: LatentForm = "auto"
 
-    def __init__(self, config: DeepseekVLV2TextConfig, layer_index: int) -> None:
+    def __init__(self, config: TextConfig, layer_index: int) -> None:
         super().__init__()
         if config.kv_lora_rank is None:
             raise ValueError("language_config.kv_lora_rank is null although use_mla is true")
@@ -214,13 +214,13 @@ class MultiHeadLatentAttention(nn.Module):
         return self.kv_b_proj(mixed, part="latent_to_value")  # type: ignore[no-any-return]
 
 
-def build_attention(config: DeepseekVLV2TextConfig, layer_index: int) -> nn.Module:
+def build_attention(config: TextConfig, layer_index: int) -> nn.Module:
     """The attention that ``use_mla`` asks for."""
     kind = MultiHeadLatentAttention if config.use_mla else MultiHeadAttention
     return kind(config, layer_index)
 
 
-def _kv_heads(config: DeepseekVLV2TextConfig) -> int:
+def _kv_heads(config: TextConfig) -> int:
     return config.num_key_value_heads or config.num_attention_heads
 
 

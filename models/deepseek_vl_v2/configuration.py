@@ -6,7 +6,6 @@ kept and written back.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
@@ -14,7 +13,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from deepseek_vl_v2.format import config_fields as format_fields
-from deepseek_vl_v2.format.rules import Rule, wrong
+from deepseek_vl_v2.format.config import ProjectorConfig, TextConfig, VisionConfig, check_fields
 
 # Arguments of from_pretrained that say where a file comes from.
 HUB_ARGUMENTS = (
@@ -42,7 +41,7 @@ def _is_own(kind: type, name: str) -> bool:
 
 
 @strict
-class DeepseekVLV2VisionConfig(format_fields.VisionFields, _OwnNames):
+class DeepseekVLV2VisionConfig(VisionConfig, _OwnNames):
     """The SigLIP tower. ``patch_size`` is 14 in every release though the default is 16."""
 
     model_type = "vision"
@@ -53,19 +52,9 @@ class DeepseekVLV2VisionConfig(format_fields.VisionFields, _OwnNames):
         "num_attention_heads": "heads",
     }
 
-    @property
-    def intermediate_size(self) -> int:
-        """Width of the MLP; truncated, so 1152 * 3.7362 is 4304."""
-        return int(self.width * self.mlp_ratio)
-
-    @property
-    def grid(self) -> int:
-        """Patches along one side of a tile; pixels beyond the last whole patch are dropped."""
-        return self.image_size // self.patch_size
-
 
 @strict
-class DeepseekVLV2ProjectorConfig(format_fields.ProjectorFields, _OwnNames):
+class DeepseekVLV2ProjectorConfig(ProjectorConfig, _OwnNames):
     """The pixel-shuffle MLP between the tower and the decoder."""
 
     model_type = "mlp_projector"
@@ -73,7 +62,7 @@ class DeepseekVLV2ProjectorConfig(format_fields.ProjectorFields, _OwnNames):
 
 
 @strict
-class DeepseekVLV2TextConfig(format_fields.TextFields, _OwnNames):
+class DeepseekVLV2TextConfig(TextConfig, _OwnNames):
     """The DeepSeekMoE decoder, with MLA (``use_mla``) or plain multi-head attention.
 
     When ``use_mla`` is false the MLA dimensions are ignored and a head has
@@ -88,30 +77,6 @@ class DeepseekVLV2TextConfig(format_fields.TextFields, _OwnNames):
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
         super().__post_init__(**kwargs)
-
-    @property
-    def head_dim(self) -> int:
-        """Channels of a query head that take part in the scores."""
-        if self.use_mla:
-            return self.qk_nope_head_dim + self.qk_rope_head_dim
-        return self.hidden_size // self.num_attention_heads
-
-    def is_moe_layer(self, index: int) -> bool:
-        """Whether layer ``index`` routes to experts; the first ones are dense."""
-        return (
-            self.n_routed_experts is not None
-            and index >= self.first_k_dense_replace
-            and index % self.moe_layer_freq == 0
-        )
-
-    def check_supported(self) -> None:
-        """Refuse what no release uses and this code does not compute.
-
-        Raises:
-            ValueError: naming the field, its value and the values that are understood.
-        """
-        unread = () if self.n_routed_experts is not None else ("topk_method",)
-        _check_fields(format_fields.TextFields, "language_config", self, unread)
 
 
 @strict
@@ -163,20 +128,10 @@ class DeepseekVLV2Config(format_fields.ModelFields, _OwnNames):
         Raises:
             ValueError: naming the field, its value and the values that are understood.
         """
-        _check_fields(format_fields.ModelFields, "", self)
-        _check_fields(format_fields.VisionFields, "vision_config", self.vision)
-        _check_fields(format_fields.ProjectorFields, "projector_config", self.projector)
+        check_fields(format_fields.ModelFields, "", self)
+        check_fields(format_fields.VisionFields, "vision_config", self.vision)
+        check_fields(format_fields.ProjectorFields, "projector_config", self.projector)
         self.language.check_supported()
-
-
-def _check_fields(
-    table: type, section: str, config: PreTrainedConfig, unread: tuple[str, ...] = ()
-) -> None:
-    for item in fields(table):
-        rule: Rule = item.metadata["rule"]
-        value = getattr(config, item.name)
-        if item.name not in unread and not rule.accepts(value):
-            raise ValueError(f"the configuration {wrong(section, item.name, value, rule.wanted)}")
 
 
 AutoConfig.register(DeepseekVLV2Config.model_type, DeepseekVLV2Config, exist_ok=True)

@@ -1,34 +1,25 @@
-"""The DeepSeekMoE text decoder.
-
-It is a ``PreTrainedModel`` of its own: transformers reads the attention implementation, and
-with it the kind of mask, from the config of the module that builds the mask.
-"""
+"""The DeepSeekMoE text decoder in plain torch."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedModel
-from transformers import initialization as init
-from transformers.cache_utils import Cache, DynamicCache
-from transformers.masking_utils import create_causal_mask
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 
 from deepseek_vl_v2.attention import Tables, build_attention
-from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
+from deepseek_vl_v2.cache import Cache
+from deepseek_vl_v2.format.config import TextConfig
 from deepseek_vl_v2.format.config_fields import IGNORED_INDEX
 from deepseek_vl_v2.moe import GatedMlp, MixtureOfExperts, Router
 from deepseek_vl_v2.norm import RMSNorm
 from deepseek_vl_v2.rope import rotary_tables
 
 
-class DecoderLayer(GradientCheckpointingLayer):
+class DecoderBlock(nn.Module):
     """Pre-norm attention, then a pre-norm dense MLP or mixture of experts."""
 
-    def __init__(self, config: DeepseekVLV2TextConfig, index: int) -> None:
+    def __init__(self, config: TextConfig, index: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = build_attention(config, index)
@@ -55,100 +46,46 @@ class DecoderLayer(GradientCheckpointingLayer):
         return hidden + self.mlp(normed)  # type: ignore[no-any-return]
 
 
-class DeepseekVLV2PreTrainedTextModel(PreTrainedModel):
-    """What transformers needs to know of the decoder."""
+class DecoderStack(nn.Module):
+    """Embeddings, layers, final norm. Who derives from it calls ``add_stack`` once."""
 
-    config: DeepseekVLV2TextConfig
-    config_class = DeepseekVLV2TextConfig
-    base_model_prefix = "model"
-    supports_gradient_checkpointing = True
-    _no_split_modules = ["DecoderLayer"]  # noqa: RUF012
-    _skip_keys_device_placement = ["past_key_values", "cache"]  # noqa: RUF012
-    _supports_sdpa = True
+    layer_type: ClassVar[type[DecoderBlock]] = DecoderBlock
+    config: TextConfig
+    embed_tokens: nn.Embedding
+    layers: Any  # nn.ModuleList of DecoderBlock; quantisers and adapters change its parts
+    norm: RMSNorm
 
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        # transformers' own initialisers: they leave alone what was loaded from a checkpoint.
-        super()._init_weights(module)
-        if isinstance(module, Router):
-            init.normal_(module.weight, std=self.config.initializer_range)
-            init.zeros_(module.expert_load)
-            if module.corrected:
-                init.zeros_(module.e_score_correction_bias)
-        elif isinstance(module, RMSNorm):
-            init.ones_(module.weight)
-
-
-class DeepseekVLV2TextModel(DeepseekVLV2PreTrainedTextModel):
-    """Embeddings, layers, final norm."""
-
-    def __init__(self, config: DeepseekVLV2TextConfig) -> None:
-        super().__init__(config)
+    def add_stack(self, config: TextConfig) -> None:
+        """Make the parts."""
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(
-            DecoderLayer(config, index) for index in range(config.num_hidden_layers)
+            self.layer_type(config, index) for index in range(config.num_hidden_layers)
         )
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.gradient_checkpointing = False
-        self.post_init()
 
-    def forward(
+    def run_layers(
         self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
-        inputs_embeds: Tensor | None = None,
-        use_cache: bool | None = None,
-        output_hidden_states: bool = False,
-        **_: Any,
-    ) -> MoeModelOutputWithPast:
-        """Hidden states of a batch.
+        hidden: Tensor,
+        position_ids: Tensor,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+        token_mask: Tensor | None = None,
+    ) -> list[Tensor]:
+        """The input of every layer and, last, the normed final states: [B, T, H] each.
 
         Args:
-            input_ids: [B, T] int64; or ``inputs_embeds``.
-            attention_mask: [B, S] with S = cached + T, 1 where a token may be attended to.
-            position_ids: [B, T]; by default counted over the attended tokens.
-            past_key_values: the cache of the tokens before; extended in place.
-            inputs_embeds: [B, T, H].
-            use_cache: make a cache if none is given.
-            output_hidden_states: also return the input of every layer and the final states.
-
-        Raises:
-            ValueError: neither or both of ``input_ids`` and ``inputs_embeds`` are given.
+            hidden: embeddings, [B, T, H].
+            position_ids: [B or 1, T].
+            mask: see the attention; None for causal attention without a cached past.
+            cache: of the tokens before; extended in place.
+            token_mask: [B, T], the tokens that count for the balance loss.
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("give either input_ids or inputs_embeds")
-        if inputs_embeds is None:
-            inputs_embeds = self.embed_tokens(input_ids)
-        use_cache = self.config.use_cache if use_cache is None else use_cache
-        if use_cache and past_key_values is None and not self.training:
-            past_key_values = DynamicCache(config=self.config)
-        length = inputs_embeds.shape[1]
-        past = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if position_ids is None:
-            position_ids = _positions(attention_mask, past, length, inputs_embeds.device)
-        mask = create_causal_mask(
-            config=self.config,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            past_key_values=past_key_values,
-            position_ids=position_ids,
-        )
-        tables = rotary_tables(position_ids, self._rotary_dim(), self.config.rope_theta)
-        token_mask = _token_mask(attention_mask, length)
-
-        hidden = inputs_embeds
+        tables = rotary_tables(position_ids, self.config.rotary_dim, self.config.rope_theta)
         states: list[Tensor] = []
         for layer in self.layers:
             states.append(hidden)
-            hidden = layer(hidden, tables, mask, past_key_values, token_mask)
-        hidden = self.norm(hidden)
-        return MoeModelOutputWithPast(
-            last_hidden_state=hidden,
-            past_key_values=past_key_values,
-            hidden_states=(*states, hidden) if output_hidden_states else None,
-        )
+            hidden = layer(hidden, tables, mask, cache, token_mask)
+        return [*states, self.norm(hidden)]
 
     def balance_loss(self) -> Tensor | None:
         """Mean over layers of the balance losses of the last training forward, or None."""
@@ -163,65 +100,46 @@ class DeepseekVLV2TextModel(DeepseekVLV2PreTrainedTextModel):
         """The routers, in layer order."""
         return [layer.mlp.gate for layer in self.layers if isinstance(layer.mlp, MixtureOfExperts)]
 
-    def _rotary_dim(self) -> int:
-        return self.config.qk_rope_head_dim if self.config.use_mla else self.config.head_dim
+
+class TextModel(DecoderStack):
+    """The stack as a module of its own."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.add_stack(config)
 
 
-class DeepseekVLV2TextForCausalLM(DeepseekVLV2PreTrainedTextModel, GenerationMixin):
-    """The decoder with its output head: ``language`` of the whole model."""
+class LanguageModel(nn.Module):
+    """A stack with its output head: ``language`` of the whole model."""
 
-    _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012
+    model: DecoderStack
+    lm_head: nn.Module
 
-    def __init__(self, config: DeepseekVLV2TextConfig) -> None:
-        super().__init__(config)
-        self.model = DeepseekVLV2TextModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
+    @torch.inference_mode()
+    def read(self, inputs_embeds: Tensor, cache: Cache, kept: int) -> Tensor:
+        """Read [1, T, H] embeddings after the cached ones; fp32 logits [kept, V] of the last.
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        use_cache: bool | None = None,
-        output_hidden_states: bool = False,
-        logits_to_keep: int | Tensor = 0,
-        **_: Any,
-    ) -> MoeCausalLMOutputWithPast:
-        """Logits [B, T', V] in fp32, and with ``labels`` the loss.
-
-        The loss is the mean cross-entropy of the next token over labels that are not -100,
-        plus ``aux_loss_alpha`` times the balance loss while training. ``aux_loss`` has the
-        latter alone, unweighted. ``logits_to_keep`` limits the logits to the last positions
-        (0: all).
+        The cache is extended in place.
         """
-        out = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            use_cache=use_cache,
-            output_hidden_states=output_hidden_states,
-        )
-        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(out.last_hidden_state[:, kept]).float()
-        loss = aux = None
-        if labels is not None:
-            loss = next_token_loss(logits, labels)
-            aux = self.model.balance_loss() if self.training else None
-            if aux is not None:
-                loss = loss + self.config.aux_loss_alpha * aux
-        return MoeCausalLMOutputWithPast(
-            loss=loss,
-            aux_loss=aux,
-            logits=logits,
-            past_key_values=out.past_key_values,
-            hidden_states=out.hidden_states,
-        )
+        past, length = cache.get_seq_length(), inputs_embeds.shape[1]
+        positions = torch.arange(past, past + length, device=inputs_embeds.device)[None]
+        mask = None
+        if past and length > 1:
+            ones = torch.ones(length, past + length, dtype=torch.bool, device=inputs_embeds.device)
+            mask = ones.tril(past)[None, None]
+        *_, hidden = self.model.run_layers(inputs_embeds, positions, mask, cache)
+        return self.lm_head(hidden[0, -kept:]).float()  # type: ignore[no-any-return]
+
+
+class TextForCausalLM(LanguageModel):
+    """The decoder in plain torch."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = TextModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -229,18 +147,3 @@ def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     flat = logits[:, :-1].reshape(-1, logits.shape[-1])
     target = labels[:, 1:].reshape(-1).to(flat.device)
     return nn.functional.cross_entropy(flat, target, ignore_index=IGNORED_INDEX)
-
-
-def _positions(
-    attention_mask: Tensor | None, past: int, length: int, device: torch.device
-) -> Tensor:
-    if attention_mask is None or attention_mask.dim() != 2:
-        return torch.arange(past, past + length, device=device)[None]
-    counted = attention_mask.long().cumsum(-1) - 1
-    return counted.masked_fill(attention_mask == 0, 1)[:, -length:]
-
-
-def _token_mask(attention_mask: Tensor | None, length: int) -> Tensor | None:
-    if attention_mask is None or attention_mask.dim() != 2:
-        return None
-    return attention_mask[:, -length:]

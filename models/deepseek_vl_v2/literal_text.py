@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer
 
 # What control tokens look like that a tokenizer.json does not call special.
 _MARKUP = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
@@ -23,14 +23,14 @@ class LiteralEncoder:
         allowed: special tokens that a text may use; there may be none.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, allowed: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Tokenizer, allowed: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         vocabulary = tokenizer.get_vocab()
         self._allowed = {token: vocabulary[token] for token in allowed}
         self._tags = re.compile(f"({'|'.join(map(re.escape, allowed))})") if allowed else None
         control = {
             number: token.content
-            for number, token in tokenizer.added_tokens_decoder.items()
+            for number, token in tokenizer.get_added_tokens_decoder().items()
             if token.content not in self._allowed
             and len(token.content) > 1
             and (token.special or _MARKUP.fullmatch(token.content))
@@ -62,14 +62,15 @@ class LiteralEncoder:
 
     def _plain(self, text: str) -> list[int]:
         try:
-            return self._tokenizer.encode(  # type: ignore[no-any-return]
-                text, add_special_tokens=False, split_special_tokens=True
-            )
+            self._tokenizer.encode_special_tokens = True
+            return self._tokenizer.encode(text, add_special_tokens=False).ids
         except BaseException as error:
             # The tokenizers library panics where a pattern takes too many steps.
             if type(error).__name__ != "PanicException":
                 raise
             raise TokenizerError(f"tokenizer.json cannot split this text: {error}") from error
+        finally:
+            self._tokenizer.encode_special_tokens = False
 
     def _broken(self, text: str) -> Iterator[str]:
         start = 0

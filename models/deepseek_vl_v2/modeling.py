@@ -1,4 +1,4 @@
-"""DeepSeek-VL2: tower, projector and decoder in one model, with the released key names."""
+"""DeepSeek-VL2 as a model of transformers: loading, ``generate``, training."""
 
 from __future__ import annotations
 
@@ -23,16 +23,12 @@ from transformers.modeling_outputs import MoeCausalLMOutputWithPast
 from transformers.utils.generic import ModelOutput
 from transformers.utils.hub import cached_file
 
-from deepseek_vl_v2.attention import LatentForm, MultiHeadLatentAttention
 from deepseek_vl_v2.configuration import HUB_ARGUMENTS, DeepseekVLV2Config
-from deepseek_vl_v2.decoder import DeepseekVLV2TextForCausalLM
+from deepseek_vl_v2.core import ImageTextModel
 from deepseek_vl_v2.format.template import IMAGE_TAG
+from deepseek_vl_v2.pretrained_decoder import DeepseekVLV2TextForCausalLM
 from deepseek_vl_v2.processing import DeepseekVLV2Processor
-from deepseek_vl_v2.projector import Projector, assemble_image
 from deepseek_vl_v2.vision import AttentionPool, VisionTower
-
-# Tiles per call of the tower: enough to fill the matrix units, bounded in memory.
-TILES_PER_BATCH = 16
 
 
 @dataclass
@@ -42,7 +38,7 @@ class ImageFeatures(ModelOutput):
     pooler_output: list[Tensor] | None = None
 
 
-class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
+class DeepseekVLV2ForCausalLM(ImageTextModel, PreTrainedModel, GenerationMixin):
     """Answers prompts that hold images.
 
     ``config.image_token_id`` marks the positions that image features take; where it is not
@@ -50,6 +46,7 @@ class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
     """
 
     config: DeepseekVLV2Config
+    language: DeepseekVLV2TextForCausalLM
     config_class = DeepseekVLV2Config
     base_model_prefix = ""
     main_input_name = "input_ids"
@@ -63,13 +60,7 @@ class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
     def __init__(self, config: DeepseekVLV2Config) -> None:
         super().__init__(config)
         config.check_supported()
-        width = config.projector.n_embed
-        self.vision = VisionTower(config.vision)
-        self.projector = Projector(config.projector)
-        self.image_newline = nn.Parameter(torch.zeros(width))
-        # The released key is misspelt, and so is this.
-        self.view_seperator = nn.Parameter(torch.zeros(width))
-        self.language = DeepseekVLV2TextForCausalLM(config.language)
+        self.add_parts(config, DeepseekVLV2TextForCausalLM(config.language))
         self.post_init()
 
     @classmethod
@@ -106,24 +97,7 @@ class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
 
     def get_output_embeddings(self) -> nn.Module:
         """The output head of the decoder."""
-        return self.language.lm_head  # type: ignore[no-any-return]
-
-    def set_latent_form(self, form: LatentForm) -> None:
-        """Fix the form in which MLA is computed; "auto" takes the cheaper one call by call."""
-        for module in self.modules():
-            if isinstance(module, MultiHeadLatentAttention):
-                module.form = form
-
-    def encode_tiles(self, tiles: Tensor) -> Tensor:
-        """Normalised tiles [N, 3, S, S] -> tokens [N, h * h, D]. Equal tiles are computed once.
-
-        An image that fits one tile has two equal ones, its thumbnail and its local view.
-        """
-        first, index = _unique_tiles(tiles)
-        parts = [
-            self.projector(self.vision(tiles[chunk])) for chunk in first.split(TILES_PER_BATCH)
-        ]
-        return torch.cat(parts)[index]
+        return self.language.lm_head
 
     def get_image_features(
         self, pixel_values: Tensor, images_spatial_crop: Tensor, **_: Any
@@ -150,50 +124,6 @@ class DeepseekVLV2ForCausalLM(PreTrainedModel, GenerationMixin):
             images.append(self.assemble(tokens[start:end], columns, rows))
             start = end
         return ImageFeatures(pooler_output=images)
-
-    def assemble(self, tokens: Tensor, columns: int, rows: int) -> Tensor:
-        """One image's tile tokens [1 + columns * rows, h * h, D] -> its token sequence [n, D]."""
-        return assemble_image(
-            tokens,
-            columns,
-            rows,
-            self.image_newline,
-            self.view_seperator,
-            global_first=self.config.global_view_pos == "head",
-        )
-
-    def embed(
-        self,
-        input_ids: Tensor,
-        image_features: Sequence[Tensor] | None = None,
-        images_seq_mask: Tensor | None = None,
-    ) -> Tensor:
-        """Embed tokens [B, T] -> [B, T, H], image features taking the image positions in order.
-
-        Raises:
-            ValueError: the number of features and of image positions differ.
-        """
-        embeds: Tensor = self.get_input_embeddings()(input_ids)
-        if not image_features:
-            return embeds
-        features = torch.cat([part.reshape(-1, part.shape[-1]) for part in image_features])
-        images_seq_mask = self._image_positions(input_ids, images_seq_mask)
-        places = int(images_seq_mask.sum())
-        if places != len(features):
-            raise ValueError(
-                f"the prompt has {places} image positions and the images {len(features)} tokens"
-            )
-        return embeds.masked_scatter(images_seq_mask[..., None], features.to(embeds.dtype))
-
-    def _image_positions(self, input_ids: Tensor, images_seq_mask: Tensor | None) -> Tensor:
-        ahead = input_ids.shape[1] - (0 if images_seq_mask is None else images_seq_mask.shape[1])
-        if images_seq_mask is not None and ahead >= 0:
-            # Tokens after the prompt are guesses of assisted decoding, and never images.
-            return nn.functional.pad(images_seq_mask.bool(), (0, ahead))
-        if self.config.image_token_id is None:
-            raise ValueError("config.image_token_id is unknown: pass images_seq_mask")
-        # A chunk of the prompt, which the mask of the whole prompt does not fit.
-        return input_ids == self.config.image_token_id
 
     def forward(
         self,
@@ -278,23 +208,6 @@ def image_token_id(name_or_path: str, **kwargs: Any) -> int | None:
     if settings is None:
         return None
     return DeepseekVLV2Processor.from_pretrained(name_or_path, **hub).tokens.image
-
-
-def _unique_tiles(tiles: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of the distinct tiles, and for every tile which of them it equals."""
-    first: list[int] = []
-    index: list[int] = []
-    by_sum: dict[float, list[int]] = {}
-    for number, key in enumerate(tiles.flatten(1).double().sum(1).tolist()):
-        candidates = by_sum.setdefault(key, [])
-        match = next((i for i in candidates if torch.equal(tiles[first[i]], tiles[number])), None)
-        if match is None:
-            match = len(first)
-            first.append(number)
-            candidates.append(match)
-        index.append(match)
-    device = tiles.device
-    return torch.tensor(first, device=device), torch.tensor(index, device=device)
 
 
 for _auto_class in (AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText):

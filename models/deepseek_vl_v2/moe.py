@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
+from deepseek_vl_v2.format.config import TextConfig
 
 # Rows of an expert's input come in multiples of this while training.
 SHAPE_STEP = 64
@@ -58,7 +58,7 @@ class Router(nn.Module):
 
     expert_load: Tensor
 
-    def __init__(self, config: DeepseekVLV2TextConfig) -> None:
+    def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.count = config.n_routed_experts or 0
         self.top_k = config.num_experts_per_tok or 1
@@ -129,7 +129,7 @@ class Router(nn.Module):
 class MixtureOfExperts(nn.Module):
     """Routed experts, weighted and summed in fp32, plus the shared experts."""
 
-    def __init__(self, config: DeepseekVLV2TextConfig) -> None:
+    def __init__(self, config: TextConfig) -> None:
         super().__init__()
         hidden, width = config.hidden_size, config.moe_intermediate_size
         self.gate = Router(config)

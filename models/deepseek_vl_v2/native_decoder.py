@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
+from deepseek_vl_v2.cache import GrowingCache
+from deepseek_vl_v2.core import ImageTextModel
 from deepseek_vl_v2.kernels import library as kernels
 from deepseek_vl_v2.kernels.dense import merged_attention
-from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.native_model import NativeModel, UnsupportedModelError
 
 __all__ = ["MAX_STEP_TOKENS", "NativeDecoder", "UnsupportedModelError"]
@@ -41,7 +41,7 @@ class NativeDecoder:
             message says why. Torch then runs it.
     """
 
-    def __init__(self, model: DeepseekVLV2ForCausalLM, max_length: int) -> None:
+    def __init__(self, model: ImageTextModel, max_length: int) -> None:
         library = kernels.load_library()
         if library is None:
             raise UnsupportedModelError("the compiled kernels are not there")
@@ -195,17 +195,14 @@ class NativeDecoder:
 
     def _prefill_in_torch(self, inputs_embeds: Tensor) -> Tensor:
         """Read a prompt with the torch model and move what it caches into the arrays."""
-        cache = DynamicCache(config=self._config)
+        cache = GrowingCache()
         for index in range(self._config.num_hidden_layers if self._length else 0):
             cache.update(*self._native.cached_states(index, self._length), index)
-        out = self._model.language(
-            inputs_embeds=inputs_embeds, past_key_values=cache, use_cache=True, logits_to_keep=1
-        )
+        logits = self._model.language.read(inputs_embeds, cache, 1)
         start, self._length = self._length, self._length + inputs_embeds.shape[1]
-        layers: list[Any] = cache.layers
-        for index, layer in enumerate(layers):
-            self._native.store_states(index, start, layer.keys, layer.values)
-        return out.logits[0, -1].float()  # type: ignore[no-any-return]
+        for index, (keys, values) in enumerate(cache.layers):
+            self._native.store_states(index, start, keys, values)
+        return logits[-1]
 
     def _check_room(self, count: int) -> None:
         if self._length + count > self._capacity:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from deepseek_vl_v2.attention import LATENT_NORM_EPS
-from deepseek_vl_v2.configuration import DeepseekVLV2TextConfig
+from deepseek_vl_v2.core import ImageTextModel
+from deepseek_vl_v2.format.config import TextConfig
 from deepseek_vl_v2.kernels.structures import DecoderShape, Layer, Matrix, MatrixKind
-from deepseek_vl_v2.modeling import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.moe import GatedMlp, MixtureOfExperts
 from deepseek_vl_v2.quantized_linear import (
     QuantizedLatentUpProjection,
@@ -43,7 +43,7 @@ class NativeModel:
         UnsupportedModelError: naming what is not covered.
     """
 
-    def __init__(self, model: DeepseekVLV2ForCausalLM, capacity: int) -> None:
+    def __init__(self, model: ImageTextModel, capacity: int) -> None:
         config = model.config.language
         decoder = model.language.model
         _check_config(config)
@@ -104,7 +104,7 @@ class NativeModel:
         return -(-width // _LANES) * _LANES
 
     def _shape(
-        self, model: DeepseekVLV2ForCausalLM, dtype: torch.dtype, stride: int, layers: Any
+        self, model: ImageTextModel, dtype: torch.dtype, stride: int, layers: Any
     ) -> DecoderShape:
         config, decoder = self._config, model.language.model
         width = config.qk_rope_head_dim if config.use_mla else config.head_dim
@@ -224,7 +224,7 @@ def _untouched_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(np.zeros(shape, same_size)).view(dtype)
 
 
-def _check_config(config: DeepseekVLV2TextConfig) -> None:
+def _check_config(config: TextConfig) -> None:
     problems = {
         "attention_bias": config.attention_bias,
         "rope_scaling": config.rope_scaling is not None,
@@ -239,5 +239,5 @@ def _check_config(config: DeepseekVLV2TextConfig) -> None:
             raise UnsupportedModelError(f"{name} is {getattr(config, name)}")
 
 
-def _key_value_heads(config: DeepseekVLV2TextConfig) -> int:
+def _key_value_heads(config: TextConfig) -> int:
     return config.num_key_value_heads or config.num_attention_heads

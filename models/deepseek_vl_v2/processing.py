@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from PIL.Image import Image
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerFast
 from transformers.processing_utils import ProcessorMixin
@@ -23,8 +23,7 @@ from deepseek_vl_v2.configuration import HUB_ARGUMENTS, DeepseekVLV2Config
 from deepseek_vl_v2.format import template, tiling
 from deepseek_vl_v2.format.config_fields import IGNORED_INDEX, TILE_SIZE
 from deepseek_vl_v2.format.processor_fields import ProcessorFields
-from deepseek_vl_v2.format.tags import TAGS
-from deepseek_vl_v2.literal_text import LiteralEncoder
+from deepseek_vl_v2.prompting import PromptEncoder, missing_tokens, token_id
 
 Conversation = Sequence[Mapping[str, object]]
 _CHAT_TEMPLATE = Path(__file__).parent / "format" / "chat_template.jinja"
@@ -48,7 +47,7 @@ class ProcessedSample:
     num_image_tokens: list[int]
 
 
-class DeepseekVLV2Processor(ProcessorMixin):
+class DeepseekVLV2Processor(PromptEncoder, ProcessorMixin):
     """Tokenizer and tiling rules of a checkpoint.
 
     Args:
@@ -108,17 +107,8 @@ class DeepseekVLV2Processor(ProcessorMixin):
         _add_missing_tokens(tokenizer, pad_token, image_token)
         default = _CHAT_TEMPLATE.read_text("utf-8")
         super().__init__(tokenizer, chat_template=chat_template or default)
-        self.tokens = template.TemplateTokens(
-            encode=self._encode,
-            encode_literal=LiteralEncoder(tokenizer, TAGS),
-            encode_verbatim=LiteralEncoder(tokenizer, ()),
-            bos=_token_id(tokenizer, template.BOS),
-            eos=_token_id(tokenizer, template.EOS),
-            image=_token_id(tokenizer, image_token),
-            user=_token_id(tokenizer, template.USER),
-            assistant=_token_id(tokenizer, template.ASSISTANT),
-        )
-        self.pad_id = _token_id(tokenizer, pad_token)
+        self.add_tokens(image_token)
+        self.pad_id = token_id(self.backend, pad_token)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -138,39 +128,18 @@ class DeepseekVLV2Processor(ProcessorMixin):
         return cls(_tokenizer(str(name_or_path), hub), **settings)
 
     @property
-    def tile_size(self) -> int:
-        """Pixels along a tile."""
-        return self.candidate_resolutions[0][0]
+    def backend(self) -> Tokenizer:
+        """The tokenizer's own one."""
+        return self.tokenizer.backend_tokenizer  # type: ignore[no-any-return]
 
     @property
-    def tile_tokens(self) -> int:
-        """Tokens along a tile: 14 for 384 px tiles."""
-        return -(-(self.tile_size // self.patch_size) // self.downsample_ratio)
-
-    def grid(
-        self,
-        size: tuple[int, int],
-        *,
-        images: int = 1,
-        most_tiles: int | None = None,
-        zoom: float = 1.0,
-    ) -> tiling.TileGrid:
-        """The tile grid of a picture of ``size`` among ``images`` in its conversation."""
-        return tiling.tile_grid(
-            size,
-            self.candidate_resolutions,
-            self.tile_size,
-            images=images,
-            most_tiles=most_tiles,
-            zoom=zoom,
-        )
+    def special_tokens(self) -> Sequence[str]:
+        """Tokens that are no part of an answer's text."""
+        return self.tokenizer.all_special_tokens  # type: ignore[no-any-return]
 
     def pixels(self, picture: Image, grid: tiling.TileGrid) -> Tensor:
         """Normalised tiles of a picture, float32 [1 + columns * rows, 3, S, S]."""
-        tiles = tiling.cut_tiles(picture.convert("RGB"), grid, self.tile_size)
-        if not self.normalize:
-            return torch.from_numpy(tiles.astype(np.float32) / np.float32(255))
-        return torch.from_numpy(tiling.normalise(tiles, self.image_mean, self.image_std))
+        return torch.from_numpy(self.tiles(picture, grid))
 
     def process_one(
         self,
@@ -343,9 +312,6 @@ class DeepseekVLV2Processor(ProcessorMixin):
         kwargs.setdefault("skip_special_tokens", False)
         return self.tokenizer.decode(*args, **kwargs)  # type: ignore[no-any-return]
 
-    def _encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False)  # type: ignore[no-any-return]
-
     def _pixel_stack(self, images: Sequence[Image], grids: Sequence[tiling.TileGrid]) -> Tensor:
         if not images:
             return torch.zeros(1, 3, self.tile_size, self.tile_size)
@@ -372,20 +338,11 @@ def _tokenizer(name_or_path: str, hub: dict[str, Any]) -> PreTrainedTokenizerFas
 
 
 def _add_missing_tokens(tokenizer: PreTrainedTokenizerFast, pad: str, image: str) -> None:
-    wanted = (pad, image, *TAGS, template.USER, template.ASSISTANT)
-    vocabulary = tokenizer.get_vocab()
-    missing = [token for token in wanted if token not in vocabulary]
+    missing = missing_tokens(tokenizer.backend_tokenizer, pad, image)
     if missing:
         tokenizer.add_special_tokens({"additional_special_tokens": missing}, False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = pad
-
-
-def _token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    number = tokenizer.convert_tokens_to_ids(token)
-    if not isinstance(number, int):
-        raise ValueError(f"tokenizer.json has no token {token}")
-    return number
 
 
 def _stack_padded(rows: Sequence[Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepseek_vl_v2.configuration import DeepseekVLV2ProjectorConfig
+from deepseek_vl_v2.format.config import ProjectorConfig
 
 
 class Projector(nn.Module):
@@ -16,7 +16,7 @@ class Projector(nn.Module):
     A token's 4C inputs are channel-major: index ``c * 4 + dy * 2 + dx``.
     """
 
-    def __init__(self, config: DeepseekVLV2ProjectorConfig) -> None:
+    def __init__(self, config: ProjectorConfig) -> None:
         super().__init__()
         self.ratio = config.downsample_ratio
         wide = config.n_embed * config.mlp_ratio

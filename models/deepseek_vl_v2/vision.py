@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepseek_vl_v2.configuration import DeepseekVLV2VisionConfig
+from deepseek_vl_v2.format.config import VisionConfig
 from deepseek_vl_v2.kernels.dense import gelu_tanh, merged_attention
 
 LAYER_NORM_EPS = 1e-6
@@ -37,7 +37,7 @@ class PatchProjection(nn.Conv2d):
 class PatchEmbed(nn.Module):
     """Cuts tiles into patches: [N, 3, S, S] -> [N, grid * grid, C], row-major."""
 
-    def __init__(self, config: DeepseekVLV2VisionConfig) -> None:
+    def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.proj = PatchProjection(
             3, config.width, kernel_size=config.patch_size, stride=config.patch_size
@@ -51,7 +51,7 @@ class PatchEmbed(nn.Module):
 class VisionAttention(nn.Module):
     """Full self-attention over the patches of a tile."""
 
-    def __init__(self, config: DeepseekVLV2VisionConfig) -> None:
+    def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.qkv = nn.Linear(config.width, 3 * config.width)
@@ -81,7 +81,7 @@ class VisionMlp(nn.Module):
 class VisionBlock(nn.Module):
     """One pre-norm transformer block."""
 
-    def __init__(self, config: DeepseekVLV2VisionConfig) -> None:
+    def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
         self.attn = VisionAttention(config)
@@ -97,7 +97,7 @@ class VisionBlock(nn.Module):
 class AttentionPool(nn.Module):
     """SigLIP's pooling head: its weights are in every checkpoint, and nothing reads them."""
 
-    def __init__(self, config: DeepseekVLV2VisionConfig) -> None:
+    def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.latent = nn.Parameter(torch.zeros(1, 1, config.width))
         self.q = nn.Linear(config.width, config.width)
@@ -110,7 +110,7 @@ class AttentionPool(nn.Module):
 class VisionTower(nn.Module):
     """Tiles to patch features."""
 
-    def __init__(self, config: DeepseekVLV2VisionConfig) -> None:
+    def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(config)
         self.pos_embed = nn.Parameter(torch.zeros(1, config.grid**2, config.width))

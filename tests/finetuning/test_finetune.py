@@ -14,8 +14,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2.cache import GrowingCache
+from dvl2_cli.engine.engine import ModelInfo
+from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.local.adapter import quiet_peft
-from dvl2_cli.engine.local.loading import load_model
+from dvl2_cli.engine.local.engine import LocalEngine
+from dvl2_cli.engine.local.loading import LoadedModel, load_model
+from dvl2_cli.engine.request import Message, Request, Sampling
 from dvl2_cli.errors import ModelError, UsageError
 from dvl2_cli.finetuning.export import base_of, write_merged
 from dvl2_cli.finetuning.progress import read_log
@@ -52,15 +58,19 @@ def random_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _logits(folder: Path, adapter: Path | None = None, dtype: Any = None) -> Tensor:
     loaded = load_model(folder, adapter=None if adapter is None else str(adapter), dtype=dtype)
-    prompt = loaded.processor(
+    prompt = DeepseekVLV2Processor.from_pretrained(folder)(
         images=[Image.new("RGB", (100, 80), "red")],
         conversations=[
             {"role": "<|User|>", "content": "<image>\nWhat is it?"},
             {"role": "<|Assistant|>", "content": ""},
         ],
     )
+    model = loaded.model
     with torch.no_grad():
-        return loaded.model(**prompt).logits  # type: ignore[no-any-return]
+        columns, rows = prompt["images_spatial_crop"][0, 0].tolist()
+        features = model.assemble(model.encode_tiles(prompt["pixel_values"][0]), columns, rows)
+        embeds = model.embed(prompt["input_ids"], [features], prompt["images_seq_mask"])
+        return model.language.read(embeds, GrowingCache(), embeds.shape[1])
 
 
 def test_an_adapter_answers_as_its_merged_checkpoint(random_adapter: Path, tmp_path: Path) -> None:
@@ -79,9 +89,9 @@ def test_an_adapter_reaches_what_peft_itself_computes(random_adapter: Path) -> N
     """Merged by us in float32, or beside the weights as peft runs it."""
     from peft import PeftModel
 
-    loaded = load_model(TINY, dtype=torch.float32)
+    base = DeepseekVLV2ForCausalLM.from_pretrained(TINY, dtype=torch.float32)
     with quiet_peft():
-        beside: Any = PeftModel.from_pretrained(loaded.model, str(random_adapter))
+        beside: Any = PeftModel.from_pretrained(base, str(random_adapter))
     ids = torch.arange(5, 40)[None]
     with torch.no_grad():
         wanted = beside(input_ids=ids).logits
@@ -132,20 +142,15 @@ def test_two_rows_are_learnt_by_an_adapter(data: Path, tmp_path: Path) -> None:
     assert answers[1].strip() == "<|ref|>a box<|/ref|><|det|>[[200, 250, 699, 749]]<|/det|>"
 
 
-def _answer(loaded: Any, picture: Path) -> str:
+def _answer(loaded: LoadedModel, picture: Path) -> str:
     question = "What is it?" if picture.stem == "red" else "Where is it?"
     with Image.open(picture) as opened:
-        prompt = loaded.processor(
-            images=[opened.convert("RGB")],
-            conversations=[
-                {"role": "<|User|>", "content": f"<image>\n{question}"},
-                {"role": "<|Assistant|>", "content": ""},
-            ],
-        )
-    length = prompt["input_ids"].shape[1]
-    out = loaded.model.generate(**prompt, max_new_tokens=40, do_sample=False)
-    text: str = loaded.processor.decode(out[0, length:])
-    return text.split("<｜end")[0]
+        message = Message("user", question, (opened.convert("RGB"),))
+    info = ModelInfo("run", None, "none", "cpu", loaded.context_length, False, "")
+    sampling = Sampling(temperature=0.0, max_new_tokens=40)
+    *_, answer = LocalEngine(loaded, info).stream(Request((message,), sampling))
+    assert isinstance(answer, Finished)
+    return answer.raw
 
 
 @pytest.mark.slow

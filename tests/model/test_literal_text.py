@@ -98,7 +98,7 @@ def unmarked() -> tuple[PreTrainedTokenizerFast, LiteralEncoder]:
         tokenizer_object=Tokenizer.from_str(json.dumps(processor_file))
     )
     tokenizer.add_tokens(["<|a|>", "<|a|><|b|>", "ø"])
-    return tokenizer, LiteralEncoder(tokenizer, TAGS)
+    return tokenizer, LiteralEncoder(tokenizer.backend_tokenizer, TAGS)
 
 
 @given(st.lists(st.sampled_from([*CONTROL[:-1], "<|a|>", "<|a|><|b|>", "<", "|>", "hi "])))

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from tokenizers.decoders import DecodeStream
 
-from deepseek_vl_v2 import DeepseekVLV2Processor
+from deepseek_vl_v2.prompting import PromptEncoder
 from dvl2_cli.engine.events import FinishReason, LineConfidence
 from dvl2_cli.engine.local.loop_guard import repeated_tail
 
@@ -28,14 +28,14 @@ class Answer:
 
     def __init__(
         self,
-        processor: DeepseekVLV2Processor,
+        processor: PromptEncoder,
         stop: Sequence[str],
         *,
         loop_guard: bool,
         max_lines: int | None = None,
     ) -> None:
         self._processor = processor
-        self._backend = processor.tokenizer.backend_tokenizer
+        self._backend = processor.backend
         self._stream = DecodeStream(ids=None, skip_special_tokens=False)
         self._stop = [text for text in stop if text]
         self._loop_guard = loop_guard
@@ -71,7 +71,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The answer without special tokens."""
-        skipped = self._processor.tokenizer.all_special_tokens
+        skipped = self._processor.special_tokens
         text = self.raw
         for token in skipped:
             text = text.replace(token, "")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepseek_vl_v2 import DeepseekVLV2Processor
+from deepseek_vl_v2.prompting import PromptEncoder
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import UsageError
 
@@ -19,11 +19,12 @@ _COMPACT_JSON = {"whitespace_flexible": False, "item_separator": ", ", "key_sepa
 class GrammarTokens:
     """llguidance's view of a tokenizer; made once per model, because it reads the vocabulary."""
 
-    def __init__(self, processor: DeepseekVLV2Processor, vocabulary: int) -> None:
-        import llguidance.hf
+    def __init__(self, processor: PromptEncoder, vocabulary: int) -> None:
+        import llguidance
 
-        self.tokens: Any = llguidance.hf.from_tokenizer(
-            processor.tokenizer, n_vocab=vocabulary, eos_token=processor.tokens.eos
+        # What llguidance.hf does, without importing transformers.
+        self.tokens: Any = llguidance.LLTokenizer(
+            processor.backend.to_str(), n_vocab=vocabulary, eos_token=processor.tokens.eos
         )
 
 

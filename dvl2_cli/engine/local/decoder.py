@@ -7,9 +7,9 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from deepseek_vl_v2.cache import GrowingCache
+from deepseek_vl_v2.core import ImageTextModel
 
 # Tokens per forward while a prompt is read: bounds the activations, costs no speed.
 PREFILL_CHUNK = 1024
@@ -33,11 +33,11 @@ class Decoder(Protocol):
 
 
 class TorchDecoder:
-    """The plain transformers path; works for every checkpoint on every device."""
+    """Torch alone; works for every checkpoint on every device."""
 
-    def __init__(self, model: DeepseekVLV2ForCausalLM) -> None:
+    def __init__(self, model: ImageTextModel) -> None:
         self._model = model
-        self._cache = self._new_cache()
+        self._cache = GrowingCache()
 
     @property
     def length(self) -> int:
@@ -49,28 +49,17 @@ class TorchDecoder:
         """Read [1, T, H] embeddings chunk by chunk; logits [V] of the last position."""
         logits = torch.empty(0)
         for chunk in inputs_embeds.split(PREFILL_CHUNK, dim=1):
-            logits = self._forward(1, inputs_embeds=chunk)
+            logits = self._model.language.read(chunk, self._cache, 1)
         return logits[-1]
 
     @torch.inference_mode()
     def verify(self, token_ids: Sequence[int]) -> Tensor:
         """Read tokens; logits [T, V] after each."""
         ids = torch.tensor([list(token_ids)], device=self._model.device)
-        return self._forward(len(token_ids), input_ids=ids)
+        embeds = self._model.embed(ids)
+        return self._model.language.read(embeds, self._cache, len(token_ids))
 
     def crop(self, length: int) -> None:
         """Forget everything from position ``length`` on."""
-        surplus = self.length - length
-        if length == 0:
-            self._cache = self._new_cache()
-        elif surplus > 0:
-            self._cache.crop(-surplus)
-
-    def _forward(self, kept: int, **inputs: Tensor) -> Tensor:
-        out = self._model.language(
-            **inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=kept
-        )
-        return out.logits[0].float()  # type: ignore[no-any-return]
-
-    def _new_cache(self) -> DynamicCache:
-        return DynamicCache(config=self._model.config.language)
+        if length < self.length:
+            self._cache.crop(length)

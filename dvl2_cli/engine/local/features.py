@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2.core import ImageTextModel
 from deepseek_vl_v2.format.tiling import TileGrid
+from deepseek_vl_v2.prompting import PromptEncoder
+from dvl2_cli.engine.local.prompt import FeatureKey
 from dvl2_cli.engine.local.statistics import pooled
-
-FeatureKey = tuple[bytes, int, int]
-
-
-def picture_digest(picture: Image) -> bytes:
-    """SHA-256 of a picture's size, mode and pixels."""
-    digest = hashlib.sha256(f"{picture.mode} {picture.size}".encode())
-    digest.update(picture.tobytes())
-    return digest.digest()
 
 
 class FeatureCache:
@@ -34,8 +26,8 @@ class FeatureCache:
 
     def __init__(
         self,
-        model: DeepseekVLV2ForCausalLM,
-        processor: DeepseekVLV2Processor,
+        model: ImageTextModel,
+        processor: PromptEncoder,
         most_tokens: int = 32768,
     ) -> None:
         self._model = model
@@ -56,7 +48,7 @@ class FeatureCache:
 
     @torch.inference_mode()
     def _encode(self, picture: Image, grid: TileGrid) -> tuple[Tensor, Tensor]:
-        pixels = self._processor.pixels(picture, grid).to(self._model.device)
+        pixels = torch.from_numpy(self._processor.tiles(picture, grid)).to(self._model.device)
         tokens = self._model.encode_tiles(pixels)
         return self._model.assemble(tokens, grid.columns, grid.rows), pooled(tokens)
 

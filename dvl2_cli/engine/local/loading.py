@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import transformers
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2Processor
+from deepseek_vl_v2.core import ImageTextModel
+from deepseek_vl_v2.mapped_loading import load_plain
 from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
+from deepseek_vl_v2.prompting import PromptEncoder, PromptProcessor
 from deepseek_vl_v2.quantized_format import QUANT_METHOD
-from deepseek_vl_v2.quantized_loading import load_quantized
-from dvl2_cli.engine.local.adapter import merge_adapter
 from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
 from dvl2_cli.engine.local.kernel_choice import check_kernels
 from dvl2_cli.engine.local.memory import reported_out_of_memory
@@ -36,8 +35,8 @@ _LONGEST_REASON = 300  # characters
 class LoadedModel:
     """A model with what belongs to it."""
 
-    model: DeepseekVLV2ForCausalLM
-    processor: DeepseekVLV2Processor
+    model: ImageTextModel
+    processor: PromptEncoder
     decoder: Decoder
     statistics: FeatureStatistics | None
     policy: Policy = PLAIN_POLICY
@@ -64,7 +63,7 @@ def load_model(
         source: a folder, which is checked before any weight is read, or one that was checked.
         device: "cpu", "cuda", "cuda:1" or "mps".
         dtype: of the weights; None takes the file's own, which keeps them memory-mapped, but
-            widens what the CPU does not multiply to float32 (``planning.weights.widened``).
+            widens what the CPU does not multiply to float32 (``planning.weights.upcast_types``).
         adapter: folder of a LoRA adapter to lay over the weights.
         threads: CPU threads; None for torch's choice.
         max_memory: hard cap on resident memory, as "8GB".
@@ -86,15 +85,11 @@ def load_model(
     wide = torch.float32 if types and not late else None
     if threads is not None:
         torch.set_num_threads(threads)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     with reported_out_of_memory(), _reported_model_errors(folder / "tokenizer.json"):
-        processor = DeepseekVLV2Processor.from_pretrained(folder, local_files_only=True)
+        processor = PromptProcessor(folder)
     with reported_out_of_memory(), _reported_model_errors(folder):
-        model = _load_weights(folder, info, device=device, dtype=dtype or wide)
+        model = _load_weights(info, device=device, dtype=dtype or wide, adapter=adapter)
         model.config.image_token_id = processor.tokens.image
-        if adapter is not None:
-            model = _with_adapter(model, adapter, info)
         if late:
             torch.nn.Module.to(model, torch.float32)
         if info.quant_method is None:
@@ -108,32 +103,25 @@ def load_model(
 
 
 def _load_weights(
-    folder: Path, info: CheckpointInfo, *, device: str, dtype: torch.dtype | None
-) -> DeepseekVLV2ForCausalLM:
-    if info.quant_method == QUANT_METHOD:
-        check_packed(folder, device)
-        return load_quantized(folder)
-    # bitsandbytes places its own weights, and unasked on a GPU wherever there is one.
-    placed = {"": device} if info.quant_method == "bitsandbytes" else None
-    model: DeepseekVLV2ForCausalLM = DeepseekVLV2ForCausalLM.from_pretrained(
-        folder, dtype=dtype or "auto", device_map=placed, local_files_only=True
-    )
-    model.train(False)
-    return model
-
-
-def _with_adapter(
-    model: DeepseekVLV2ForCausalLM, adapter: str, info: CheckpointInfo
-) -> DeepseekVLV2ForCausalLM:
-    if info.quant_method is not None:
+    info: CheckpointInfo, *, device: str, dtype: torch.dtype | None, adapter: str | None
+) -> ImageTextModel:
+    if adapter is not None and info.quant_method is not None:
         raise UsageError(
             "an adapter is laid over plain weights, and this copy is quantised",
             "Use --quant none, or merge it with dvl2 train RUN --merge and quantise the result.",
         )
-    return merge_adapter(model, Path(adapter))
+    if info.quant_method == QUANT_METHOD:
+        check_packed(info.folder, device)
+        return load_plain(info.folder)
+    if adapter is None and info.quant_method is None:
+        return load_plain(info.folder, dtype)
+    # peft and bitsandbytes know models of transformers alone.
+    from dvl2_cli.engine.local.pretrained import load_pretrained
+
+    return load_pretrained(info, device=device, dtype=dtype, adapter=adapter)
 
 
-def _decoder_for(model: DeepseekVLV2ForCausalLM, device: str) -> Decoder:
+def _decoder_for(model: ImageTextModel, device: str) -> Decoder:
     if device == "cpu":
         # Models that the kernels do not cover, and machines without them, decode in torch.
         with contextlib.suppress(UnsupportedModelError):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from deepseek_vl_v2.core import ImageTextModel
 from deepseek_vl_v2.experts_cache import expert_tensors
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.plan import PAGE, Plan, Workload, make_plan
@@ -36,9 +36,7 @@ def check_fits(
     return make_plan(info.architecture, weights, hardware, workload, device=device, max_memory=cap)
 
 
-def hold_cap(
-    model: DeepseekVLV2ForCausalLM, max_memory: str, *, drop_cache: bool = False
-) -> ResidentCap:
+def hold_cap(model: ImageTextModel, max_memory: str, *, drop_cache: bool = False) -> ResidentCap:
     """Keep this process under ``max_memory`` while ``model``, on the CPU, is alive.
 
     Routed experts and the tower's blocks are given back when memory runs short, which ones
@@ -51,7 +49,7 @@ def hold_cap(
     return cap
 
 
-def _chunks(model: DeepseekVLV2ForCausalLM) -> Iterator[list[Tensor]]:
+def _chunks(model: ImageTextModel) -> Iterator[list[Tensor]]:
     for block in model.vision.blocks:
         yield [*(part.data for part in block.parameters()), *block.buffers()]
     yield from expert_tensors(model.language.model.layers)

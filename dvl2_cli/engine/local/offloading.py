@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from deepseek_vl_v2.core import ImageTextModel
 from deepseek_vl_v2.experts_cache import expert_tensors, offload_experts
 
 
-def place(model: DeepseekVLV2ForCausalLM, device: torch.device, share: float) -> None:
+def place(model: ImageTextModel, device: torch.device, share: float) -> None:
     """Move ``model`` to ``device``, with the ``share`` (0..1) of its routed experts that fit there.
 
     Below 1 the experts stay where they are, and are fetched when a token is routed to them; at
@@ -19,4 +19,4 @@ def place(model: DeepseekVLV2ForCausalLM, device: torch.device, share: float) ->
         count = sum(1 for _ in expert_tensors(layers))
         offload_experts(layers, device, max(1, int(share * count)))
     # The experts are no part of the model any more, where they are fetched.
-    model.to(device)  # type: ignore[arg-type]
+    model.to(device)

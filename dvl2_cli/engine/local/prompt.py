@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from deepseek_vl_v2 import DeepseekVLV2Processor, PromptError
-from deepseek_vl_v2.format.template import Turn, Verbatim, encode_turns
+from deepseek_vl_v2.format.template import PromptError, Turn, Verbatim, encode_turns
 from deepseek_vl_v2.format.tiling import TileGrid
 from deepseek_vl_v2.literal_text import TokenizerError
+from deepseek_vl_v2.prompting import PromptEncoder
 from dvl2_cli.engine.events import PromptCost
-from dvl2_cli.engine.local.features import FeatureKey, picture_digest
 from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import ContextOverflowError, ModelError, UsageError
 from dvl2_cli.planning.print_size import shown_zoom
 from dvl2_cli.planning.tile_budget import choose_tiles
 from dvl2_cli.store.policy import PLAIN_POLICY, Policy
+
+# A picture's digest, and the columns and rows of its tiles.
+FeatureKey = tuple[bytes, int, int]
+
+
+def picture_digest(picture: Image) -> bytes:
+    """SHA-256 of a picture's size, mode and pixels."""
+    digest = hashlib.sha256(f"{picture.mode} {picture.size}".encode())
+    digest.update(picture.tobytes())
+    return digest.digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class Prompt:
 
 def grid_of(
     request: Request,
-    processor: DeepseekVLV2Processor,
+    processor: PromptEncoder,
     picture: Image,
     *,
     images: int,
@@ -55,7 +65,7 @@ def grid_of(
 
 def build_prompt(
     request: Request,
-    processor: DeepseekVLV2Processor,
+    processor: PromptEncoder,
     context_length: int,
     *,
     policy: Policy = PLAIN_POLICY,

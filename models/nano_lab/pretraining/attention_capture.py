@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.attention import MultiHeadLatentAttention
-from deepseek_vl_v2.decoder import DecoderLayer
+from deepseek_vl_v2.decoder import DecoderBlock
 
 
 class AttentionCapture:
@@ -46,5 +46,5 @@ class AttentionCapture:
 
 def latent_attention(model: DeepseekVLV2ForCausalLM, index: int) -> MultiHeadLatentAttention:
     """The attention of decoder layer ``index``, which must be latent."""
-    layer = cast(DecoderLayer, model.language.model.layers[index])
+    layer = cast(DecoderBlock, model.language.model.layers[index])
     return cast(MultiHeadLatentAttention, layer.self_attn)
