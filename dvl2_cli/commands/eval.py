@@ -1,4 +1,4 @@
-"""``dvl2 eval``: how good a model's answers are, on one's own data."""
+"""``dvl2 eval``: how good a model's answers are, on one's own data or a public benchmark."""
 
 from __future__ import annotations
 
@@ -32,16 +32,52 @@ Part = tuple[str, "float | None", "Iterator[Item]"]
 _FIXED = ("max_tokens", "temperature", "top_p", "seed", "plan", "stats")
 
 
+# Those of evaluation.benchmarks.sets, which is not imported for the help.
+_BENCHMARKS = (
+    "docvqa", "infovqa", "chartqa", "textvqa", "ocrbench", "mmbench", "mmmu", "refcoco",
+)  # fmt: skip
+
+
+def _benchmarks(incomplete: str) -> list[str]:
+    return [name for name in _BENCHMARKS if name.startswith(incomplete)]
+
+
 @app.command(name="eval")
 @with_common_options(without=_FIXED)
 def evaluate(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA.jsonl|BENCHMARK",
+            help=f"Conversations, as for train; or, with --data, one of {', '.join(_BENCHMARKS)}.",
+            autocompletion=_benchmarks,
+        ),
+    ] = None,
     data: Annotated[
-        Path | None,
-        typer.Argument(metavar="DATA.jsonl", help="Conversations, as for train."),
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help="The benchmark: parquet as lmms-eval's, TSV as VLMEvalKit's, or their folder.",
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Items.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Of a benchmark, ask a random sample of --limit items."),
+    ] = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Print a benchmark's prompt, and ask nothing.")
+    ] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--compare", metavar="A.jsonl B.jsonl", help="Compare two files of --answers, in pairs."
+        ),
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="DIR", help="Write plots and a gallery.")
+        Path | None,
+        typer.Option("--plot", metavar="DIR", help="Write plots and a gallery of own data."),
     ] = None,
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="FILE", help="Write every answer.")
@@ -49,18 +85,80 @@ def evaluate(
     *,
     common: CommonOptions,
 ) -> None:
-    """Measure answers against right ones: CER, ANLS and box F1.
+    """Measure answers against right ones: own data by CER, ANLS and box F1, public benchmarks by
+    their own metrics.
 
     Answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
+    if compare is not None:
+        _refuse(
+            "--compare", what=what, data=data, answers=answers, plot=plot, show_prompt=show_prompt
+        )
+        from dvl2_cli.commands.eval_benchmark import compare as compare_answers
+
+        compare_answers(*compare, common)
+    elif what in _BENCHMARKS:
+        _refuse(f"eval {what}", plot=plot)
+        _benchmark(what, data, limit, seed, show_prompt, answers, common)
+    else:
+        given = f"eval {what}" if what else "eval DATA.jsonl"
+        _refuse(given, data=data, seed=seed, show_prompt=show_prompt)
+        _own_data(what, limit, plot, answers, common)
+
+
+def _refuse(about: str, **given: object) -> None:
+    """Refuse options that change nothing."""
+    for name, value in given.items():
+        if value not in (None, False, []):
+            option = "the name of a set" if name == "what" else f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{about} does not go with {option}",
+                f"Benchmarks are {', '.join(_BENCHMARKS)}; dvl2 eval --help has the forms.",
+            )
+
+
+def _benchmark(
+    name: str,
+    data: list[Path] | None,
+    limit: int | None,
+    seed: int | None,
+    show_prompt: bool,
+    answers: Path | None,
+    common: CommonOptions,
+) -> None:
+    from dvl2_cli.commands.eval_benchmark import BenchmarkOptions, run_benchmark, show_prompts
+
+    if not data:
+        raise UsageError(
+            f"eval {name}: name the file with --data FILE",
+            "Nothing is downloaded; docs/evaluation.md says where the files are from.",
+        )
+    if seed is not None and limit is None:
+        raise UsageError("--seed chooses the items of --limit, which is missing")
+    options = BenchmarkOptions(name, data, limit, seed, answers)
+    if not show_prompt:
+        run_benchmark(options, common)
+        return
+    _refuse("--show-prompt", answers=answers, json=common.json)
+    show_prompts(options)
+
+
+def _own_data(
+    data: str | None,
+    limit: int | None,
+    plot: Path | None,
+    answers: Path | None,
+    common: CommonOptions,
+) -> None:
     if data is None:
         raise UsageError("eval: name the conversations, DATA.jsonl", "docs/training.md has a form.")
     from itertools import islice
 
     from dvl2_cli.evaluation.dataset import read_items
 
-    part = (data.name, None, islice(read_items(data), limit))
-    measure([part], common, plot, answers, sources=_inputs(data))
+    path = Path(data)
+    part = (path.name, None, islice(read_items(path), limit))
+    measure([part], common, plot, answers, sources=_inputs(path))
 
 
 def _outputs(answers: Path | None, plot: Path | None) -> Iterator[Path]:

@@ -50,6 +50,7 @@ _TYPES = {
     "history.store": ("SessionSummary", "Hit"),
     "engine.plan_report": ("PlanRow",),
     "benchmarking.result": ("BenchResult",),
+    "results.benchmark": ("BenchmarkAnswer", "BenchmarkScore", "BenchmarkComparison"),
     "evaluation.summary": ("EvalSummary",),
     "evaluation.report": ("AnswerRow",),
     "doctor.report": ("DoctorRow",),

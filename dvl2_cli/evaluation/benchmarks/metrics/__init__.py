@@ -1,0 +1,1 @@
+"""The benchmarks' metrics: one answer against its references, without a model."""
