@@ -221,7 +221,7 @@ ARROWS: dict[str, set[str]] = {
     "writers": _TASKS | {"writers"},
     "history": _BASE | {"history", "inputs", "engine"},
     "ui": _BASE | {"ui", "engine", "options", "results"},
-    "server": _ENGINE | {"server"},
+    "server": _TASKS | {"server"},
     "evaluation": _TASKS | {"evaluation", "conversations", "figures", "ui"},
 }
 # Of the engine, ui knows plain events only.

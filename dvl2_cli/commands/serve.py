@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dvl2_cli.commands.serve_http import HttpFlags, serve_http
+from dvl2_cli.errors import UsageError
 from dvl2_cli.options import ANSWERING, CommonOptions, with_common_options
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
     from dvl2_cli.engine.session import Session
+
+_HTTP = "HTTP server"
 
 app = typer.Typer(add_completion=False)
 
@@ -33,6 +37,52 @@ def serve(
         float | None,
         typer.Option("--idle-minutes", min=0.01, help="Stop after so long without a request."),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="[HOST:]PORT",
+            help="Serve OpenAI's and Ollama's requests, and a page; on 127.0.0.1 without a HOST.",
+            rich_help_panel=_HTTP,
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-key-file", help="Keys that clients show, one a line.", rich_help_panel=_HTTP
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", help="A name that clients know it by.", rich_help_panel=_HTTP),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            help="Web pages that may ask, as https://example.org.",
+            rich_help_panel=_HTTP,
+        ),
+    ] = None,
+    allow_urls: Annotated[
+        bool,
+        typer.Option(
+            "--allow-urls", help="Fetch pictures from public URLs.", rich_help_panel=_HTTP
+        ),
+    ] = False,
+    queue: Annotated[
+        int,
+        typer.Option(
+            "--queue",
+            min=1,
+            max=4096,
+            help="Requests that may be answered or wait; others are told to come again.",
+            rich_help_panel=_HTTP,
+        ),
+    ] = 64,
+    max_body: Annotated[
+        str, typer.Option("--max-body", help="Largest request.", rich_help_panel=_HTTP)
+    ] = "64MiB",
     *,
     common: CommonOptions,
 ) -> None:
@@ -40,14 +90,27 @@ def serve(
 
     dvl2 commands with the same model settings then answer through it and start in
     milliseconds. It stops by itself when idle; `dvl2 ps` shows it, `dvl2 ps --stop` ends it.
+
+    With --http it answers other programs over HTTP instead, until it is told to end.
     """
     from dataclasses import replace
 
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
 
-    del socket  # says in scripts what is the default anyway
     session = Session(common, Console(common).tell)
+    given = (api_key_file, allow_host, allow_origin, allow_urls)
+    flags = HttpFlags(
+        http or "", api_key_file, tuple(allow_host or ()), tuple(allow_origin or ()),
+        allow_urls, queue, max_body,
+    )  # fmt: skip
+    if http is not None:
+        if socket or at is not None or idle_minutes is not None:
+            raise UsageError("--http does not go with --socket, --at or --idle-minutes")
+        serve_http(session, common, flags)
+        return
+    if any(given):
+        raise UsageError("options of the HTTP server were given without --http")
     if idle_minutes is not None:
         session.settings = replace(session.settings, idle_minutes=idle_minutes)
     _serve_socket(session, common, at)
@@ -81,4 +144,4 @@ def _print_ready(info: ModelInfo, path: Path) -> None:
     from dvl2_cli.ui.output import Output
 
     model = WarmModel(info.id, info.revision, info.quant, info.device)
-    Output().json(ServeRow(path, os.getpid(), model).as_json())
+    Output().json(ServeRow(str(path), os.getpid(), model).as_json())

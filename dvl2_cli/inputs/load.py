@@ -103,6 +103,18 @@ def read_pictures(
         yield Unreadable(name, None, PictureMemoryError(f"there is not enough memory for {name}"))
 
 
+def read_bytes(
+    data: bytes, name: str, reading: Reading | None = None
+) -> Iterator[Picture | Unreadable]:
+    """Every page of a file that is in memory; ``name`` is what it is called."""
+    try:
+        yield from _from_bytes(data, name, _digest(data), reading or Reading())
+    except InputError as error:
+        yield Unreadable(name, None, error)
+    except MemoryError:
+        yield Unreadable(name, None, PictureMemoryError(f"there is not enough memory for {name}"))
+
+
 def _shown(source: InputSource) -> str:
     """What results and messages call a source: no megabytes of data, no login."""
     if is_data_url(source.name):

@@ -208,11 +208,11 @@ class WarmModel:
 
 @dataclass(frozen=True, slots=True)
 class ServeRow(JsonRow):
-    """Where a model is warm."""
+    """Where a model is warm: the path of a socket, or a URL."""
 
     schema = "dvl2.serve/1"
     heading = "The line of dvl2 serve --json, written when the model is warm"
 
-    address: Path
+    address: str
     pid: Count
     model: WarmModel

@@ -93,19 +93,29 @@ def _file_text(path: Path) -> str:
 
 
 def _from_json(text: str, where: str) -> AnswerSchema:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     try:
         document = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not JSON: {error}") from error
+    return checked_schema(document, where)
+
+
+def checked_schema(document: object, where: str) -> AnswerSchema:
+    """``document`` as the schema that answers follow; ``where`` names who gave it.
+
+    Raises:
+        UsageError: it is no JSON Schema.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     if not isinstance(document, dict):
         raise UsageError(f"{where}: a JSON Schema is an object, not {type(document).__name__}")
     try:
         Draft202012Validator.check_schema(document)
-    except SchemaError as error:
-        raise UsageError(f"{where}: not a JSON Schema: {error.message}") from error
+    except (SchemaError, RecursionError) as error:
+        words = getattr(error, "message", "it is nested too deeply")
+        raise UsageError(f"{where}: not a JSON Schema: {words}") from error
     return AnswerSchema(document)
 
 
