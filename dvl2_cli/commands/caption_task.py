@@ -22,7 +22,7 @@ from dvl2_cli.results import CaptionResult, Source
 from dvl2_cli.tasks.caption import MAX_TOKENS, caption, caption_request, caption_together
 from dvl2_cli.tasks.captioning.wording import Wording
 from dvl2_cli.tasks.context import OnText
-from dvl2_cli.ui.progress import Progress
+from dvl2_cli.ui.progress import listed
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.caption_sidecar import Sidecars
 from dvl2_cli.writers.caption_tables import CaptionTable, caption_line, check_table_format
@@ -50,13 +50,13 @@ class CaptionCounts:
 
     captioned: int = 0
     skipped: int = 0
-    failed: int = 0
+    failed: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def take(self, result: CaptionResult) -> None:
         """Count one row."""
         if result.status == "failed":
-            self.failed += 1
+            self.failed.append(result.source.path if result.source else "")
         elif result.skipped is not None:
             self.skipped += 1
         else:
@@ -67,9 +67,10 @@ class CaptionCounts:
         seconds = max(time.monotonic() - self.started, 1e-6)
         minutes, rest = divmod(round(seconds), 60)
         rate = self.captioned / seconds
+        names = f": {listed(self.failed)}" if self.failed else ""
         return (
-            f"{self.captioned} captioned, {self.skipped} skipped, {self.failed} failed "
-            f"in {minutes}:{rest:02d} ({rate:.2f} per second)"
+            f"{self.captioned} captioned, {self.skipped} skipped, {len(self.failed)} failed "
+            f"in {minutes}:{rest:02d} ({rate:.2f} per second){names}"
         )
 
 
@@ -178,21 +179,14 @@ class CaptionTask:
 
     def _work(self, reporter: Reporter, inputs: Inputs, files: CaptionFiles) -> None:
         counts = CaptionCounts()
-        shows_rows = (self._table is None or self.dry_run) and reporter.output.is_tty
-        sources = inputs.sources()
-        total = None
-        if inputs.several and not shows_rows and reporter.console.err_is_tty:
-            listed = list(sources)
-            sources, total = iter(listed), len(listed)
+        inputs.expected_by(reporter.console.progress)
         with ExitStack() as stack:
             table = None
             if self._table is not None and not self.dry_run:
                 table = stack.enter_context(
                     CaptionTable(self._table, self.form or "ndjson", named=inputs.several)
                 )
-            shown = inputs.several and not shows_rows
-            bar = stack.enter_context(Progress(reporter.console, "captions", total, shown=shown))
-            slots = self._slots(inputs, sources, files)
+            slots = self._slots(inputs, inputs.sources(), files)
             while batch := list(islice(slots, self.batch_size)):
                 for result in self._results(reporter, batch, files, several=inputs.several):
                     reporter.count(result, code=5 if result.finish_reason == "loop" else 0)
@@ -201,11 +195,11 @@ class CaptionTask:
                         table.add(result)
                     else:
                         self._show(reporter, result, inputs.several)
-                    bar.advance(result.source.path if result.source else "")
                 if reporter.interrupts.stop:
                     hint = "The same command goes on from here." if inputs.several else None
                     raise CancelledError(f"cancelled: {counts.summary()}", hint)
         if inputs.several:
+            reporter.console.progress.close()
             reporter.console.note(counts.summary())
 
     def _slots(
@@ -275,6 +269,7 @@ class CaptionTask:
     ) -> list[CaptionResult]:
         if not pictures:
             return []
+        reporter.begin(pictures[0])
         if len(pictures) > 1:
             return caption_together(reporter.context, pictures, self.wording)
         (picture,) = pictures

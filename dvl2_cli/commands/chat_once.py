@@ -124,6 +124,8 @@ class _Once:
                 show_whole(self._view(), answer.text)
             return answer
         view = self._view()
+        if isinstance(view, MarkdownView):
+            self.reporter.console.progress.close()  # the view has a spinner of its own
         try:
             return ask(context, request, view.feed)
         finally:

@@ -98,18 +98,21 @@ class GroundTask:
                 self.options = dataclasses.replace(self.options, example=example)
             if self.form is None:
                 self.form = "text" if reporter.output.is_tty else "json"
-            for found in inputs:
+            for found in inputs.shown_by(reporter.console.progress):
                 if inputs.several and found.path.endswith(_DRAWN):
                     forget_input(Path(found.path))
+                    reporter.console.progress.expect(-1)
                     continue  # drawn by an earlier run over the same folder
                 if common.plan and isinstance(found, Picture):
                     self._plan(reporter, found)
                     continue
+                reporter.begin(found)
                 self._report(reporter, self._result(reporter, found))
                 if reporter.interrupts.stop:
                     break
             if not common.plan:
                 self._write(reporter)
+            reporter.conclude("looked at")
             reporter.finish()
 
     def _check(self, image: str, several: bool, options: InputOptions) -> None:

@@ -101,12 +101,14 @@ class OcrTask:
                 if journal is not None and not reporter.interrupts.stop:
                     journal.complete()
             self.layers.tell(reporter.console)
+            reporter.conclude("read")
             reporter.finish()
 
     def _read(self, inputs: Inputs, documents: Documents, reporter: Reporter) -> None:
         options = self._options()
         with documents:
-            for found in inputs:
+            for found in inputs.shown_by(reporter.console.progress):
+                reporter.begin(found)
                 result = self._result(reporter, found, options, documents.stream_to(found))
                 documents.add(result)
                 lacking = options.extracts and result.fields is None

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dvl2_cli.engine.events import Finished, Notice, Started
+from dvl2_cli.engine.events import Finished, Notice, Started, Token
 from dvl2_cli.engine.request import Request
 from dvl2_cli.engine.session import Session
 from dvl2_cli.errors import CancelledError, Dvl2Error
+from dvl2_cli.inputs.picture import Unreadable
 from dvl2_cli.results.envelope import Envelope, ModelRecord
 from dvl2_cli.tasks.context import Progress, Prompted, TaskContext
 from dvl2_cli.ui.console import NANO_NOTICE, Console
 from dvl2_cli.ui.interrupts import Interrupts
 from dvl2_cli.ui.output import Output
+from dvl2_cli.ui.progress import listed, short_name
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import Engine
     from dvl2_cli.engine.plan_report import Planner
+    from dvl2_cli.inputs.picture import Picture
     from dvl2_cli.options import CommonOptions
 
 Wrap = Callable[["Engine"], "Engine"]
@@ -54,6 +57,10 @@ class Reporter:
         self._engine: Engine | None = None
         self._codes: list[int] = []
         self._usable = 0
+        self._failed: list[str] = []
+        self._subject = ""
+        self._document = ""
+        self._has_begun = False
 
     def __enter__(self) -> Reporter:
         self.interrupts.__enter__()
@@ -66,6 +73,7 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         self.interrupts.__exit__(kind, error, trace)
+        self.console.progress.pause()
         if error is not None and self.output.is_tty:
             with contextlib.suppress(Dvl2Error):
                 self.output.end_line()  # what went wrong is said on a line of its own
@@ -77,6 +85,7 @@ class Reporter:
         """What tasks work with; the model is opened for it."""
         from dvl2_cli.engine.opening import open_engine
 
+        self.console.doing("loading the model")
         self._engine = open_engine(self.session)
         if self._engine.info.is_nano:
             self.console.note_once(NANO_NOTICE)
@@ -89,8 +98,28 @@ class Reporter:
         """The model for results; None while it is not open."""
         return ModelRecord.of(self._engine.info) if self._engine is not None else None
 
+    def begin(self, found: Picture | Unreadable) -> None:
+        """An input or a page of one is next: name it where a person waits for it."""
+        self._subject = short_name(found.path)
+        if isinstance(found, Unreadable):
+            return
+        if found.page is not None:
+            of = f" of {found.pages}" if found.page <= found.pages else ""
+            self._subject += f" page {found.page}{of}"
+        if found.path != self._document:
+            # A document was expected as one input, and is as many as it has pages.
+            self.console.progress.expect(found.pages - 1)
+        self._document = found.path
+        self.console.doing(self._subject)
+
     def on_event(self, event: Progress) -> None:
-        """Show what --verbose, --stats and --show-prompt ask for."""
+        """Show what is being done, and what --verbose, --stats and --show-prompt ask for."""
+        if isinstance(event, Prompted):
+            self._has_begun = False
+            self.console.doing(f"looking at {self._subject}" if self._subject else "looking")
+        elif isinstance(event, Token) and not self._has_begun:
+            self._has_begun = True
+            self.console.doing(f"reading {self._subject}" if self._subject else "writing")
         if isinstance(event, Started):
             self.console.started(event)
         elif isinstance(event, Notice):
@@ -118,6 +147,17 @@ class Reporter:
             self._codes.append(code)
         else:
             self._usable += 1
+        if result.error is not None or code:
+            self._failed.append(where.removesuffix(": "))
+        self.console.progress.advance()
+
+    def conclude(self, verb: str) -> None:
+        """Of several inputs, say on a terminal how many were ``verb``, and which failed."""
+        several = self._usable + len(self._failed) > 1
+        if several and self.console.err_is_tty and not self.common.plan:
+            self.console.progress.close()
+            failed = f", {len(self._failed)} failed: {listed(self._failed)}" if self._failed else ""
+            self.console.note(f"{self._usable} {verb}{failed}")
 
     @functools.cached_property
     def planner(self) -> Planner:

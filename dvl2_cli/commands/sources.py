@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dvl2_cli.inputs.load import Reading
     from dvl2_cli.inputs.picture import Picture, Unreadable
     from dvl2_cli.inputs.sources import InputSource
+    from dvl2_cli.ui.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,18 @@ class Inputs:
     def limit(self, memory_bytes: int | None) -> None:
         """Let reading a picture take so much memory at most."""
         self._reading = self._reading.within(memory_bytes)
+
+    def shown_by(self, progress: Progress) -> Iterator[Picture | Unreadable]:
+        """The pictures, whose number ``progress`` learns first unless they come by stdin."""
+        self.expected_by(progress)
+        return iter(self)
+
+    def expected_by(self, progress: Progress) -> None:
+        """Let ``progress`` know how many sources there are, as far as that is known."""
+        if progress.shown and "-" not in self._arguments:
+            listed = list(self._sources)
+            progress.expect(len(listed))
+            self._sources = iter(listed)
 
     def __iter__(self) -> Iterator[Picture | Unreadable]:
         for source in self.sources():

@@ -17,7 +17,7 @@ from dvl2_cli.errors import InputError
 from dvl2_cli.inputs import jpeg, png
 from dvl2_cli.inputs.libtiff import quiet_libtiff
 from dvl2_cli.inputs.memory import check_memory
-from dvl2_cli.inputs.pages import PageRanges
+from dvl2_cli.inputs.pages import ALL_PAGES, PageRanges
 from dvl2_cli.inputs.picture import InputLimits, Picture, PictureMemoryError, Unreadable
 from dvl2_cli.inputs.sniff import foreign_kind, is_picture, looks_like_text
 from dvl2_cli.inputs.tiff import is_preview, page_frames
@@ -222,6 +222,7 @@ def _tiff_pages(
     frames: list[int],
     limits: InputLimits,
 ) -> Iterator[Picture | Unreadable]:
+    chosen = len(list((pages or ALL_PAGES).select(len(frames))))
     for page in selected_pages(path, pages, len(frames), limits):
         if isinstance(page, Unreadable):
             yield page
@@ -229,7 +230,7 @@ def _tiff_pages(
         try:
             image.seek(frames[page - 1])
             _check_pixels(image, f"{path} page {page}", limits)
-            yield _decode(image, path, sha256, page=page)
+            yield dataclasses.replace(_decode(image, path, sha256, page=page), pages=chosen)
         except InputError as error:
             yield Unreadable(path, page, error, sha256)
         except _DECODE_ERRORS as error:
@@ -244,7 +245,7 @@ def selected_pages(
     Raises:
         InputError: more pages than the limit.
     """
-    ranges = pages or PageRanges(((1, None),))
+    ranges = pages or ALL_PAGES
     if sum(1 for _ in ranges.select(min(count, limits.pages + 1))) > limits.pages:
         raise InputError(
             f"{path} has {count} pages; the limit is {limits.pages}",

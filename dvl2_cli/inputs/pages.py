@@ -55,3 +55,6 @@ class PageRanges:
             for start, end in self.ranges
             if start > count or (end is not None and end > count)
         ]
+
+
+ALL_PAGES = PageRanges(((1, None),))

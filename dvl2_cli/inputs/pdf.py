@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.decode import selected_pages
 from dvl2_cli.inputs.memory import page_pixels
-from dvl2_cli.inputs.pages import PageRanges
+from dvl2_cli.inputs.pages import ALL_PAGES, PageRanges
 from dvl2_cli.inputs.picture import InputLimits, Picture, Unreadable
 from dvl2_cli.inputs.text_layer import TextLayer, layer_of
 
@@ -58,6 +58,7 @@ def render_pages(
         stated, count = renderer.open()
         if stated == 0:
             raise InputError(f"{path} is a PDF without pages")
+        chosen = len(list((pages or ALL_PAGES).select(min(count, limits.pages))))
         for page in selected_pages(path, pages, count, limits):
             if isinstance(page, Unreadable):
                 yield page
@@ -67,7 +68,9 @@ def render_pages(
             except InputError as error:
                 yield Unreadable(path, page, error, sha256)
             else:
-                yield Picture(image, path, sha256, page, notes=notes, text_layer=layer)
+                yield Picture(
+                    image, path, sha256, page, notes=notes, text_layer=layer, pages=chosen
+                )
         if count < stated and pages is None:
             lie = InputError(f"{path} says that it has {stated} pages, and {count} are there")
             yield Unreadable(path, count + 1, lie, sha256)

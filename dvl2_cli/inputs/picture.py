@@ -52,8 +52,9 @@ class Picture:
 
     ``path`` is what the user wrote or the folder listing gave ("-" for stdin, a URL as
     written). ``sha256`` is of the file's bytes, so all pages of a document share it.
-    ``page`` is 1-based and None for a file with one picture; ``frame`` is the 0-based frame
-    that was read of an animation. ``notes`` say what the user should know about the reading.
+    ``page`` is 1-based and None for a file with one picture; ``pages`` is how many are read of
+    its document. ``frame`` is the 0-based frame that was read of an animation. ``notes`` say
+    what the user should know about the reading.
     """
 
     image: Image
@@ -64,6 +65,7 @@ class Picture:
     orientation_applied: bool = False
     notes: tuple[str, ...] = ()
     text_layer: TextLayer | None = None
+    pages: int = 1
 
     @property
     def width(self) -> int:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.ui.control import one_line
+from dvl2_cli.ui.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -42,6 +43,8 @@ class Console:
         self.err_is_tty = _is_tty(sys.stderr)
         self._said: set[str] = set()
         self._streaming: Output | None = None
+        is_shown = self.err_is_tty and not self.quiet and os.environ.get("TERM") != "dumb"
+        self.progress = Progress(self.rich_err, shown=is_shown)
 
     @property
     def colour(self) -> bool:
@@ -52,6 +55,12 @@ class Console:
         """Start messages on a line of their own where ``output`` streams to the same terminal."""
         if self.out_is_tty and self.err_is_tty:
             self._streaming = output
+            output.before_write = self.progress.pause
+
+    def doing(self, text: str) -> None:
+        """Show on a terminal what is being done, until something else is written there."""
+        if self._streaming is None or not self._streaming.mid_line:
+            self.progress.show(text)
 
     def note(self, text: str) -> None:
         """Something worth knowing; silent with --quiet."""
@@ -118,17 +127,23 @@ class Console:
         )
 
     def _line(self, text: str) -> None:
+        was_visible = self.progress.visible
+        self.progress.pause()
         if self._streaming is not None:
             self._streaming.end_line()
         # Messages that nobody can take, as on a closed pipe, must not stop the work.
         with contextlib.suppress(OSError):
             sys.stderr.write(one_line(text) + "\n")
             sys.stderr.flush()
+        if was_visible:
+            self.progress.resume()
 
     def rich_out(self) -> RichConsole:
         """A Rich console on stdout."""
         from rich.console import Console as RichConsole
 
+        if self.out_is_tty:
+            self.progress.pause()
         return RichConsole(no_color=not self.colour, **_NO_MARKUP)
 
     def rich_err(self) -> RichConsole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from dvl2_cli.errors import OutputError
@@ -17,13 +18,22 @@ class Output:
     On a terminal control characters are made visible; in a pipe text goes out as it is,
     except that bytes of file names that are not UTF-8 become U+FFFD.
 
+    Attributes:
+        before_write: makes room on the terminal.
+
     Raises:
         OutputError: stdout cannot be written, for example because the disk is full.
     """
 
     def __init__(self) -> None:
         self.is_tty = sys.stdout.isatty()
+        self.before_write: Callable[[], None] = lambda: None
         self._mid_line = False
+
+    @property
+    def mid_line(self) -> bool:
+        """Whether the last text left its line open."""
+        return self._mid_line
 
     def text(self, text: str) -> None:
         """Write ``text`` as it is."""
@@ -46,6 +56,7 @@ class Output:
         self._write(json_line(value) + "\n")
 
     def _write(self, text: str) -> None:
+        self.before_write()
         try:
             sys.stdout.buffer.write(text.encode("utf-8"))
             sys.stdout.buffer.flush()

@@ -1,75 +1,145 @@
-"""Progress of a batch on stderr: a bar with rate and time left on a terminal, else nothing."""
+"""What is being done, in one line on stderr's terminal: a spinner, and a bar for several inputs."""
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dvl2_cli.ui.control import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
     from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, Task, TaskID
+    from rich.text import Text
 
-    from dvl2_cli.ui.console import Console
+# A bar, the rate and the time left fit beside a name from so many columns on.
+_WIDE = 70
+_LONGEST_NAME = 40
+_MAX_LISTED = 3
+# Pages may take a minute each: the rate is that of the last quarter of an hour.
+_RATE_SECONDS = 900.0
 
 
 class Progress:
-    """Counts finished inputs. ``total`` is None where it is not known in advance."""
+    """The line, shown by `show` until `pause` makes room for what others write.
 
-    def __init__(self, console: Console, what: str, total: int | None, *, shown: bool) -> None:
-        self._console = console
-        self._what = what
-        self._total = total
-        self._shown = shown and console.err_is_tty and not console.quiet
-        self._bar: RichProgress | None = None
+    Args:
+        console: makes the Rich console of stderr.
+        shown: whether there is somebody to see it; if not, nothing is ever written.
+
+    Attributes:
+        shown: as given, and false once it is closed.
+    """
+
+    def __init__(self, console: Callable[[], RichConsole], *, shown: bool) -> None:
+        self._console, self.shown = console, shown
+        self._total = 0
+        self._line: RichProgress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Progress:
-        if not self._shown:
-            return self
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    @property
+    def visible(self) -> bool:
+        """Whether the line is on the terminal now."""
+        return self._line is not None and self._line.live.is_started
+
+    def expect(self, more: int) -> None:
+        """So many more inputs will come; from two on they are counted, with a bar."""
+        self._total += more
+        if self._line is not None and self._task is not None:
+            self._line.columns = self._columns(self._line.console)
+            self._line.update(self._task, total=self._total)
+
+    def show(self, text: str) -> None:
+        """Show the line, with what is being done."""
+        if not self.shown:
+            return
+        if self._line is None:
+            self._line, self._task = self._made()
+        assert self._task is not None  # noqa: S101  made together
+        shown = printable(text).replace("\n", " ")
+        self._line.update(self._task, description=shown)
+        self._line.start()
+
+    def advance(self) -> None:
+        """One more input is finished."""
+        if self._line is not None and self._task is not None:
+            self._line.advance(self._task)
+
+    def pause(self) -> None:
+        """Take the line away."""
+        if self._line is not None:
+            self._line.stop()
+
+    def resume(self) -> None:
+        """Show the line again as it was."""
+        if self._line is not None and self.shown:
+            self._line.start()
+
+    def close(self) -> None:
+        """Take the line away for good: something else moves on the terminal now."""
+        self.pause()
+        self.shown = False
+
+    def _made(self) -> tuple[RichProgress, TaskID]:
         from rich.progress import Progress as RichProgress
 
-        self._bar = RichProgress(
-            SpinnerColumn(),
-            TextColumn(self._what, markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[current]}", markup=False),
-            console=self._console.rich_err(),
+        console = self._console()
+        line = RichProgress(
+            *self._columns(console),
+            console=console,
             transient=True,
+            redirect_stdout=False,
+            speed_estimate_period=_RATE_SECONDS,
         )
-        self._task = self._bar.add_task(self._what, total=self._total, rate="", current="")
-        self._bar.start()
-        return self
+        return line, line.add_task("", total=self._total)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def _columns(self, console: RichConsole) -> tuple[ProgressColumn, ...]:
+        return _columns(counted=self._total > 1, wide=console.width >= _WIDE)
 
-    def advance(self, current: str) -> None:
-        """One more is finished; ``current`` names it."""
-        if self._bar is None or self._task is None:
-            return
-        task = self._bar.tasks[self._task]
-        elapsed = task.elapsed or 0.0
-        rate = f"{(task.completed + 1) / elapsed:.2f}/s" if elapsed > 0 else ""
-        name = printable(current).replace("\n", " ")[-40:]
-        self._bar.update(self._task, advance=1, rate=rate, current=name)
+
+def short_name(path: str) -> str:
+    """The end of a path, which tells more than its beginning."""
+    return path if len(path) <= _LONGEST_NAME else f"…{path[1 - _LONGEST_NAME :]}"
+
+
+def _columns(*, counted: bool, wide: bool) -> tuple[ProgressColumn, ...]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """How fast inputs are finished."""
+
+        def render(self, task: Task) -> Text:
+            return Text(rate(task.speed))
+
+    name = TextColumn(
+        "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+    )
+    if not counted:
+        return SpinnerColumn(), name
+    if not wide:
+        return SpinnerColumn(), MofNCompleteColumn(), name
+    left = (Rate(), TimeRemainingColumn(), TextColumn("left"))
+    return SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), *left, name
+
+
+def rate(per_second: float | None) -> str:
+    """Inputs per second, or seconds for each where they take longer; empty while unknown."""
+    if not per_second:
+        return ""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - _MAX_LISTED
+    return ", ".join(names[:_MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,114 @@
+"""The line that says what is being done: only on stderr's terminal, and never in the data."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dvl2_cli.ui.progress import listed, rate, short_name
+from tests.commands.conftest import picture
+from tests.commands.fake_process import Process, folder_of
+from tests.terminal import Terminal
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Process:
+    process = Process(tmp_path, answer="some text", delay=0.2)
+    process.environment |= {"TERM": "xterm-256color"}
+    process.environment.pop("NO_COLOR", None)
+    return process
+
+
+def terminal(process: Process, *words: str, columns: int = 120) -> Terminal:
+    """``dvl2 WORDS`` with stdout and stderr on one terminal."""
+    command = process.command(*words)[1:]
+    return Terminal(*command, env=process.environment, cwd=process.folder, columns=columns)
+
+
+def test_a_batch_is_counted_and_its_rows_stay_whole(process: Process, tmp_path: Path) -> None:
+    folder_of(tmp_path, 4)
+    (tmp_path / "in" / "001.png").write_bytes(b"no picture")
+    with terminal(process, "ocr", "in") as shown:
+        shown.wait("/4")
+        shown.wait("looking at in/003.png")
+        assert shown.end() == 1
+        text = shown.text
+    assert text.count("some text") == 3
+    assert "dvl2: 3 read, 1 failed: in/001.png" in text.splitlines()[-1]
+    assert "looking" not in text
+    assert "/4" not in text
+
+
+@pytest.mark.parametrize("words", [("ground", "in", "car"), ("caption", "in")])
+def test_other_commands_count_too(process: Process, tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder_of(tmp_path, 3)
+    with terminal(process, *words) as shown:
+        shown.wait("looking at in/002.png")
+        assert b"/3" in shown.raw
+        shown.end()
+        assert "looking" not in shown.text
+
+
+def test_one_input_has_a_spinner_and_no_count(process: Process, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with terminal(process, "ocr", "a.png") as shown:
+        shown.wait("looking at a.png")
+        assert b"0/1" not in shown.raw
+        assert shown.end() == 0
+        assert shown.text == "some text"
+
+
+def test_a_narrow_terminal_has_room_for_it(process: Process, tmp_path: Path) -> None:
+    folder_of(tmp_path, 2)
+    with terminal(process, "ocr", "in", columns=40) as shown:
+        shown.wait("1/2")
+        assert shown.end() == 0
+        assert [line for line in shown.text.splitlines() if "/2" in line] == []
+
+
+def test_pages_of_a_document_are_counted(process: Process, tmp_path: Path) -> None:
+    from PIL import Image
+
+    pages = [Image.new("RGB", (80, 60), colour) for colour in ("red", "green", "blue")]
+    pages[0].save(tmp_path / "scan.tiff", save_all=True, append_images=pages[1:])
+    with terminal(process, "ocr", "scan.tiff") as shown:
+        shown.wait("looking at scan.tiff page 3 of 3")
+        assert b"2/3" in shown.raw
+        assert shown.end() == 0
+        assert "dvl2: 3 read" in shown.text
+
+
+def test_quiet_and_dumb_terminals_see_nothing_of_it(process: Process, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with terminal(process, "ocr", "-q", "a.png") as shown:
+        assert shown.end() == 0
+        assert b"looking" not in shown.raw
+    process.environment["TERM"] = "dumb"
+    with terminal(process, "ocr", "a.png") as shown:
+        assert shown.end() == 0
+        assert b"looking" not in shown.raw
+
+
+def test_without_colour_it_moves_but_has_none(process: Process, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    process.environment["NO_COLOR"] = "1"
+    with terminal(process, "ocr", "a.png") as shown:
+        shown.wait("looking at a.png")
+        assert shown.end() == 0
+        assert b"\x1b[3" not in shown.raw
+
+
+def test_a_pipe_gets_neither_line_nor_count(process: Process, tmp_path: Path) -> None:
+    folder_of(tmp_path, 2)
+    done = process.run("ocr", tmp_path / "in", stdin=subprocess.DEVNULL)
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+def test_names_and_rates() -> None:
+    assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert listed(["a"]) == "a"
+    assert (rate(None), rate(2.5), rate(0.1)) == ("", "2.5/s", "10.0 s each")
+    assert short_name("x" * 50) == "…" + "x" * 39
