@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dvl2_cli.engine.request import Request
+from dvl2_cli.results.schemas import all_schemas
 from tests.commands.conftest import Cli
 from tests.evaluation.benchmarks.files import as_base64, picture, png, write_parquet, write_tsv
 from tests.fakes import FakeEngine
@@ -46,9 +47,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def valid(row: dict[str, Any]) -> bool:
-    name = row["schema"].replace("/", ".")
-    schema = json.loads((ROOT / "docs" / "schemas" / f"{name}.json").read_text("utf-8"))
-    return bool(Draft202012Validator(schema).is_valid(row))
+    name = {
+        "dvl2.eval.benchmark/1": "dvl2.eval.benchmark.1.json",
+        "dvl2.eval.benchmark-answer/1": "dvl2.eval.benchmark-answer.1.json",
+        "dvl2.eval.comparison/1": "dvl2.eval.comparison.1.json",
+    }[row["schema"]]
+    return bool(Draft202012Validator(all_schemas()[name]).is_valid(row))
 
 
 def test_a_table_and_the_papers_figures(cli: Cli, charts: Path) -> None:

@@ -27,6 +27,9 @@ CAR = "<|ref|>car<|/ref|><|det|>[[100, 200, 300, 400]]<|/det|>"
 # Validated where such an output takes more than a fake engine.
 ELSEWHERE = {
     "doctor": "tests/doctor/test_command.py",
+    "eval.benchmark": "tests/commands/test_eval_benchmark.py",
+    "eval.benchmark-answer": "tests/commands/test_eval_benchmark.py",
+    "eval.comparison": "tests/commands/test_eval_benchmark.py",
     "plan": "tests/commands/test_plan.py",
     "pull": "tests/hub/test_pull_command.py",
     "pull-plan": "tests/hub/test_pull_command.py",

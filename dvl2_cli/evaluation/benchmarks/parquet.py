@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _IMAGE = re.compile(r"image(_\d+)?")
-# Rows in memory at a time, and bytes of a column that are read ahead.
+# Rows in memory at a time, and bytes of a column that are read ahead. A page of pictures, which
+# is often a whole row group, is held at once all the same: pyarrow decodes no less.
 _ROWS, _READ_AHEAD = 8, 1 << 20
 
 Cells = dict[str, Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +225,26 @@ def test_pictures_are_not_read_while_rows_are_checked(tmp_path: Path) -> None:
     (row,) = rows_of(files, with_pictures=False)
     with pytest.raises(InputError, match="image is empty"):
         row.pictures()
+
+
+def test_rows_are_in_memory_a_few_at_a_time(tmp_path: Path) -> None:
+    """Checking and going through files of 16 MiB holds a fraction of them."""
+    import pyarrow as pa
+
+    blobs = [random.Random(n).randbytes(2**18) for n in range(64)]
+    rows = [{"question": "?", "answers": ["a"], "image": picture(blob)} for blob in blobs]
+    parquet = write_parquet(tmp_path / "a.parquet", rows, row_group_size=4)
+    lines = (doc_row(n, image=as_base64(blob)) for n, blob in enumerate(blobs))
+    tsv = tmp_path / "b.tsv"
+    with tsv.open("w") as stream:
+        stream.write("\t".join(doc_row(0)) + "\n")
+        stream.writelines("\t".join(map(str, row.values())) + "\n" for row in lines)
+    for path in (parquet, tsv):
+        benchmark = SETS["docvqa"]
+        before, held = pa.total_allocated_bytes(), 0
+        tracemalloc.start()
+        for _ in make_plan(benchmark, open_files([path], benchmark)).items():
+            held = max(held, pa.total_allocated_bytes() - before)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak + held < path.stat().st_size / 2
