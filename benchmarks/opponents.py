@@ -99,10 +99,12 @@ def run_dvl2(pipe: Connection, folder: Path, work: Work, threads: int) -> None:
     import torch
 
     from deepseek_vl_v2.kernels import library as kernels
+    from dvl2_cli.engine.local.decoder import OneSequence
     from dvl2_cli.engine.local.loading import load_model
 
     loaded = load_model(folder, threads=threads)
-    decoder, draw = loaded.decoder, work.prompts()
+    decoder = OneSequence(loaded.decoder, work.prompt + work.answer)
+    draw = work.prompts()
 
     def rates() -> tuple[float, float]:
         states = loaded.model.embed(torch.tensor([draw()]))

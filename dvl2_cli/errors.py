@@ -78,6 +78,12 @@ class OutOfMemoryError(Dvl2Error):
     code = "oom"
 
 
+class QueueFullError(Dvl2Error):
+    """More requests at once than may wait for the model."""
+
+    code = "queue_full"
+
+
 class NoUsableOutputError(Dvl2Error):
     """Output that stayed a repetition loop or could not be parsed."""
 

@@ -104,23 +104,27 @@ def _request(text: str, tokens: int, *pictures: Image.Image) -> Request:
 class _AtRandom:
     """A decoder after whose every step another token is likeliest."""
 
-    def __init__(self, decoder: Decoder, end: int) -> None:
+    def __init__(self, decoder: Decoder[Any], end: int) -> None:
         self._decoder = decoder
         self._end = end
         self._generator = random.Random(0)  # noqa: S311
 
     @property
-    def length(self) -> int:
-        return self._decoder.length
+    def batch_invariant(self) -> bool:
+        return self._decoder.batch_invariant
 
-    def prefill(self, inputs_embeds: Tensor) -> Tensor:
-        return self._raised(self._decoder.prefill(inputs_embeds)[None])[0]
+    @property
+    def cache_bytes_per_token(self) -> int:
+        return self._decoder.cache_bytes_per_token
 
-    def verify(self, token_ids: Sequence[int]) -> Tensor:
-        return self._raised(self._decoder.verify(token_ids))
+    def open(self, capacity: int) -> Any:
+        return self._decoder.open(capacity)
 
-    def crop(self, length: int) -> None:
-        self._decoder.crop(length)
+    def prefill(self, cache: Any, inputs_embeds: Tensor) -> Tensor:
+        return self._raised(self._decoder.prefill(cache, inputs_embeds)[None])[0]
+
+    def step(self, parts: Sequence[tuple[Any, Sequence[int]]]) -> list[Tensor]:
+        return [self._raised(logits) for logits in self._decoder.step(parts)]
 
     @torch.inference_mode()
     def _raised(self, logits: Tensor) -> Tensor:
@@ -134,7 +138,7 @@ class _AtRandom:
 class _KernelTimer:
     """Adds up the time that a native decoder spends inside its compiled step."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder[Any]) -> None:
         self.seconds = 0.0
         self._decoder = cast(Any, decoder)
         self._library = getattr(decoder, "_library", None)
@@ -150,9 +154,8 @@ class _KernelTimer:
             self._decoder._library = self._library
 
     def dvl2_decoder_step(self, *arguments: Any) -> int:
-        """The library's function, timed where it reads tokens: short prompts are embeddings."""
+        """The library's function, timed."""
         start = time.perf_counter()
         status = self._library.dvl2_decoder_step(*arguments)  # type: ignore[union-attr]
-        if arguments[1] is not None:
-            self.seconds += time.perf_counter() - start
+        self.seconds += time.perf_counter() - start
         return int(status)

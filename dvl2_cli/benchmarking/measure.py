@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -28,7 +27,7 @@ from dvl2_cli.benchmarking.work import (
     tile_multiply_adds,
     tower_products,
 )
-from dvl2_cli.engine.local.decoder import Decoder
+from dvl2_cli.engine.local.decoder import OneSequence
 from dvl2_cli.engine.local.loading import LoadedModel, load_model
 from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.planning.hardware import probe
@@ -39,7 +38,6 @@ from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.resolve import folder_quant
 
 _TILES = 4
-_CACHE_POSITIONS = 64
 Say = Callable[[str], None]
 
 
@@ -144,7 +142,7 @@ def measure(
             load_peak=load_peak,
             peak=peak,
             read_per_token=read_per_token,
-            cache_per_token=_cache_per_token(loaded.decoder),
+            cache_per_token=loaded.decoder.cache_bytes_per_token,
             cache_per_token_expanded=cache_bytes_per_token(parts.decoder, expanded=True),
             cap=cap,
         ),
@@ -159,10 +157,11 @@ def _prefill(loaded: LoadedModel, tokens: int) -> Callable[[], object]:
     size = loaded.model.config.language.vocab_size
     ids = torch.randint(5, size, (1, tokens), generator=torch.Generator().manual_seed(1))
     states = loaded.model.embed(ids)
+    sequence = OneSequence(loaded.decoder, tokens)
 
     def read() -> None:
-        loaded.decoder.crop(0)
-        loaded.decoder.prefill(states)
+        sequence.crop(0)
+        sequence.prefill(states)
 
     read()  # weights that nothing has touched yet are met here
     return read
@@ -185,18 +184,6 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _tower_dtype(loaded: LoadedModel) -> torch.dtype:
     return loaded.model.image_newline.dtype
-
-
-def _cache_per_token(decoder: Decoder) -> int:
-    """Bytes that a position takes in the cache, from the cache itself."""
-    size = getattr(decoder, "cache_bytes_per_token", None)
-    if size is not None:
-        return int(size)
-    decoder.crop(0)
-    decoder.verify(list(range(5, 5 + _CACHE_POSITIONS)))
-    layers: Any = decoder._cache.layers  # type: ignore[attr-defined]
-    total = sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
-    return int(total // _CACHE_POSITIONS)
 
 
 def _machine(cpu: str, cores: int, ram: int) -> Machine:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from dvl2_cli.engine.local.decoder import Decoder
+from dvl2_cli.engine.local.decoder import OneSequence
 from dvl2_cli.engine.local.loading import LoadedModel
 from dvl2_cli.engine.local.lookup import PromptLookupDecoder
 
@@ -34,13 +34,14 @@ def lookup_gain(loaded: LoadedModel) -> float:
     """How many times faster the table is written with drafts than token by token."""
     ids = loaded.processor.tokens.encode(table_text())[:_MAX_TOKENS]
     plain, drafted = float("inf"), float("inf")
+    sequence = OneSequence(loaded.decoder, loaded.context_length)
     for _ in range(_ROUNDS):
-        plain = min(plain, _plain_seconds(loaded.decoder, ids))
-        drafted = min(drafted, _drafted_seconds(loaded.decoder, ids, loaded.context_length))
+        plain = min(plain, _plain_seconds(sequence, ids))
+        drafted = min(drafted, _drafted_seconds(sequence, ids, loaded.context_length))
     return plain / drafted
 
 
-def _plain_seconds(decoder: Decoder, ids: Sequence[int]) -> float:
+def _plain_seconds(decoder: OneSequence, ids: Sequence[int]) -> float:
     decoder.crop(0)
     start = time.perf_counter()
     for token in ids:
@@ -48,7 +49,7 @@ def _plain_seconds(decoder: Decoder, ids: Sequence[int]) -> float:
     return time.perf_counter() - start
 
 
-def _drafted_seconds(decoder: Decoder, ids: Sequence[int], context_length: int) -> float:
+def _drafted_seconds(decoder: OneSequence, ids: Sequence[int], context_length: int) -> float:
     decoder.crop(0)
     reader = PromptLookupDecoder(decoder, [], context_length)
     start = time.perf_counter()

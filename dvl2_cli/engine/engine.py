@@ -36,7 +36,7 @@ class ModelInfo:
 
 
 class Engine(Protocol):
-    """Answers requests. One at a time: not safe for use from several threads."""
+    """Answers requests, of one thread at a time unless the engine says otherwise."""
 
     @property
     def info(self) -> ModelInfo:

@@ -69,7 +69,7 @@ class ImageTextModel(nn.Module):
 
         An image that fits one tile has two equal ones, its thumbnail and its local view.
         """
-        first, index = _unique_tiles(tiles)
+        first, index = unique_tiles(tiles)
         parts = [
             self.projector(self.vision(tiles[chunk])) for chunk in first.split(TILES_PER_BATCH)
         ]
@@ -129,7 +129,7 @@ class PlainModel(ImageTextModel):
         self.add_parts(config, TextForCausalLM(config.language))
 
 
-def _unique_tiles(tiles: Tensor) -> tuple[Tensor, Tensor]:
+def unique_tiles(tiles: Tensor) -> tuple[Tensor, Tensor]:
     """Indices of the distinct tiles, and for every tile which of them it equals."""
     first: list[int] = []
     index: list[int] = []

@@ -1,4 +1,4 @@
-"""A torch model's weights and cache as the structures that the compiled kernels take."""
+"""A torch model's weights as the structures that the compiled kernels take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Iterable
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from deepseek_vl_v2.core import ImageTextModel
 from deepseek_vl_v2.format.config import TextConfig
 from deepseek_vl_v2.kernels.structures import DecoderShape, Layer, Matrix, MatrixKind
 from deepseek_vl_v2.moe import GatedMlp, MixtureOfExperts
+from deepseek_vl_v2.native_cache import CacheForm
 from deepseek_vl_v2.quantized_linear import (
     QuantizedLatentUpProjection,
     QuantizedLinear,
@@ -34,16 +34,14 @@ class NativeModel:
 
     Attributes:
         shape: what ``dvl2_decoder_new`` takes.
-        packed: whether the layers' weights are packed.
-        keys: cache, bfloat16, or float32 for a float32 model: [layers, kv heads, capacity, head
-            width], or where attention is latent [layers, 1, capacity, rank + rope, padded].
-        values: as ``keys``; without entries where attention is latent.
+        cache_form: of the cache that a sequence needs.
+        query_width: channels of the queries of all heads.
 
     Raises:
         UnsupportedModelError: naming what is not covered.
     """
 
-    def __init__(self, model: ImageTextModel, capacity: int) -> None:
+    def __init__(self, model: ImageTextModel) -> None:
         config = model.config.language
         decoder = model.language.model
         _check_config(config)
@@ -51,61 +49,29 @@ class NativeModel:
         self._config = config
         embedding = decoder.embed_tokens.weight
         dtype = torch.float32 if embedding.dtype is torch.float32 else torch.bfloat16
-        stride = self._cache_stride()
         count = config.num_hidden_layers
-        heads = 1 if config.use_mla else _key_value_heads(config)
-        self.keys = _untouched_zeros((count, heads, capacity, stride), dtype)
-        room = 0 if config.use_mla else capacity
-        self.values = _untouched_zeros((count, heads, room, stride), dtype)
+        self.cache_form = CacheForm(
+            layers=count,
+            heads=1 if config.use_mla else _key_value_heads(config),
+            width=self._cache_width(),
+            has_values=not config.use_mla,
+            dtype=dtype,
+        )
         layers = (Layer * count)(
             *(self._layer(layer, index) for index, layer in enumerate(decoder.layers))
         )
-        self.packed = isinstance(decoder.layers[0].self_attn.o_proj, QuantizedLinear)
         self.query_width = config.num_attention_heads * config.head_dim
-        self.shape = self._shape(model, dtype, stride, layers)
+        self.shape = self._shape(model, layers)
         self._kept += [model, layers]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the cache: bfloat16, or float32 for a float32 model."""
-        return self.keys.dtype
-
-    @property
-    def cache_bytes_per_token(self) -> int:
-        """Bytes that one position takes, all layers together."""
-        arrays = 1 if self._config.use_mla else 2
-        layers, heads, _, stride = self.keys.shape
-        return arrays * layers * heads * stride * self.keys.element_size()
-
-    def cached_states(self, index: int, length: int) -> tuple[Tensor, Tensor]:
-        """The first ``length`` positions in the form of transformers' cache."""
-        config = self._config
-        keys = self.keys[index : index + 1, :, :length]
-        if config.use_mla:
-            rank = config.kv_lora_rank or 0
-            return keys[..., :rank], keys[..., rank : rank + config.qk_rope_head_dim]
-        return keys, self.values[index : index + 1, :, :length]
-
-    def store_states(self, index: int, start: int, keys: Tensor, values: Tensor) -> None:
-        """Write what transformers' cache holds from position ``start`` on."""
-        length = keys.shape[2]
-        if self._config.use_mla:
-            both = torch.cat([keys, values], dim=-1)[0, :, start:]
-            self.keys[index, :, start:length, : both.shape[-1]] = both
-            return
-        for target, states in ((self.keys, keys), (self.values, values)):
-            target[index, :, start:length] = states[0, :, start:]
-
-    def _cache_stride(self) -> int:
+    def _cache_width(self) -> int:
         config = self._config
         if not config.use_mla:
             return config.head_dim
         width = (config.kv_lora_rank or 0) + config.qk_rope_head_dim
         return -(-width // _LANES) * _LANES
 
-    def _shape(
-        self, model: ImageTextModel, dtype: torch.dtype, stride: int, layers: Any
-    ) -> DecoderShape:
+    def _shape(self, model: ImageTextModel, layers: Any) -> DecoderShape:
         config, decoder = self._config, model.language.model
         width = config.qk_rope_head_dim if config.use_mla else config.head_dim
         exponent = torch.arange(0, width, 2, dtype=torch.float32) / width
@@ -123,9 +89,8 @@ class NativeModel:
             rope=config.qk_rope_head_dim if config.use_mla else 0,
             value_width=config.v_head_dim if config.use_mla else config.head_dim,
             rank=(config.kv_lora_rank or 0) if config.use_mla else 0,
-            cache_is_bfloat16=dtype is torch.bfloat16,
-            cache_stride=stride,
-            cache_head_stride=0 if config.use_mla else self.keys.stride(1),
+            cache_is_bfloat16=self.cache_form.dtype is torch.bfloat16,
+            cache_stride=self.cache_form.width,
             experts=config.n_routed_experts or 0,
             top_k=config.num_experts_per_tok or 1,
             scoring_is_sigmoid=config.scoring_func == "sigmoid",
@@ -149,8 +114,6 @@ class NativeModel:
         out = Layer(
             input_norm=self._vector(layer.input_layernorm.weight),
             post_norm=self._vector(layer.post_attention_layernorm.weight),
-            keys=self.keys[index].data_ptr(),
-            values=self.values[index].data_ptr(),
         )
         self._fill_attention(out, layer.self_attn, f"{name}.self_attn")
         self._fill_feed_forward(out, layer.mlp, f"{name}.mlp")
@@ -216,12 +179,6 @@ class NativeModel:
         wide = values.detach().float().contiguous()
         self._kept.append(wide)
         return wide.data_ptr()
-
-
-def _untouched_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros that take no memory until a page is written; ``torch.zeros`` writes them all."""
-    same_size = np.float32 if dtype is torch.float32 else np.uint16
-    return torch.from_numpy(np.zeros(shape, same_size)).view(dtype)
 
 
 def _check_config(config: TextConfig) -> None:

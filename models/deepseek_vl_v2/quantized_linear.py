@@ -7,7 +7,6 @@ the order of fp32 sums.
 
 from __future__ import annotations
 
-import ctypes
 from typing import Literal
 
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional
 
 from deepseek_vl_v2.attention import LatentUpProjection
 from deepseek_vl_v2.kernels import library as kernels
+from deepseek_vl_v2.kernels.linear import compiled_linear
 from deepseek_vl_v2.kernels.structures import Matrix, MatrixKind
 from deepseek_vl_v2.quantized_format import GROUP_COLUMNS, PackedKind, dequantise, packed_kind
 
@@ -129,27 +129,12 @@ class QuantizedHead(QuantizedLinear):
 def packed_product(packed: Tensor, rows: int, flat: Tensor, bias: Tensor | None) -> Tensor:
     """[N, columns] -> [N, rows] in bfloat16 where the input is, else in fp32."""
     columns = flat.shape[1]
-    native = kernels.load_library() if flat.device.type == "cpu" else None
-    half = flat.dtype is torch.bfloat16
-    wide_bias = None if bias is None else bias.float().contiguous()
-    if native is None:
-        weight = dequantise(packed, rows, columns, torch.float32)
-        out = functional.linear(rounded_activations(flat), weight, wide_bias)
-        return out.to(flat.dtype) if half else out
-    states = flat.contiguous() if half else flat.float().contiguous()
-    out = torch.empty(flat.shape[0], rows, dtype=states.dtype)
-    pointer = ctypes.POINTER(ctypes.c_float)
-    kernels.check(
-        native.dvl2_linear(
-            ctypes.byref(packed_matrix(packed, rows, columns)),
-            states.data_ptr(),
-            half,
-            states.shape[0],
-            None if wide_bias is None else ctypes.cast(wide_bias.data_ptr(), pointer),
-            out.data_ptr(),
-        )
-    )
-    return out
+    if flat.device.type == "cpu" and kernels.available():
+        return compiled_linear(packed_matrix(packed, rows, columns), flat, bias)
+    weight = dequantise(packed, rows, columns, torch.float32)
+    wide_bias = None if bias is None else bias.float()
+    out = functional.linear(rounded_activations(flat), weight, wide_bias)
+    return out.to(flat.dtype) if flat.dtype is torch.bfloat16 else out
 
 
 def rounded_activations(states: Tensor) -> Tensor:

@@ -54,20 +54,28 @@ def test_the_answer_loop_meets_other_tokens_every_time(copy: Path) -> None:
     assert not any(loaded.processor.tokens.eos in answer for answer in ids)
 
 
+class _Cache:
+    def __init__(self) -> None:
+        self.length = 0
+
+    def crop(self, length: int) -> None:
+        self.length = min(self.length, length)
+
+
 class _Counting:
     """A decoder whose step takes as long whatever the number of tokens."""
 
     def __init__(self) -> None:
-        self.length = 0
         self.clock = 0.0
 
-    def verify(self, token_ids: list[int]) -> torch.Tensor:
-        self.clock += 1.0
-        self.length += len(token_ids)
-        return torch.zeros(len(token_ids), 4)
+    def open(self, capacity: int) -> _Cache:
+        return _Cache()
 
-    def crop(self, length: int) -> None:
-        self.length = min(self.length, length)
+    def step(self, parts: list[tuple[_Cache, list[int]]]) -> list[torch.Tensor]:
+        self.clock += 1.0
+        for cache, token_ids in parts:
+            cache.length += len(token_ids)
+        return [torch.zeros(len(token_ids), 4) for _, token_ids in parts]
 
 
 def test_drafts_of_a_table_are_mostly_right(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from deepseek_vl_v2.kernels import library as kernels
 from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
 from deepseek_vl_v2.quantized_loading import load_quantized
+from dvl2_cli.engine.local.decoder import OneSequence
 from dvl2_cli.quantizing.quantize import Format, quantize_model
 from tests import golden_data
 
@@ -56,7 +57,7 @@ def expected_logits(model: DeepseekVLV2ForCausalLM) -> Tensor:
 @torch.inference_mode()
 def read_in_every_way(model: DeepseekVLV2ForCausalLM) -> list[tuple[int, Tensor]]:
     """(position, logits) after prefills long and short, steps, several at once, and rewinding."""
-    decoder = NativeDecoder(model, 64)
+    decoder = OneSequence(NativeDecoder(model), 64)
     embeds = model.embed(TOKENS)
     ids = TOKENS[0].tolist()
     read = [(19, decoder.prefill(embeds[:, :20]))]
@@ -117,7 +118,7 @@ def test_steps_across_several_chunks_of_cache(checkpoint: str) -> None:
     ids = torch.randint(5, 1000, (1, 700), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         expected = model.language(input_ids=ids).logits[0]
-        decoder = NativeDecoder(model, 700)
+        decoder = OneSequence(NativeDecoder(model), 700)
         decoder.prefill(model.embed(ids[:, :690]))
         for position in range(690, 700):
             logits = decoder.step(int(ids[0, position]))
@@ -125,7 +126,7 @@ def test_steps_across_several_chunks_of_cache(checkpoint: str) -> None:
 
 
 def test_latents_take_less_room_than_heads() -> None:
-    latent = NativeDecoder(golden_data.model("mla"), 8).cache_bytes_per_token
+    latent = NativeDecoder(golden_data.model("mla")).cache_bytes_per_token
     # 3 layers of rank 32 + rope 8, padded to 48 float32.
     assert latent == 3 * 48 * 4
 
@@ -134,14 +135,14 @@ def test_latents_take_less_room_than_heads() -> None:
 def test_a_cache_takes_no_memory_until_it_is_written(checkpoint: str) -> None:
     model = golden_data.model(checkpoint)
     before = psutil.Process().memory_info().rss
-    decoder = NativeDecoder(model, 1 << 19)
+    decoder = OneSequence(NativeDecoder(model), 1 << 19)
     whole = decoder.cache_bytes_per_token << 19
     assert psutil.Process().memory_info().rss - before < whole / 4
     assert decoder.step(5).isfinite().all()
 
 
 def test_impossible_requests_are_refused() -> None:
-    decoder = NativeDecoder(golden_data.model("mha"), 4)
+    decoder = OneSequence(NativeDecoder(golden_data.model("mha")), 4)
     with pytest.raises(ValueError, match="outside the vocabulary"):
         decoder.step(10**6)
     with pytest.raises(ValueError, match="not 1 to"):
@@ -156,7 +157,7 @@ def test_models_that_are_not_covered_are_named() -> None:
         golden_data.ROOT / "checkpoints" / "mha", dtype=torch.float16
     )
     with pytest.raises(UnsupportedModelError, match=r"float16"):
-        NativeDecoder(model, 8)
+        NativeDecoder(model)
 
 
 def test_without_kernels_torch_has_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +165,6 @@ def test_without_kernels_torch_has_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     kernels.load_library.cache_clear()
     try:
         with pytest.raises(UnsupportedModelError, match="not there"):
-            NativeDecoder(golden_data.model("mha"), 8)
+            NativeDecoder(golden_data.model("mha"))
     finally:
         kernels.load_library.cache_clear()

@@ -20,6 +20,7 @@ from deepseek_vl_v2 import DeepseekVLV2ForCausalLM, DeepseekVLV2TextConfig
 from deepseek_vl_v2.kernels import library as kernels
 from deepseek_vl_v2.moe import Router
 from deepseek_vl_v2.native_decoder import NativeDecoder
+from dvl2_cli.engine.local.decoder import OneSequence
 from tests import golden_data as golden
 
 
@@ -108,7 +109,7 @@ def test_the_compiled_decoder_routes_alike(groups: int, kept: int) -> None:
     ids = torch.randint(5, 1000, (1, 20), generator=torch.Generator().manual_seed(1))
     expected = model.language(input_ids=ids).logits[0]
     assert not torch.allclose(expected, golden.model("mla-sigmoid").language(input_ids=ids).logits)
-    decoder = NativeDecoder(model, 32)
+    decoder = OneSequence(NativeDecoder(model), 32)
     found = decoder.prefill(model.embed(ids))
     assert torch.allclose(found, expected[-1], atol=1e-4)
     decoder.crop(10)

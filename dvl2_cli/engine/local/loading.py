@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,7 +38,7 @@ class LoadedModel:
 
     model: ImageTextModel
     processor: PromptEncoder
-    decoder: Decoder
+    decoder: Decoder[Any]
     statistics: FeatureStatistics | None
     policy: Policy = PLAIN_POLICY
 
@@ -121,11 +122,11 @@ def _load_weights(
     return load_pretrained(info, device=device, dtype=dtype, adapter=adapter)
 
 
-def _decoder_for(model: ImageTextModel, device: str) -> Decoder:
+def _decoder_for(model: ImageTextModel, device: str) -> Decoder[Any]:
     if device == "cpu":
         # Models that the kernels do not cover, and machines without them, decode in torch.
         with contextlib.suppress(UnsupportedModelError):
-            return NativeDecoder(model, model.config.language.max_position_embeddings)
+            return NativeDecoder(model)
     return TorchDecoder(model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -133,7 +134,7 @@ def _turns(request: Request, counts: list[int]) -> list[Turn]:
     ]
 
 
-def common_prefix(old: list[object], new: list[object]) -> int:
+def common_prefix(old: Sequence[object], new: Sequence[object]) -> int:
     """How many leading keys are equal."""
     for index, (left, right) in enumerate(zip(old, new, strict=False)):
         if left != right:

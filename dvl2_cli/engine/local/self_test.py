@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from deepseek_vl_v2.native_decoder import NativeDecoder, UnsupportedModelError
-from dvl2_cli.engine.local.decoder import Decoder, TorchDecoder
+from dvl2_cli.engine.local.decoder import OneSequence, TorchDecoder
 from dvl2_cli.engine.local.features import FeatureCache
 from dvl2_cli.engine.local.loading import LoadedModel, load_model
 from dvl2_cli.engine.local.prompt import build_prompt
@@ -51,9 +51,10 @@ def run_self_test(folder: Path) -> SelfTest:
     """
     loaded = load_model(folder, dtype=torch.float32)
     embeds = _prompt(loaded)
-    tokens, expected = _greedy(TorchDecoder(loaded.model), embeds)
+    length = embeds.shape[1] + TOKENS
+    tokens, expected = _greedy(OneSequence(TorchDecoder(loaded.model), length), embeds)
     try:
-        native = NativeDecoder(loaded.model, embeds.shape[1] + TOKENS)
+        native = OneSequence(NativeDecoder(loaded.model), length)
     except UnsupportedModelError as error:
         return SelfTest(tuple(tokens), _plain(expected[0]), None, None, str(error))
     found = _along(native, embeds, tokens)
@@ -80,10 +81,10 @@ def _prompt(loaded: LoadedModel) -> Tensor:
     prompt = build_prompt(request, loaded.processor, loaded.context_length, policy=loaded.policy)
     features = FeatureCache(loaded.model, loaded.processor).get(picture, prompt.feature_keys[0])
     mask = torch.tensor([prompt.image_mask])
-    return loaded.model.embed(torch.tensor([prompt.ids]), [features[0]], mask)
+    return loaded.model.embed(torch.tensor([prompt.ids]), [features.tokens], mask)
 
 
-def _greedy(decoder: Decoder, embeds: Tensor) -> tuple[list[int], Tensor]:
+def _greedy(decoder: OneSequence, embeds: Tensor) -> tuple[list[int], Tensor]:
     """The likeliest tokens one after the other, and the logits [TOKENS, V] they came from."""
     logits = [decoder.prefill(embeds)]
     tokens = [int(logits[0].argmax())]
@@ -93,7 +94,7 @@ def _greedy(decoder: Decoder, embeds: Tensor) -> tuple[list[int], Tensor]:
     return tokens, torch.stack(logits)
 
 
-def _along(decoder: Decoder, embeds: Tensor, tokens: Sequence[int]) -> Tensor:
+def _along(decoder: OneSequence, embeds: Tensor, tokens: Sequence[int]) -> Tensor:
     """The logits [TOKENS, V] while reading ``tokens``."""
     logits = [decoder.prefill(embeds)]
     logits += [decoder.verify([token])[0] for token in tokens[:-1]]

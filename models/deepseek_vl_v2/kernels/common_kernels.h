@@ -24,33 +24,75 @@ INLINE float dot(const T* row, const float* x, int columns) {
     return total;
 }
 
-// Four vectors at once, so that a weight is converted once for all of them.
-template <typename T>
-INLINE void dot_four(const T* row, const float* const* x, int columns, float* out) {
-    Lanes a = {}, b = {}, c = {}, d = {};
-    int i = 0;
-    for (; i + 16 <= columns; i += 16) {
-        Lanes w = load(row + i);
-        a += w * load(x[0] + i);
-        b += w * load(x[1] + i);
-        c += w * load(x[2] + i);
-        d += w * load(x[3] + i);
-    }
-    out[0] = sum(a), out[1] = sum(b), out[2] = sum(c), out[3] = sum(d);
-    for (; i < columns; ++i)
-        for (int t = 0; t < 4; ++t) out[t] += to_float(row[i]) * x[t][i];
+INLINE Register load_register(const float* p) {
+    Register r;
+    memcpy(&r, p, sizeof r);
+    return r;
+}
+
+INLINE Register load_register(const uint16_t* p) {
+    return reread<float>(shifted_left<16>(load_wider<uint32_t, REGISTER_FLOATS>(p))).v;
+}
+
+// ROWS rows times VECTORS vectors, whose sums stay in registers. Sixteen sums over the columns in
+// their order, folded, then the last columns: the same for every product, whatever is beside it.
+template <typename T, int ROWS, int VECTORS>
+INLINE void multiply_block(const T* rows, int columns, const float* const* x, float* out) {
+    Register sums[ROWS][VECTORS][REGISTERS] = {};
+    int whole = columns / 16 * 16;
+    for (int i = 0; i < whole; i += 16)
+#pragma GCC unroll 4
+        for (int part = 0; part < REGISTERS; ++part) {
+            int place = i + part * REGISTER_FLOATS;
+            Register w[ROWS];
+#pragma GCC unroll 4
+            for (int r = 0; r < ROWS; ++r) w[r] = load_register(rows + (int64_t)r * columns + place);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                Register vector = load_register(x[v] + place);
+#pragma GCC unroll 4
+                for (int r = 0; r < ROWS; ++r) sums[r][v][part] += w[r] * vector;
+            }
+        }
+#pragma GCC unroll 4
+    for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            float lanes[16];
+            memcpy(lanes, sums[r][v], sizeof lanes);
+            float total = sum(load(lanes));
+            const T* row = rows + (int64_t)r * columns;
+            for (int i = whole; i < columns; ++i) total += to_float(row[i]) * x[v][i];
+            out[v * TILE_ROWS + r] = total;
+        }
+}
+
+// As many rows and vectors at once as the registers hold.
+constexpr int BLOCK_SIDE = REGISTERS == 1 ? 4 : 2;
+
+template <typename T, int VECTORS>
+INLINE void multiply_rows(const T* rows, int count, int columns, const float* const* x, float* out) {
+    constexpr int ROWS = VECTORS == 1 ? 4 : BLOCK_SIDE;
+    int r = 0;
+    for (; r + ROWS <= count; r += ROWS)
+        multiply_block<T, ROWS, VECTORS>(rows + (int64_t)r * columns, columns, x, out + r);
+    for (; r < count; ++r)
+        multiply_block<T, 1, VECTORS>(rows + (int64_t)r * columns, columns, x, out + r);
 }
 
 template <typename T>
-INLINE void row_times_panel(const T* row, int columns, const Panel& panel, float* out) {
+INLINE void multiply_tile(const T* data, int rows, int columns, const Panel& panel, float* out) {
     int t = 0;
-    for (; t + 4 <= panel.count; t += 4) dot_four(row, panel.rows + t, columns, out + t);
-    for (; t < panel.count; ++t) out[t] = dot(row, panel.rows[t], columns);
+    for (; t + BLOCK_SIDE <= panel.count; t += BLOCK_SIDE)
+        multiply_rows<T, BLOCK_SIDE>(data, rows, columns, panel.rows + t, out + t * TILE_ROWS);
+    for (; t < panel.count; ++t)
+        multiply_rows<T, 1>(data, rows, columns, panel.rows + t, out + t * TILE_ROWS);
 }
 
-void plain_row(int kind, const uint8_t* row, int columns, const Panel& panel, float* out) {
-    if (kind == BFLOAT16) row_times_panel((const uint16_t*)row, columns, panel, out);
-    else row_times_panel((const float*)row, columns, panel, out);
+void plain_tile(int kind, const uint8_t* data, int rows, int columns, const Panel& panel,
+                float* out) {
+    if (kind == BFLOAT16) multiply_tile((const uint16_t*)data, rows, columns, panel, out);
+    else multiply_tile((const float*)data, rows, columns, panel, out);
 }
 
 template <typename T>
@@ -266,5 +308,5 @@ uint64_t read(const uint8_t* data, int64_t bytes) {
 }  // namespace
 
 #define COMMON_KERNELS \
-    plain_row, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, \
+    plain_tile, add_plain_row, quantise, attend, rms_norm, silu_multiply, add_scaled, \
         store_half, gelu, attention_bytes, attend_head, multiply_floats, read, pack_tile

@@ -6,9 +6,6 @@
 #include "products.h"
 #include "threads.h"
 
-// Tokens that `attend_cached` takes at once; longer runs attend in torch.
-constexpr int MAX_STEP_TOKENS = 16;
-
 struct ExpertLoad {
     int expert;
     int first_panel, last_panel;  // into Decoder::expert_inputs and expert_gated
@@ -37,16 +34,18 @@ struct Decoder {
     Buffer<float> expert_hidden;  // [T * top_k][expert intermediate]
     Buffer<float> expert_output;  // [T * top_k][hidden]
     Buffer<double> moments;       // sums over vocabulary tiles, for the threshold of `refine`
+    std::vector<int64_t> first_part;  // of each token, into `parts`; one more at the end
     Buffer<float> routing_weights;  // [T * top_k]
     std::vector<int32_t> routing;   // [T * top_k] expert ids, ascending for each token
     std::vector<ExpertLoad> loads;
     Panels inputs, head_inputs, gated_inputs, expert_inputs, expert_gated;
+    int panels_of_head = 0;       // of `head_inputs`
     std::vector<std::pair<int, int>> head_groups;  // first query head and number, 1, 2 or 4
 
-    // Norm, projections and rotation of tokens at `position`...; fills queries and the cache.
-    void project(Member& member, const Layer& layer, const float* x, int tokens, int64_t position);
-    // Attention of `queries` over the cache, up to MAX_STEP_TOKENS tokens; fills `mixed`.
-    void attend_cached(Member& member, const Layer& layer, int tokens, int64_t position);
+    // Norm, projections and rotation of the tokens of `rows`; fills queries and the caches.
+    void project(Member& member, int layer, const float* x, const std::vector<Row>& rows);
+    // Attention of each token of `queries` over the cache of its row; fills `mixed`.
+    void attend_cached(Member& member, int layer, const std::vector<Row>& rows);
     // x += output projection of `attended` [T][mixed width], then x += feed-forward of x.
     void finish(Member& member, const Layer& layer, float* x, const float* attended, int tokens);
     // Logits [count][vocabulary] of `count` residual rows.
@@ -54,9 +53,12 @@ struct Decoder {
 
 private:
     void refine(Member& member, int count, float* out);
-    void rotate_token(const Layer& layer, int token, int64_t position);
+    void rotate_token(int layer, int token, const Row& row);
+    void* cell_of(int layer, const Row& row, void* cache, int64_t position, int head = 0) const;
     void absorb(Member& member, const Layer& layer, int tokens);
-    void mix_parts(int task_base, int chunks, int member_of_group, int width, float* out);
+    void attend_part(int layer, const Row& row, int token, int group, int chunk, int64_t task);
+    void mix_parts(int64_t first, int chunks, int member_of_group, int width, float* out);
+    void lift_contexts(Member& member, const Layer& layer, int tokens);
     void feed_forward(Member& member, const Layer& layer, float* x, int tokens);
     void route(const Layer& layer, int tokens);
     void choose_experts(const Layer& layer, const float* logits, int32_t* ids, float* weights);

@@ -70,9 +70,12 @@ void Decoder::refine(Member& member, int count, float* out) {
         Panel one = {};
         one.count = 1;
         one.rows[0] = normed.data() + t * shape.hidden;
-        for (int64_t i = task % pieces * PIECE; i < end_of(task % pieces); ++i)
-            if (logits[i] >= threshold)
-                kernels().plain_row(shape.exact_head.kind, shape.exact_head.data + i * row_bytes,
-                                    shape.hidden, one, logits + i);
+        for (int64_t i = task % pieces * PIECE; i < end_of(task % pieces); ++i) {
+            if (logits[i] < threshold) continue;
+            float product[TILE_ROWS];
+            kernels().plain_tile(shape.exact_head.kind, shape.exact_head.data + i * row_bytes, 1,
+                                 shape.hidden, one, product);
+            logits[i] = product[0];
+        }
     });
 }

@@ -40,9 +40,32 @@ def merged_attention(
     """
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     dtype = query.dtype if dtype is None else dtype
-    library = kernels.load_library()
-    if library is None or not _covered(query, key, value):
+    if kernels.load_library() is None or not _covered(query, key, value):
         return _in_torch(query, key, value, causal=causal, scale=scale).to(dtype)
+    return compiled_attention(query, key, value, causal=causal, scale=scale, dtype=dtype)
+
+
+def compiled_attention(
+    query: Tensor, key: Tensor, value: Tensor, *, causal: bool, scale: float, dtype: torch.dtype
+) -> Tensor:
+    """``merged_attention`` by the kernels, which must be there.
+
+    A query's result has the same bits however many queries come with it, and whatever comes
+    after the last position that it sees.
+
+    Args:
+        query: [N, heads, T, K], all three in float32 or in bfloat16 (K even), channels adjacent.
+        key: [N, heads, S, K].
+        value: [N, heads, S, W].
+        causal: see ``merged_attention``.
+        scale: of the scores.
+        dtype: of the result; float32 for float32 queries.
+
+    Returns:
+        [N, T, heads * W].
+    """
+    library = kernels.load_library()
+    assert library is not None  # noqa: S101
     count, heads, length, width = *query.shape[:3], value.shape[3]
     out = torch.empty(count, length, heads * width, dtype=dtype)
     row = heads * width
@@ -62,6 +85,7 @@ def merged_attention(
         key_width=query.shape[3],
         value_width=width,
         causal=causal,
+        in_is_float32=query.dtype is torch.float32,
         out_is_float32=dtype is torch.float32,
         scale=scale,
     )

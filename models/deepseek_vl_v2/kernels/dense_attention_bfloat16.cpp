@@ -181,9 +181,10 @@ size_t bfloat16_attention_bytes(const DenseAttention& a) {
 void attend_head_in_bfloat16(const DenseAttention& a, int batch, int head, uint8_t* memory) {
     Scratch s = lay_out(a, memory);
     auto cell = [&](const int64_t* strides) { return batch * strides[0] + head * strides[1]; };
-    const uint16_t* queries = a.queries + cell(a.query_strides);
-    pack_keys(a.keys + cell(a.key_strides), a.key_strides[2], a.key_count, s);
-    pack_values(a.values + cell(a.value_strides), a.value_strides[2], a.key_count, a.value_width, s);
+    const uint16_t* queries = (const uint16_t*)a.queries + cell(a.query_strides);
+    pack_keys((const uint16_t*)a.keys + cell(a.key_strides), a.key_strides[2], a.key_count, s);
+    pack_values((const uint16_t*)a.values + cell(a.value_strides), a.value_strides[2], a.key_count,
+                a.value_width, s);
     for (int64_t first = 0; first < a.query_count; first += QUERIES) {
         const uint16_t* rows[QUERIES];
         for (int q = 0; q < QUERIES; ++q) {

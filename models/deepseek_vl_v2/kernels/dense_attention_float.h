@@ -1,5 +1,5 @@
-// Attention of many queries in float32, for every instruction set: bfloat16 keys and values of one
-// head are widened and laid out once; then blocks of queries meet tiles of 16 keys, and their
+// Attention of many queries in float32, for every instruction set: keys and values of one head are
+// widened and laid out once; then blocks of queries meet tiles of 16 keys, and their
 // softmax all values. A query's sums run over the keys in one order, however many queries there are.
 #pragma once
 #include "dense_attention.h"
@@ -45,20 +45,22 @@ size_t attention_bytes(const DenseAttention& a) {
     return ((size_t)(s.queries + (int64_t)QUERY_ROWS * a.key_width) + 63) / 64 * 64;
 }
 
-void lay_out_keys(const uint16_t* keys, const DenseAttention& a, const HeadScratch& s) {
+template <typename T>
+void lay_out_keys(const T* keys, const DenseAttention& a, const HeadScratch& s) {
     for (int64_t k = 0; k < s.room; ++k) {
         float* out = s.keys + k / KEY_TILE * KEY_TILE * a.key_width + k % KEY_TILE;
-        const uint16_t* row = keys + k * a.key_strides[2];
+        const T* row = keys + k * a.key_strides[2];
         for (int c = 0; c < a.key_width; ++c)
             out[(int64_t)c * KEY_TILE] = k < a.key_count ? to_float(row[c]) : 0.0f;
     }
 }
 
-void lay_out_values(const uint16_t* values, const DenseAttention& a, const HeadScratch& s) {
+template <typename T>
+void lay_out_values(const T* values, const DenseAttention& a, const HeadScratch& s) {
     for (int line = 0; line < s.lines; ++line)
         for (int64_t k = 0; k < s.room; ++k) {
             float* out = s.values + (line * s.room + k) * 16;
-            const uint16_t* row = values + k * a.value_strides[2] + 16 * line;
+            const T* row = values + k * a.value_strides[2] + 16 * line;
             int left = k < a.key_count ? a.value_width - 16 * line : 0;
             if (left >= 16) store(out, load(row));
             else for (int c = 0; c < 16; ++c) out[c] = c < left ? to_float(row[c]) : 0.0f;
@@ -129,11 +131,12 @@ void store_mixed(const DenseAttention& a, int64_t cell, int count, const float* 
     }
 }
 
-void attend_head(const DenseAttention& a, int batch, int head, uint8_t* memory) {
+template <typename T>
+void attend_head_of(const DenseAttention& a, int batch, int head, uint8_t* memory) {
     HeadScratch s = head_scratch(a, memory);
     auto cell = [&](const int64_t* strides) { return batch * strides[0] + head * strides[1]; };
-    lay_out_keys(a.keys + cell(a.key_strides), a, s);
-    lay_out_values(a.values + cell(a.value_strides), a, s);
+    lay_out_keys((const T*)a.keys + cell(a.key_strides), a, s);
+    lay_out_values((const T*)a.values + cell(a.value_strides), a, s);
     int64_t earlier = a.key_count - a.query_count;
     for (int64_t first = 0; first < a.query_count; first += QUERY_ROWS) {
         int rows = a.query_count - first < QUERY_ROWS ? a.query_count - first : QUERY_ROWS;
@@ -141,8 +144,8 @@ void attend_head(const DenseAttention& a, int batch, int head, uint8_t* memory) 
         for (int q = 0; q < blocks * QUERIES; ++q) {
             // Queries past the last are the last one again, and are not stored.
             int64_t row = first + (q < rows ? q : rows - 1);
-            const uint16_t* source =
-                a.queries + cell(a.query_strides) + row * a.query_strides[2];
+            const T* source =
+                (const T*)a.queries + cell(a.query_strides) + row * a.query_strides[2];
             for (int c = 0; c < a.key_width; ++c)
                 s.queries[(int64_t)q * a.key_width + c] = to_float(source[c]) * a.scale;
         }
@@ -171,6 +174,11 @@ void attend_head(const DenseAttention& a, int batch, int head, uint8_t* memory) 
                             left < 16 ? left : 16, s.mixed + 16 * q, inverses[q]);
         }
     }
+}
+
+void attend_head(const DenseAttention& a, int batch, int head, uint8_t* scratch) {
+    if (a.in_is_float32) attend_head_of<float>(a, batch, head, scratch);
+    else attend_head_of<uint16_t>(a, batch, head, scratch);
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ void widen(const uint16_t* halves, int64_t count, float* out) {
 
 extern "C" {
 
-int dvl2_interface_version() { return 4; }
+int dvl2_interface_version() { return 5; }
 
 const char* dvl2_kernel_name() { return kernels().name; }
 
@@ -51,41 +51,40 @@ void* dvl2_decoder_new(const DecoderShape* shape) { return new (std::nothrow) De
 
 void dvl2_decoder_free(void* decoder) { delete (Decoder*)decoder; }
 
-// Run up to 16 tokens at `position`...: ids, or where `tokens` is null `embeds` [count][hidden].
-// Logits [vocabulary] of the last, or [count][vocabulary] of all.
-int dvl2_decoder_step(void* decoder, const int32_t* tokens, const float* embeds, int count,
-                      int64_t position, int all_logits, float* logits) {
+// Read one token for each row; rows of one sequence come in the order of their positions.
+// Logits [count][vocabulary] of what may follow each.
+int dvl2_decoder_step(void* decoder, const int32_t* tokens, const Row* rows, int count,
+                      float* logits) {
     Decoder& d = *(Decoder*)decoder;
     return guarded([&] {
+        std::vector<Row> all(rows, rows + count);
         shared_team().run([&](Member& member) {
             const DecoderShape& shape = d.shape;
             member.alone([&] {
                 float* x = d.states.room((size_t)count * shape.hidden);
-                if (!tokens) memcpy(x, embeds, (size_t)count * shape.hidden * sizeof(float));
-                for (int t = 0; tokens && t < count; ++t)
+                for (int t = 0; t < count; ++t)
                     embed(shape.embedding, tokens[t], x + (int64_t)t * shape.hidden);
             });
             float* x = d.states.data();
             for (int i = 0; i < shape.layers; ++i) {
-                d.project(member, shape.layer[i], x, count, position);
-                d.attend_cached(member, shape.layer[i], count, position);
+                d.project(member, i, x, all);
+                d.attend_cached(member, i, all);
                 d.finish(member, shape.layer[i], x, d.mixed.data(), count);
             }
-            int skipped = all_logits ? 0 : count - 1;
-            d.predict(member, x + (int64_t)skipped * shape.hidden, count - skipped, logits);
+            d.predict(member, x, count, logits);
         });
     });
 }
 
-// The part of a layer before attention, for prefill: queries [count][heads * head width], scaled
-// and rotated, and the cache filled.
-int dvl2_decoder_project(void* decoder, int layer, const float* x, int count, int64_t position,
+// The part of a layer before attention, for prefill of `count` tokens from `first` on: queries
+// [count][heads * head width], scaled and rotated, and the cache filled.
+int dvl2_decoder_project(void* decoder, int layer, const float* x, const Row* first, int count,
                          float* queries) {
     Decoder& d = *(Decoder*)decoder;
     return guarded([&] {
-        shared_team().run([&](Member& member) {
-            d.project(member, d.shape.layer[layer], x, count, position);
-        });
+        std::vector<Row> rows(count, *first);
+        for (int t = 0; t < count; ++t) rows[t].position += t;
+        shared_team().run([&](Member& member) { d.project(member, layer, x, rows); });
         memcpy(queries, d.queries.data(), (size_t)count * d.query_width * sizeof(float));
     });
 }
@@ -147,7 +146,7 @@ int dvl2_linear(const Matrix* matrix, const void* x, int is_bfloat16, int64_t co
 
 int dvl2_attention(const DenseAttention* attention) {
     const DenseAttention& a = *attention;
-    bool halves = &kernels() == avx512_kernels() && bfloat16_attention_runs();
+    bool halves = &kernels() == avx512_kernels() && bfloat16_attention_runs() && !a.in_is_float32;
     size_t bytes = halves ? bfloat16_attention_bytes(a) : kernels().attention_bytes(a);
     return guarded([&] {
         Buffer<uint8_t> scratch;

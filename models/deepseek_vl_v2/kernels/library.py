@@ -9,9 +9,9 @@ from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64
 from functools import cache
 from pathlib import Path
 
-from deepseek_vl_v2.kernels.structures import DecoderShape, DenseAttention, Matrix
+from deepseek_vl_v2.kernels.structures import DecoderShape, DenseAttention, Matrix, Row
 
-INTERFACE_VERSION = 4
+INTERFACE_VERSION = 5
 LIBRARY_NAME = "libdvl2_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # Names a path, as "avx2"; "torch" or "0" runs the pure torch fallback.
 SWITCH = "DVL2_KERNELS"
@@ -120,11 +120,11 @@ def _declare(library: ctypes.CDLL) -> None:
         "dvl2_decoder_free": (None, [c_void_p]),
         "dvl2_decoder_step": (
             c_int,
-            [c_void_p, POINTER(c_int32), c_void_p, c_int, c_int64, c_int, c_void_p],
+            [c_void_p, POINTER(c_int32), POINTER(Row), c_int, c_void_p],
         ),
         "dvl2_decoder_project": (
             c_int,
-            [c_void_p, c_int, c_void_p, c_int, c_int64, c_void_p],
+            [c_void_p, c_int, c_void_p, POINTER(Row), c_int, c_void_p],
         ),
         "dvl2_decoder_finish": (c_int, [c_void_p, c_int, c_void_p, c_void_p, c_int]),
         "dvl2_decoder_logits": (c_int, [c_void_p, c_void_p, c_int, c_void_p]),

@@ -16,18 +16,24 @@ struct Layer {
     Matrix router;                       // ABSENT in a dense layer
     const float* router_bias;            // e_score_correction_bias or null
     const Matrix* experts;               // gate, up, down of every expert
-    void* keys;                          // cache, see DecoderShape
-    void* values;
 };
 
-// Plain attention caches rotated keys and values [kv heads][capacity][head width], so that each
-// head's are one stream. Latent attention caches [capacity][rank + rope, padded to 16] in `keys`:
-// normed latent, rotated key.
+// Where one row of a step stands: its sequence's cache, and its position there.
+// Plain attention caches rotated keys and values [layers][kv heads][capacity][head width], so that
+// each head's are one stream. Latent attention caches [layers][capacity][rank + rope, padded to 16]
+// in `keys`: normed latent, rotated key.
+struct Row {
+    void* keys;
+    void* values;
+    int64_t layer_stride;                // elements from one layer to the next
+    int64_t head_stride;                 // elements from one head to the next; 0 if latent
+    int64_t position;
+};
+
 struct DecoderShape {
     int32_t hidden, vocabulary, layers, heads, key_value_heads, head_width;
     int32_t latent_attention, nope, rope, value_width, rank, cache_is_bfloat16;
     int64_t cache_stride;                // elements from one position to the next
-    int64_t cache_head_stride;           // elements from one head to the next; 0 if latent
     int32_t experts, top_k, scoring_is_sigmoid, groups, kept_groups, renormalise;
     float routed_scale, norm_eps, latent_norm_eps, score_scale;
     const float* rope_frequencies;       // 1 / theta ** (2 j / width)

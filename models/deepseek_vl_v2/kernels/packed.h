@@ -83,8 +83,9 @@ struct Kernels {
     // As many products of integers as the path's instructions do at best, in registers: what rates are
     // compared with. Returns the multiply-adds that `rounds` rounds did.
     int64_t (*multiply_integers)(int64_t rounds);
-    // out [count]: one plain row times every vector of the panel.
-    void (*plain_row)(int kind, const uint8_t* row, int columns, const Panel& panel, float* out);
+    // out [count][16]: up to 16 plain rows, row-major, times every vector of the panel.
+    void (*plain_tile)(int kind, const uint8_t* data, int rows, int columns, const Panel& panel,
+                       float* out);
     // out [columns] += weight * row
     void (*add_plain_row)(int kind, const uint8_t* row, int columns, float weight, float* out);
     // Fill the quantised side of a panel; columns beyond `columns` up to a multiple of 64 are 0.

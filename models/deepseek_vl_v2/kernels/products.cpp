@@ -103,12 +103,9 @@ void tile_product(const Matrix& m, int tile, const Panel& panel, float* out) {
         k.packed_tile(m.kind, m.data + (int64_t)tile * blocks * bytes, blocks, panel, out);
         return;
     }
-    int64_t row_bytes = plain_row_bytes(m);
-    for (int r = 0; r < TILE_ROWS && tile * TILE_ROWS + r < m.rows; ++r) {
-        float column[MAX_PANEL];
-        k.plain_row(m.kind, m.data + (tile * TILE_ROWS + r) * row_bytes, m.columns, panel, column);
-        for (int t = 0; t < panel.count; ++t) out[t * TILE_ROWS + r] = column[t];
-    }
+    int64_t row = (int64_t)tile * TILE_ROWS;
+    int rows = m.rows - row < TILE_ROWS ? m.rows - row : TILE_ROWS;
+    k.plain_tile(m.kind, m.data + row * plain_row_bytes(m), rows, m.columns, panel, out);
 }
 
 void store_tile(const Matrix& m, int tile, Panels& panels, int first, int last, float* out,

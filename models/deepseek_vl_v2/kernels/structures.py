@@ -30,7 +30,7 @@ class Matrix(Structure):
 
 
 class Layer(Structure):
-    """The weights and the cache of one decoder layer."""
+    """The weights of one decoder layer."""
 
     _fields_: ClassVar = [
         ("input_norm", c_void_p),
@@ -49,8 +49,18 @@ class Layer(Structure):
         ("router", Matrix),
         ("router_bias", c_void_p),
         ("experts", POINTER(Matrix)),
+    ]
+
+
+class Row(Structure):
+    """Where one row of a step stands: the cache of its sequence, and its position there."""
+
+    _fields_: ClassVar = [
         ("keys", c_void_p),
         ("values", c_void_p),
+        ("layer_stride", c_int64),
+        ("head_stride", c_int64),
+        ("position", c_int64),
     ]
 
 
@@ -76,7 +86,6 @@ class DecoderShape(Structure):
             )
         ),
         ("cache_stride", c_int64),
-        ("cache_head_stride", c_int64),
         *(
             (name, c_int32)
             for name in (
@@ -120,6 +129,7 @@ class DenseAttention(Structure):
                 "key_width",
                 "value_width",
                 "causal",
+                "in_is_float32",
                 "out_is_float32",
             )
         ),
