@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dvl2_cli.chatting.conversation import Conversation
 from dvl2_cli.chatting.slash import COMMANDS, attach, greet_pictures, is_command, run_command
@@ -35,19 +37,37 @@ def converse(options: ChatOptions, common: CommonOptions) -> None:
         CancelledError: it ended by Ctrl-C.
     """
     session = Session(common, Console(common).tell)
+    if session.settings.server is None:
+        _ = session.checkpoint  # a missing or broken model is said before the prompt
     talk = start_session(options, session.settings, common)
     keep = options.keep and session.settings.history
     chat = Conversation(common, session, talk, Output(), keep=keep)
     chat.show_prompt = options.show_prompt
     if options.show_image is not None:
         chat.show_images = options.show_image
+    source = _open_input(chat)
+    code = 0
     try:
-        _ = chat.engine
         with type_ahead():
             _greet(chat)
-            _Repl(chat, _open_input(chat), steps=options.steps).run()
+            chat.load_behind(source.refresh)
+            _Repl(chat, source, steps=options.steps).run()
+    except CancelledError as error:
+        if not chat.is_loading:
+            raise
+        chat.console.error(error.message)
+        code = error.exit_code
     finally:
         chat.close()
+    if chat.is_loading:
+        _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: the thread that loads cannot be stopped, and Python would end in its middle."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class _Repl:
@@ -69,6 +89,8 @@ class _Repl:
                 if self._handle(line):
                     return
             except Dvl2Error as error:
+                if error is self.chat.load_error:
+                    raise  # there is no model that could answer
                 self.chat.console.error(error.message, error.hint)
             except KeyboardInterrupt:
                 raise CancelledError("cancelled") from None
@@ -118,6 +140,7 @@ def _open_input(chat: Conversation) -> ChatInput:
     return ChatInput(
         completer,
         lambda: _toolbar(chat),
+        lambda: chat.load_error,
         history=_typed_lines() if chat.keep else None,
         colour=chat.console.colour,
     )
@@ -131,14 +154,14 @@ def _typed_lines() -> Path | None:
 
 
 def _toolbar(chat: Conversation) -> str:
-    info = chat.engine.info
-    parts = [info.id]
+    info = chat.info
+    parts = ["loading the model" if info is None else info.id]
     pictures = len(chat.talk.pictures())
     if pictures:
         waiting = len(chat.talk.pending)
         new = f", {waiting} new" if waiting else ""
         parts.append(f"{pictures} picture{'s' if pictures > 1 else ''}{new}")
-    if chat.tokens:
+    if chat.tokens and info is not None:
         parts.append(f"{chat.tokens:,} of {info.context_length:,} tokens")
     if not chat.keep:
         parts.append("not kept")

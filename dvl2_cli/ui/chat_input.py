@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,16 +50,22 @@ class SlashCompleter(Completer):
 
 
 class ChatInput:
-    """Reads questions; ``toolbar`` gives the line below, ``history`` where lines are kept."""
+    """Reads questions; ``toolbar`` gives the line below, ``history`` where lines are kept.
+
+    ``failure`` gives an error that ends the reading, as soon as there is one and `refresh` is
+    called.
+    """
 
     def __init__(
         self,
         completer: Completer,
         toolbar: Callable[[], str],
+        failure: Callable[[], BaseException | None],
         *,
         history: Path | None,
         colour: bool,
     ) -> None:
+        self._failure = failure
         self._session: PromptSession[str] = PromptSession(
             history=_history(history),
             completer=completer,
@@ -77,8 +84,24 @@ class ChatInput:
         Raises:
             EOFError: Ctrl-D.
             KeyboardInterrupt: Ctrl-C.
+            Dvl2Error: what ``failure`` gives.
         """
-        return self._session.prompt(">>> ")
+        return self._session.prompt(">>> ", pre_run=self._update)
+
+    def refresh(self) -> None:
+        """Draw the line below anew; may be called in any thread, and without a prompt."""
+        loop = self._session.app.loop
+        if loop is not None:
+            # Between two prompts there is no loop any more, and the next one looks itself.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._update)
+
+    def _update(self) -> None:
+        app, error = self._session.app, self._failure()
+        if error is None:
+            app.invalidate()
+        elif app.future is not None and not app.future.done():
+            app.exit(exception=error)
 
     def _is_command(self) -> bool:
         text = self._session.default_buffer.text

@@ -5,6 +5,7 @@
 ANSWERS.json has {"answer": text, {substring of the prompt: text} or [text of each request, the
 last one's also of all that follow], "finish_reason": …,
 "policy": fields of the model's policy,
+"gate": a file, before which no model is there, "broken": why there is none after it,
 "delay": seconds before each answer, "pace": seconds before each token, "log": file that
 gets a line for each request, "peak": file that gets the process's memory status at its end}.
 """
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from dvl2_cli.engine import opening
 from dvl2_cli.engine.events import Event, Token
 from dvl2_cli.engine.request import Request
+from dvl2_cli.errors import ModelError
 from dvl2_cli.store.policy import Policy
 from tests.fakes import FakeEngine
 
@@ -72,9 +74,18 @@ def engine_from(script: dict[str, Any]) -> FakeEngine:
     return engine
 
 
+def opened(script: dict[str, Any]) -> FakeEngine:
+    """The engine, once the file "gate" is there; or the model's error "broken"."""
+    while "gate" in script and not Path(script["gate"]).exists():
+        time.sleep(0.02)
+    if "broken" in script:
+        raise ModelError(script["broken"])
+    return engine_from(script)
+
+
 def main() -> None:
     script = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    opening.open_engine = lambda session: engine_from(script)
+    opening.open_engine = lambda session: opened(script)
     if "peak" in script:
         atexit.register(shutil.copyfile, "/proc/self/status", script["peak"])
     sys.argv[1:2] = []
