@@ -44,6 +44,13 @@ def state_folder() -> Path:
     return _found(lambda: platformdirs.user_state_path(_APP, appauthor=False))
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept; raises as `config_folder`."""
+    import platformdirs
+
+    return _found(lambda: platformdirs.user_cache_path(_APP, appauthor=False))
+
+
 def runtime_folder() -> Path:
     """Where sockets belong; raises as `config_folder`."""
     import platformdirs

@@ -210,13 +210,14 @@ _BASE = {
 }
 _MODEL = _BASE | {"store", "planning"}
 _ENGINE = _MODEL | {"engine", "settings", "setting_values", "options", "prompts"}
-_TASKS = _ENGINE | {"tasks", "results", "inputs", "schema"}
+_TASKS = _ENGINE | {"tasks", "results", "inputs", "retrieval", "schema"}
 ARROWS: dict[str, set[str]] = {
     "store": _BASE | {"store"},
     "planning": _MODEL,
     "engine": _ENGINE,
     "results": _BASE | {"results", "engine", "inputs", "settings", "store", "schema"},
     "inputs": _BASE | {"inputs"},
+    "retrieval": _BASE | {"retrieval"},
     "tasks": _TASKS,
     "writers": _TASKS | {"writers"},
     "history": _BASE | {"history", "inputs", "engine"},

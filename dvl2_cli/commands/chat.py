@@ -65,6 +65,21 @@ def chat(
         bool, typer.Option("--clipboard", help="Take the image on the clipboard.")
     ] = False,
     pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
+    ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            help="Of folders and documents: the best pages for the question, at most so many (5).",
+        ),
+    ] = None,
+    pages_as: Annotated[
+        str,
+        typer.Option("--pages-as", help="Show those as pictures, as text, or auto."),
+    ] = "auto",
     password: PasswordOption = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompt on stderr.")
@@ -92,6 +107,7 @@ def chat(
       dvl2 chat photo.jpg
       dvl2 chat photo.jpg "What is this?"
       dvl2 chat before.png after.png --preset compare
+      dvl2 chat invoices/ "Which invoices are overdue?"
       dvl2 chat invoice.pdf --pages 1 -p "Who sent this?" --schema "name, total float"
     """
     from dvl2_cli.commands.chat_setup import ChatOptions
@@ -116,6 +132,9 @@ def chat(
         session=session,
         clipboard=clipboard,
         pages=pages,
+        recursive=recursive,
+        top=top,
+        pages_as=pages_as,
         password=password,
         show_prompt=show_prompt,
         show_image=show_image,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from dvl2_cli.chatting.code import extract_code
 from dvl2_cli.chatting.conversation import MAX_TOKENS
 from dvl2_cli.chatting.question import CODE_PRESETS, last_answer, question_of
+from dvl2_cli.commands.chat_folder import Folder, is_folder_question
 from dvl2_cli.commands.chat_setup import ChatOptions, start_session
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.engine.events import Finished
-from dvl2_cli.engine.request import Constraint, Request
-from dvl2_cli.errors import Dvl2Error, NoUsableOutputError
+from dvl2_cli.engine.request import Constraint, Message, Request
+from dvl2_cli.errors import Dvl2Error, NoUsableOutputError, UsageError
 from dvl2_cli.history.keeping import keep_session
 from dvl2_cli.inputs.pipes import has_waiting
 from dvl2_cli.results import ChatResult, Source, UsageTotals
@@ -71,19 +72,68 @@ class _Once:
     def result(self) -> ChatResult | None:
         """Ask; None after --plan."""
         options, reporter = self.options, self.reporter
+        folder = Folder(options, reporter) if is_folder_question(options) else None
+        few = None if folder is None else folder.few()
+        if folder is not None and few is None:
+            return self._of_folder(folder)
+        if few is not None:
+            options = replace(options, images=())
         talk = start_session(options, self.settings, self.common)
+        talk.pending[:0] = few or []
         sources = tuple(Source.of(picture) for picture in talk.pending)
         self.partial = ChatResult(source=sources[0] if sources else None, sources=sources)
         question = question_of(
             options.preset, options.prompt, steps=options.steps, pictures=len(talk.pictures())
         )
-        request = self._request(talk, question)
+        request = self._request(talk.messages(question))
         if self.common.plan:
             reporter.plan(request, "prompt")
             return None
         notes = [note for picture in talk.pending for note in picture.notes]
         self._show_pictures(talk)
         answer = self._ask(request)
+        result = self._answered(answer, notes)
+        return replace(result, session=self._keep(talk, question, answer))
+
+    def _of_folder(self, folder: Folder) -> ChatResult | None:
+        """Ask about the best pages of many."""
+        options = self.options
+        if self.common.plan:
+            raise UsageError(
+                "which pages a question finds is known when they are read, and --plan reads none",
+                "Plan a picture or a page: --pages 1-2.",
+            )
+        if options.clipboard:
+            raise UsageError("--clipboard is a picture, and a folder is asked about", "Leave one.")
+        talk = start_session(replace(options, images=()), self.settings, self.common)
+        asked = question_of(None, options.prompt, steps=options.steps, pictures=0)
+        shown = folder.choose(options.prompt or "", asked)
+        sources = tuple(item.page.source for item in shown.pages)
+        self.partial = ChatResult(
+            source=sources[0], sources=sources, pages=shown.records(), pages_searched=shown.searched
+        )
+        talk.pending += [item.picture for item in shown.pages if item.picture is not None]
+        self._show_pictures(talk)
+        before = replace(talk, pending=[]).messages()
+        answer = self._ask(self._request((*before, shown.message)))
+        result = self._answered(answer, shown.warnings(answer.text))
+        result = replace(result, pages=shown.records(answer.text))
+        self._name_pages(result)
+        return replace(result, session=self._keep(talk, shown.message.content, answer))
+
+    def _name_pages(self, result: ChatResult) -> None:
+        """Say under a printed answer which pages it names, or else which were shown."""
+        if self.common.json or self.schema is not None or self.options.extract:
+            return
+        named = [page for page in result.pages if page.named]
+        lines = [f"[{page.number}] {_page_name(page.source)}" for page in named or result.pages]
+        head = "Pages:" if named else "Pages shown (the answer names none):"
+        self.reporter.output.end_line()
+        self.reporter.output.text("\n".join(["", head, *lines, ""]))
+
+    def _answered(self, answer: Finished, notes: list[str]) -> ChatResult:
+        """The result of an answer, with what -x or --schema wants of it."""
+        options, reporter = self.options, self.reporter
         end = ending(answer.finish_reason, answer.usage.completion_tokens)
         result = replace(
             self.partial,
@@ -96,12 +146,10 @@ class _Once:
             warnings=(*notes, *confidence_warnings(answer.confidence), *([end] if end else [])),
         )
         self.partial = result
-        result = self._data(result, answer)
-        return replace(result, session=self._keep(talk, question, answer))
+        return self._data(result, answer)
 
-    def _request(self, talk: ChatSession, question: str) -> Request:
+    def _request(self, messages: tuple[Message, ...]) -> Request:
         constraint = Constraint("json_schema", self.schema.text) if self.schema else None
-        messages = talk.messages(question)
         if self.options.show_prompt:
             for message in messages:
                 self.reporter.console.note(f"prompt, {message.role}: {message.shown}")
@@ -174,6 +222,10 @@ class _Once:
         if self.options.keep and self.settings.history:
             keep_session(talk, self.reporter.context.model.id, self.reporter.console.note_once)
         return talk.id
+
+
+def _page_name(source: Source) -> str:
+    return source.path if source.page is None else f"{source.path} page {source.page}"
 
 
 def _pretty(data: Any, *, indent: bool) -> str:

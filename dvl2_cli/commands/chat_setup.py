@@ -33,6 +33,11 @@ class ChatOptions:
     session: str | None = None
     clipboard: bool = False
     pages: str | None = None
+    recursive: bool = False
+    top: int | None = None
+    pages_as: str = "auto"
+    map_prompt: str | None = None
+    reduce_prompt: str | None = None
     password: str | None = field(default=None, repr=False)
     show_prompt: bool = False
     show_image: bool | None = None

@@ -76,7 +76,7 @@ class Inputs:
         # Only stdin has to be looked at: it is a picture or a list of names.
         head = list(_first(found)) if "-" in arguments else []
         self._sources: Iterator[InputSource | Unreadable] = chain(head, found)
-        self.several = len(arguments) > 1 or _stands_for_many(arguments[0], head)
+        self.several = len(arguments) > 1 or stands_for_many(arguments[0], head)
 
     def limit(self, memory_bytes: int | None) -> None:
         """Let reading a picture take so much memory at most."""
@@ -131,7 +131,11 @@ def _first(found: Iterator[InputSource | Unreadable]) -> Iterator[InputSource | 
         return
 
 
-def _stands_for_many(argument: str, head: list[InputSource | Unreadable]) -> bool:
+def stands_for_many(argument: str, head: Sequence[InputSource | Unreadable] = ()) -> bool:
+    """Whether one argument names a list: a folder, a glob, or names on stdin.
+
+    ``head`` is the first that was found on stdin.
+    """
     import os
 
     from dvl2_cli.inputs.sources import expanded, is_folder

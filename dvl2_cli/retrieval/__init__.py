@@ -1,0 +1,1 @@
+"""Pages that were read once, and those of them that a question is about."""
