@@ -200,6 +200,7 @@ _BASE = {
     "errors",
     "files",
     "folders",
+    "packages",
     "user_folders",
     "retrying",
     "row",

@@ -12,6 +12,7 @@ import typer
 
 from dvl2_cli import completing
 from dvl2_cli.options import ANSWERING, CommonOptions, with_common_options
+from dvl2_cli.packages import need_packages
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.session import Session
@@ -61,6 +62,8 @@ def bench(
     from dvl2_cli.ui.output import Output
     from dvl2_cli.writers.collisions import check_outputs
 
+    if plot is not None:
+        need_packages("bench: --plot", "eval", "matplotlib")
     session = Session(common, remember=False)
     settings = session.settings
     console = Console(common)

@@ -37,6 +37,7 @@ def converse(options: ChatOptions, common: CommonOptions) -> None:
         CancelledError: it ended by Ctrl-C.
     """
     session = Session(common, Console(common).tell)
+    session.check_packages()
     if session.settings.server is None:
         _ = session.checkpoint  # a missing or broken model is said before the prompt
     talk = start_session(options, session.settings, common)

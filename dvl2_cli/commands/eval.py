@@ -12,6 +12,7 @@ import typer
 
 from dvl2_cli.errors import UsageError
 from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.packages import need_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,6 +153,9 @@ def _own_data(
 ) -> None:
     if data is None:
         raise UsageError("eval: name the conversations, DATA.jsonl", "docs/training.md has a form.")
+    need_packages("eval", "eval", "jiwer")
+    if plot is not None:
+        need_packages("eval: --plot", "eval", "matplotlib")
     from itertools import islice
 
     from dvl2_cli.evaluation.dataset import read_items

@@ -23,6 +23,7 @@ from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.errors import Dvl2Error, UsageError
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal, JournalInUseError
+from dvl2_cli.packages import need_packages
 from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.schema.source import AnswerSchema, read_schema
 from dvl2_cli.tasks.context import OnText
@@ -142,6 +143,8 @@ class OcrTask:
             )
         if self.boxes not in get_args(BoxSource):
             raise UsageError(f"--boxes {self.boxes}", f"One of {', '.join(get_args(BoxSource))}.")
+        if self.boxes == "rapidocr":
+            need_packages("--boxes rapidocr", "linebox", "rapidocr", "onnxruntime")
         if self.fields is not None and self.schema is not None:
             raise UsageError("--fields and --schema both say what to extract", "Give one of them.")
         if self.fields is not None:

@@ -51,6 +51,7 @@ class Reporter:
         self.console.follow(self.output)
         self.interrupts = Interrupts(several=several)
         self.session = Session(common, self.console.tell)
+        self.session.check_packages()
         self.defaults = self.session.defaults(max_tokens=max_tokens)
         self.wrap: Wrap = lambda engine: engine
         self._show_prompt = show_prompt

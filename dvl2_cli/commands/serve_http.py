@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvl2_cli.errors import UsageError
+from dvl2_cli.packages import install_command
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
@@ -114,5 +115,5 @@ def _check_packages() -> None:
         raise UsageError(
             f"--http needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
             "not installed",
-            "Install what it needs: pip install 'dvl2[server]'",
+            f"Install what it needs: {install_command('server')}",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dvl2_cli.errors import InputError, UsageError
+from dvl2_cli.packages import install_command, need_packages
 
 if TYPE_CHECKING:
     from dvl2_cli.finetuning.finetune import FineTuning
@@ -122,6 +123,8 @@ def train(
     if out is None:
         raise UsageError("train: say where to write with -o FOLDER")
     recipe = _recipe(source, given, quiet)
+    if recipe.lora is not None:
+        need_packages("train: --lora", "train", "peft")
     if merge and recipe.lora is None:
         raise UsageError("train: --merge is for LoRA; without it the whole model is written")
     result = _run(recipe, out, workers, threads, dtype, quiet)
@@ -143,7 +146,7 @@ def _run(
     except ImportError as error:
         raise UsageError(
             f"train needs a package that is not installed: {error.name or error}",
-            "Install it: pip install 'dvl2[train]'",
+            f"Install it: {install_command('train')}",
         ) from error
     return run(recipe, RunOptions(out, workers, threads, dtype, quiet))
 
@@ -204,8 +207,10 @@ def _of_run(run: Path, merge: bool, plot: bool, json: bool) -> None:
             "To train, name DATA.jsonl or RECIPE.toml.",
         )
     if merge:
+        need_packages("train: --merge", "train", "peft")
         _say("merged", _merged(run), json)
         return
+    need_packages("train: --plot", "train", "matplotlib")
     from dvl2_cli.finetuning.plots import draw
 
     for path in draw(run):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dvl2_cli import __version__
 from dvl2_cli.doctor.check import Check, Status, ok
+from dvl2_cli.packages import install_command
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -46,7 +47,8 @@ def _bitsandbytes() -> Check:
     try:
         return ok(GROUP, name, version(name), "for nf4 copies")
     except PackageNotFoundError:
-        return ok(GROUP, name, "not installed", "only nf4 copies need it: pip install 'dvl2[bnb]'")
+        how = install_command("bnb")
+        return ok(GROUP, name, "not installed", f"only nf4 copies need it: {how}")
 
 
 def _libraries() -> Check:

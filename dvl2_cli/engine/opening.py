@@ -59,6 +59,7 @@ def _open_elsewhere(session: Session) -> Engine | None:
 
 def open_local_engine(session: Session) -> Engine:
     """Load the model into this process; see ``open_engine``."""
+    session.check_packages()
     requested = session.settings.device
     resolved, settings = session.resolved, session.settings
     session.tell(Notice(resolved.describe()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dvl2_cli.engine.events import Tell, tell_nobody
 from dvl2_cli.engine.request import RequestDefaults, Sampling
 from dvl2_cli.errors import UsageError
+from dvl2_cli.packages import need_packages
 from dvl2_cli.setting_values import TILES_FORM, ZOOM_FORM, tiles_of, zoom_of
 from dvl2_cli.settings import Settings, load_settings, with_flags
 
@@ -52,6 +53,15 @@ class Session:
         self.tell = tell
         self.revision = None if common is None else common.revision
         self._remember = remember and not (common is not None and common.plan)
+
+    def check_packages(self) -> None:
+        """Refuse what this installation cannot do, before anything is read.
+
+        Raises:
+            UsageError: an adapter was asked for, and what lays it over the weights is missing.
+        """
+        if self.settings.adapter is not None and self.settings.server is None:
+            need_packages("--adapter", "train", "peft")
 
     def with_model(self, name: str) -> Session:
         """The same settings with another model, chosen while the command runs."""

@@ -31,6 +31,7 @@ from dvl2_cli.finetuning.plan import BatchPlan
 from dvl2_cli.finetuning.progress import LOG, TrainingProgress
 from dvl2_cli.finetuning.recipe import Recipe, Stage
 from dvl2_cli.finetuning.state import TrainingPosition, load_network, read_place, states
+from dvl2_cli.packages import install_command
 from dvl2_cli.writers.collisions import check_output_folder, check_outputs
 
 if TYPE_CHECKING:
@@ -311,7 +312,8 @@ class PlotDrawing:
             self._draw()
         except ImportError:
             self.wanted = False
-            self.progress.note("no plots: matplotlib is not installed (pip install 'dvl2[train]')")
+            how = install_command("train")
+            self.progress.note(f"no plots: matplotlib is not installed ({how})")
         self._last = time.monotonic()
 
 

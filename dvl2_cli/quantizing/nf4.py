@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvl2_cli.errors import ModelError, OutputError, UsageError
+from dvl2_cli.errors import ModelError, OutputError
 from dvl2_cli.files import atomic_write, output_error
 from dvl2_cli.folders import replace_folder
+from dvl2_cli.packages import need_packages
 from dvl2_cli.quantizing.conversion import (
     Progress,
     check_space,
@@ -47,10 +48,7 @@ def convert_to_nf4(info: CheckpointInfo, partial: Path, progress: Progress) -> N
         ModelError: a file became unreadable.
         OutputError: no space, no permission.
     """
-    if _bitsandbytes() is None:
-        raise UsageError(
-            "an nf4 copy needs bitsandbytes, which is not installed", "pip install 'dvl2[bnb]'"
-        )
+    need_packages("an nf4 copy", "bnb", "bitsandbytes")
     groups = layer_groups(info.tensors)
     total = sum(_copy_bytes(info, keys) for keys in groups)
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from dvl2_cli.errors import UsageError
 from dvl2_cli.files import atomic_write
+from dvl2_cli.packages import need_packages
 from dvl2_cli.results import CaptionResult, json_line
 from dvl2_cli.results.lines import encodable
 from dvl2_cli.writers.cells import no_formulas
@@ -87,12 +87,7 @@ def check_table_format(form: str) -> None:
     if form not in FORMATS:
         find_writer("caption", form, FORMATS)
     if form == "parquet":
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError as error:
-            raise UsageError(
-                "-f parquet needs pyarrow", "Install it: pip install 'dvl2[parquet]'"
-            ) from error
+        need_packages("-f parquet", "parquet", "pyarrow")
 
 
 def caption_line(result: CaptionResult, several: bool) -> str:

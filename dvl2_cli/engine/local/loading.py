@@ -22,6 +22,7 @@ from dvl2_cli.engine.local.memory_cap import check_fits, hold_cap
 from dvl2_cli.engine.local.offloading import place
 from dvl2_cli.engine.local.statistics import FeatureStatistics, load_statistics
 from dvl2_cli.errors import Dvl2Error, ModelError, UsageError
+from dvl2_cli.packages import install_command
 from dvl2_cli.planning.choose import check_packed
 from dvl2_cli.planning.hardware import Hardware, probe
 from dvl2_cli.planning.weights import upcast_types
@@ -140,7 +141,7 @@ def _reported_model_errors(path: Path) -> Iterator[None]:
     except ImportError as error:
         raise ModelError(
             f"the model in {path} needs a package that is not installed: {error.name or error}",
-            "Install it: pip install 'dvl2[bnb,train]'",
+            f"Install it: {install_command('bnb,train')}",
         ) from error
     except RuntimeError as error:
         if "not enough memory" in str(error):

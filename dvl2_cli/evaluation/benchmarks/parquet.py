@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvl2_cli.errors import InputError, UsageError
+from dvl2_cli.errors import InputError
 from dvl2_cli.evaluation.benchmarks.pictures import decode_all, from_base64
+from dvl2_cli.packages import need_packages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,12 +32,7 @@ class ParquetFile:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            raise UsageError(
-                "parquet files need pyarrow", "Install it: pip install 'dvl2[parquet]'"
-            ) from error
+        need_packages("a parquet file", "parquet", "pyarrow")
         self.path = path
         with self._guarded(), self._open() as opened:
             self.columns: tuple[str, ...] = tuple(opened.schema_arrow.names)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dvl2_cli import packages
 from dvl2_cli.app import main
 from tests.test_layering import CLI, imports, part_of, sources, within
 
@@ -39,6 +40,7 @@ def serve(
 def test_without_them_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(packages, "_checkout", lambda: None)
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find(name)
