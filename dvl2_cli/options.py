@@ -24,6 +24,10 @@ ExcludeOption = Annotated[
         help="Leave out such names, or paths, of folders and globs. Give it again for more.",
     ),
 ]
+SchemaLenientOption = Annotated[
+    bool,
+    typer.Option("--schema-lenient", help="Keep JSON that breaks --schema, with a warning."),
+]
 PasswordOption = Annotated[
     str | None,
     typer.Option(

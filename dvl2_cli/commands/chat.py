@@ -10,7 +10,7 @@ import typer
 from dvl2_cli.chatting.arguments import split_question
 from dvl2_cli.errors import UsageError
 from dvl2_cli.inputs.pipes import has_waiting
-from dvl2_cli.options import CommonOptions, PasswordOption, with_common_options
+from dvl2_cli.options import CommonOptions, PasswordOption, SchemaLenientOption, with_common_options
 from dvl2_cli.texts import decode_text
 
 app = typer.Typer(add_completion=False)
@@ -50,6 +50,7 @@ def chat(
         str | None,
         typer.Option("--schema", help="Answer as JSON: a schema file, or `name, total float`."),
     ] = None,
+    schema_lenient: SchemaLenientOption = False,
     extract: Annotated[
         bool, typer.Option("--extract", "-x", help="Print only the answer's code block.")
     ] = False,
@@ -120,11 +121,14 @@ def chat(
     question = None
     if prompt is None:
         images, question = split_question(images or [])
+    if schema_lenient and schema is None:
+        raise UsageError("--schema-lenient is about --schema", "Give a --schema.")
     options = ChatOptions(
         images=tuple(images or ()),
         prompt=_prompt(prompt or question, images or [], preset),
         preset=preset,
         schema=schema,
+        schema_lenient=schema_lenient,
         extract=extract,
         steps=steps,
         system=system,

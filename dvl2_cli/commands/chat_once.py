@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 def answer_once(options: ChatOptions, common: CommonOptions) -> None:
     """Ask, print the answer, keep the session."""
-    schema = read_schema(options.schema) if options.schema is not None else None
+    schema = None
+    if options.schema is not None:
+        schema = read_schema(options.schema, is_lenient=options.schema_lenient)
     with Reporter(common, max_tokens=MAX_TOKENS, several=False) as reporter:
         for note in schema.notes if schema is not None else ():
             reporter.console.note(note)
@@ -189,10 +191,10 @@ class _Once:
         if answer.finish_reason == "cancelled":
             return result
         if self.schema is not None:
-            data = self._parsed(self.schema, answer)
+            data, broken = self._parsed(self.schema, answer)
             if not self.common.json:
                 self.reporter.output.text(_pretty(data, indent=self.reporter.output.is_tty) + "\n")
-            return replace(result, data=data)
+            return replace(result, data=data, warnings=(*result.warnings, *broken))
         if self.options.extract:
             wanted = CODE_PRESETS.get(self.options.preset or "")
             block, oddities = extract_code(answer.text, wanted)
@@ -208,9 +210,9 @@ class _Once:
             raise NoUsableOutputError("the model answered nothing", "Try other words.")
         return result
 
-    def _parsed(self, schema: AnswerSchema, answer: Finished) -> Any:
+    def _parsed(self, schema: AnswerSchema, answer: Finished) -> tuple[Any, list[str]]:
         try:
-            return schema.parse(answer.text)
+            return schema.read(answer.text)
         except NoUsableOutputError as error:
             end = ending(answer.finish_reason, answer.usage.completion_tokens)
             if end is None:

@@ -26,6 +26,7 @@ class ChatOptions:
     prompt: str | None = None
     preset: str | None = None
     schema: str | None = None
+    schema_lenient: bool = False
     extract: bool = False
     steps: bool = False
     system: str | None = None

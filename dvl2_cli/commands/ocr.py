@@ -11,6 +11,7 @@ from dvl2_cli.options import (
     CommonOptions,
     ExcludeOption,
     PasswordOption,
+    SchemaLenientOption,
     with_common_options,
 )
 
@@ -63,6 +64,7 @@ def ocr(
         str | None,
         typer.Option("--schema", help="Extract by JSON Schema (file or text) or field list."),
     ] = None,
+    schema_lenient: SchemaLenientOption = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
     ] = False,
@@ -94,6 +96,7 @@ def ocr(
         boxes=boxes,
         fields=fields,
         schema=schema,
+        schema_lenient=schema_lenient,
         text_layer=text_layer,
     )
     options = InputOptions(

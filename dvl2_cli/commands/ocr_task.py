@@ -50,6 +50,7 @@ class OcrTask:
     boxes: str = "none"
     fields: str | None = None
     schema: str | None = None
+    schema_lenient: bool = False
     text_layer: str = "ignore"
     _target: OutputTarget = _NO_TARGET
     _names: list[str] = field(default_factory=list)
@@ -152,7 +153,9 @@ class OcrTask:
             if not self._names:
                 raise UsageError("--fields names no field", "Write --fields total,date.")
         if self.schema is not None:
-            self._schema = read_schema(self.schema)
+            self._schema = read_schema(self.schema, is_lenient=self.schema_lenient)
+        elif self.schema_lenient:
+            raise UsageError("--schema-lenient is about --schema", "Give a --schema.")
 
     @property
     def _wants_structure(self) -> bool:

@@ -251,10 +251,11 @@ class _Page:
         constraint = Constraint("json_schema", schema.text)
         answer = self._answer(prompts.extract_json.about(names), constraint=constraint)
         try:
-            value = schema.parse(answer.text)
+            value, broken = schema.read(answer.text)
         except NoUsableOutputError as error:
             self.warnings.append(error.message)
             return None
+        self.warnings += broken
         return value if isinstance(value, dict) else {"value": value}
 
     def _answer(

@@ -184,6 +184,19 @@ def test_data_that_follows_a_schema(cli: Cli, photo: Path, tmp_path: Path) -> No
     assert "no JSON that follows --schema: the answer was cut at 11 tokens" in done.err
 
 
+def test_a_lenient_schema_keeps_what_breaks_it(cli: Cli) -> None:
+    ask = ("chat", "-p", "x", "--schema", "tags[]", "--schema-lenient")
+    done = cli(*ask, engine=FakeEngine('{"tags": [1]}'))
+    assert (done.code, json.loads(done.out)) == (0, {"tags": [1]})
+    assert "the answer breaks --schema at $.tags[0]" in done.err
+    (row,) = cli(*ask, "--json", engine=FakeEngine('{"tags": [1]}')).rows
+    assert row["data"] == {"tags": [1]}
+    assert row["warnings"] == ["the answer breaks --schema at $.tags[0]: 1 is not of type 'string'"]
+    assert cli(*ask, engine=FakeEngine('{"tags": [')).code == 5
+    done = cli("chat", "-p", "x", "--schema-lenient", engine=FakeEngine("x"))
+    assert (done.code, "Give a --schema" in done.err) == (2, True)
+
+
 def test_the_code_block_and_its_language(cli: Cli, photo: Path) -> None:
     code = "```py\nimport this\n```\n"
     ask = ("chat", photo, "--preset", "plot-to-python", "-x")

@@ -141,6 +141,11 @@ def test_fields_by_schema(cli: Cli, page: Path) -> None:
     done = cli("ocr", page, "--schema", "total float, paid bool", engine=FakeEngine(scripted))
     assert done.code == 5
     assert done.rows[0]["fields"] is None
+    lenient = ("--schema", "total float, paid bool", "--schema-lenient")
+    done = cli("ocr", page, *lenient, engine=FakeEngine(scripted))
+    assert (done.code, done.rows[0]["fields"]) == (0, {"total": 41.2})
+    (warning,) = done.rows[0]["warnings"]
+    assert warning == "the answer breaks --schema at $: 'paid' is a required property"
 
 
 def test_a_loop_is_retried_and_flagged(cli: Cli, page: Path) -> None:

@@ -176,3 +176,19 @@ def test_the_whole_schema_is_held_against_the_answer() -> None:
     assert schema.parse("[1, 2]") == [1, 2]
     with pytest.raises(NoUsableOutputError, match="non-unique"):
         schema.parse("[1, 1]")
+    with pytest.raises(NoUsableOutputError, match="non-unique"):
+        schema.read("[1, 1]")
+    assert "; --schema-lenient keeps answers that break them" in schema.notes[0]
+
+
+def test_a_lenient_schema_keeps_json_that_breaks_it() -> None:
+    schema = AnswerSchema({"type": "array", "uniqueItems": True}, is_lenient=True)
+    assert schema.read("[1, 2]") == ([1, 2], [])
+    assert schema.read("[1, 1]") == (
+        [1, 1], ["the answer breaks --schema at $: [1, 1] has non-unique elements"]
+    )  # fmt: skip
+    _, (line,) = schema.read(json.dumps(["a\nb" * 500] * 2))
+    assert len(line) < 300
+    assert "\n" not in line
+    with pytest.raises(NoUsableOutputError, match="not the JSON"):
+        schema.read("[1,")
