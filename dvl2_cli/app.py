@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from dvl2_cli import __version__
 from dvl2_cli.command_table import COMMANDS as COMMANDS
-from dvl2_cli.errors import Dvl2Error, OutputError, UsageError
+from dvl2_cli.errors import Dvl2Error, InputError, OutputError, UsageError
 
 _CANCELLED = "dvl2: cancelled"
 _STREAM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -183,8 +183,11 @@ def main(command: Callable[[], object] | None = None) -> None:
         _detach_stdout()
         sys.exit(0)
     except OSError as error:
+        if error.filename is not None:  # a path that cannot be one: too long, a loop of links
+            report(InputError(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}"))
+            sys.exit(InputError.exit_code)
         # Files have their own errors, with their names: this one is of a stream.
-        if error.filename is not None or error.errno not in _STREAM_ERRORS:
+        if error.errno not in _STREAM_ERRORS:
             raise
         _detach_stdout()
         report(OutputError(f"cannot write to stdout: {error.strerror}"))

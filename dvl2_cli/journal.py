@@ -20,10 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from dvl2_cli.errors import OutputError
 from dvl2_cli.files import output_error
+from dvl2_cli.locks import acquire_lock
+from dvl2_cli.plain_file import check_plain_file
 
 
 class JournalInUseError(OutputError):
@@ -44,13 +46,13 @@ class Journal:
         self._answers: dict[str, int] = {}
         self._writes: dict[str, tuple[str | None, str]] = {}
         self._end = 0
-        self._lock = FileLock(f"{path}.lock")
+        self._lock: BaseFileLock | None = None
         self._files = contextlib.ExitStack()
 
     def __enter__(self) -> Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            self._lock = acquire_lock(self.path.with_name(f"{self.path.name}.lock"))
         except Timeout as error:
             raise JournalInUseError(
                 f"another run is writing the same results ({self.path})", "Wait for it to end."
@@ -66,6 +68,8 @@ class Journal:
 
     def _open(self) -> None:
         try:
+            with contextlib.suppress(FileNotFoundError):
+                check_plain_file(self.path)
             # Answers may be private: nobody else reads them.
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             # Unbuffered, so that after a failure nothing is left to be written once more.
@@ -168,7 +172,7 @@ class Journal:
 
     def _release(self) -> None:
         self._files.close()
-        if self._lock.is_locked:
+        if self._lock is not None and self._lock.is_locked:
             # While it is still ours: afterwards it may be another's.
             with contextlib.suppress(OSError):
                 Path(self._lock.lock_file).unlink()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvl2_cli import setting_values
 from dvl2_cli.errors import UsageError
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.texts import decode_text
 from dvl2_cli.user_folders import NoHomeError, config_folder
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SOURCE = "default"
 _FLAG = "flag "
+_LARGEST = 2**20  # bytes of a settings file
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,7 @@ def read_settings_text(path: Path) -> str:
         UsageError: the file cannot be read or is not UTF-8.
     """
     try:
-        return decode_text(path.read_bytes())
+        return decode_text(read_plain_file(path, _LARGEST))
     except FileNotFoundError:
         return ""
     except OSError as error:

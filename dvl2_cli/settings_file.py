@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvl2_cli.errors import UsageError
+from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.files import atomic_write, output_error
+from dvl2_cli.locks import acquire_lock
 from dvl2_cli.settings import load_settings, read_settings_text
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
+
+_LOCK_SECONDS = 10.0
 
 
 def set_value(path: Path, name: str, value: Any) -> None:
@@ -45,15 +50,22 @@ def unset_value(path: Path, name: str) -> bool:
     return True
 
 
-def _locked(path: Path) -> Any:
-    from filelock import FileLock
-
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two writers at once would each read the old file and one change would be lost.
-        return FileLock(path.with_name(f".{path.name}.lock"), timeout=10)
+        lock = acquire_lock(path.with_name(f".{path.name}.lock"), seconds=_LOCK_SECONDS)
+    except TimeoutError as error:
+        raise OutputError(
+            f"another dvl2 process is writing {path}", "Try again when it is done."
+        ) from error
     except OSError as error:
         raise output_error(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read(path: Path) -> TOMLDocument:

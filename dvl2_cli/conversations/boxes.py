@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from deepseek_vl_v2.format.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
+from deepseek_vl_v2.format.tags import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, TAGS
 from dvl2_cli.tasks.grounding.boxes import are_fractions
 from dvl2_cli.tasks.grounding.coordinates import from_pixels
 from dvl2_cli.tasks.grounding.parse import parse_grounding
@@ -86,6 +86,8 @@ def written_objects(objects: Any, sizes: Sequence[Size]) -> str:
         label = item.get("label") if isinstance(item, dict) else None
         if not isinstance(label, str) or not label.strip():
             raise ValueError(f'the object {_short(item)} has no "label" of text')
+        if any(tag in label for tag in TAGS):
+            raise ValueError(f"the label {_short(label)} spells a tag: boxes stand in none")
         number = item.get("image", len(sizes))
         if type(number) is not int or not 1 <= number <= len(sizes):
             raise ValueError(

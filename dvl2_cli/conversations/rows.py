@@ -9,6 +9,7 @@ in the users' texts for each picture. Answers name boxes in the model's own tags
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,14 @@ from dvl2_cli.conversations.markers import IMAGE_TAG
 from dvl2_cli.engine.request import Role, check_text
 from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.inputs.load import load_pictures
+from dvl2_cli.inputs.pipes import read_pipe
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.texts import decode_text
 
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+# Of a data file in bytes; of the wait for whoever writes to a pipe.
+_LARGEST = 2**30
+_PIPE_SECONDS = 10.0
 _UNITS = ("999", "pixels")
 _BLANK = re.compile(r"[ \t\r\n]*")
 
@@ -61,9 +67,11 @@ def read_rows(
         InputError: the file cannot be read.
     """
     try:
-        text = decode_text(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        text = decode_text(_bytes_of(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read {path}: it is not UTF-8 text ({error})") from error
     sizes = _Sizes()
     rows, problems = [], []
     for number, value in _values(text):
@@ -76,6 +84,12 @@ def read_rows(
     return rows, problems
 
 
+def _bytes_of(path: Path) -> bytes:
+    if path.is_fifo():
+        return read_pipe(path, _LARGEST, _PIPE_SECONDS)
+    return read_plain_file(path, _LARGEST)
+
+
 def _values(text: str) -> Iterator[tuple[int, Any]]:
     """Each conversation and its line; a ValueError where it is not JSON."""
     if text.lstrip().startswith("["):
@@ -86,7 +100,7 @@ def _values(text: str) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 yield number, ValueError(f"not JSON ({error})")
 
 
@@ -98,7 +112,7 @@ def _array(text: str) -> Iterator[tuple[int, Any]]:
         line = text.count("\n", 0, place) + 1
         try:
             value, end = decoder.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             yield line, ValueError(f"not JSON ({error})")
             return
         yield line, value
@@ -161,7 +175,7 @@ def _row(number: int, value: Any, folder: Path, sizes: _Sizes, decode: bool) -> 
 def _found(folder: Path, name: str) -> Path:
     """The picture; a name that was written on Windows is read so where there is no other."""
     for form in (name, name.replace("\\", "/")):
-        if (folder / form).is_file():
+        if os.path.isfile(folder / form):  # noqa: PTH113  pathlib raises for names too long
             return folder / form
     raise ValueError(f"there is no file {folder / name}")
 
@@ -177,7 +191,9 @@ def _with_boxes(messages: Sequence[dict[str, Any]], sizes: Sequence[Size], unit:
         if unit == "pixels" and seen:
             text = convert_lists(text, sizes[seen - 1])
         if "objects" in message:
-            text += written_objects(message["objects"], sizes[:seen])
+            found = written_objects(message["objects"], sizes[:seen])
+            _check_unicode(found, "a label")
+            text += found
         if message["role"] == "assistant":
             check_tags(text)
         texts.append(text)
@@ -200,13 +216,17 @@ def _turn(value: Any) -> tuple[Role, str]:
     content = value.get("content", "" if "objects" in value else None)
     if not isinstance(content, str):
         raise ValueError(f"the content of a {role} message is not text")
-    try:
-        check_text(content, f"the content of a {role} message")
-    except UsageError as error:
-        raise ValueError(error.message) from error
+    _check_unicode(content, f"the content of a {role} message")
     if role == "assistant" and not (content.strip() or "objects" in value):
         raise ValueError("an answer is empty")
     return role, content
+
+
+def _check_unicode(text: str, what: str) -> None:
+    try:
+        check_text(text, what)
+    except UsageError as error:
+        raise ValueError(error.message) from error
 
 
 def _check_turns(turns: Sequence[tuple[Role, str]], images: int) -> None:

@@ -10,7 +10,10 @@ from typing import Any, Literal, get_origin, get_type_hints
 
 from dvl2_cli.errors import InputError, UsageError
 from dvl2_cli.finetuning.recipe import Lora, Recipe, Stage, check_recipe
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.texts import decode_text
+
+_LARGEST = 2**20  # bytes of a recipe
 
 
 def load_recipe(
@@ -25,7 +28,7 @@ def load_recipe(
         UsageError: naming the key that is missing, unknown or of the wrong kind.
     """
     try:
-        table = tomllib.loads(decode_text(path.read_bytes()))
+        table = tomllib.loads(decode_text(read_plain_file(path, _LARGEST)))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dvl2_cli.errors import InputError
 from dvl2_cli.files import atomic_write
 from dvl2_cli.history.session import ChatSession, Speaker, Turn
+from dvl2_cli.plain_file import read_plain_file
 
 if TYPE_CHECKING:
     from dvl2_cli.inputs.picture import Picture
@@ -39,11 +40,7 @@ def read_transcript(path: Path) -> ChatSession:
         InputError: it cannot be read or is no session.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise InputError(f"{path} is over 1 GiB")
-        return from_json(json.loads(data))
+        return from_json(json.loads(read_plain_file(path, _LARGEST)))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

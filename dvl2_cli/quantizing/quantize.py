@@ -13,6 +13,7 @@ from dvl2_cli.engine.local.kernel_choice import check_kernels
 from dvl2_cli.errors import CancelledError, ModelError, OutputError
 from dvl2_cli.files import output_error
 from dvl2_cli.folders import recover_interrupted_replace
+from dvl2_cli.locks import locked
 from dvl2_cli.quantizing.conversion import Progress, convert, finish
 from dvl2_cli.quantizing.journal import JOURNAL
 from dvl2_cli.quantizing.verify import check_hashes
@@ -109,12 +110,12 @@ def _check_replaceable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     lock = folder.with_name(f"{folder.name}.lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock, timeout=0):
+        with locked(lock):
             yield
     except Timeout as error:
         raise OutputError(

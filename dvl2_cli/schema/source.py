@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dvl2_cli.errors import NoUsableOutputError, UsageError
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.schema.enforce import enforceable
 from dvl2_cli.schema.fields import Schema, schema_from_fields
 from dvl2_cli.texts import decode_text
@@ -108,11 +109,7 @@ def _document(given: str) -> Schema:
 
 def _file_text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise UsageError(f"the schema {path} is over 1 MiB")
-        return decode_text(data)
+        return decode_text(read_plain_file(path, _LARGEST))
     except OSError as error:
         raise UsageError(f"cannot read the schema {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

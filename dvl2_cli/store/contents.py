@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepseek_vl_v2.format.tensors import expected_tensors
+from dvl2_cli.plain_file import read_start
 from dvl2_cli.store.checkpoint import CheckpointInfo
 from dvl2_cli.store.headers import TensorHeader
 from dvl2_cli.store.keys import packed_kind
@@ -125,7 +126,6 @@ def _first_line(path: Path) -> str | None:
 
 def _text(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(4096)
+        return read_start(path, 4096).decode("utf-8", "replace")
     except OSError:
         return ""

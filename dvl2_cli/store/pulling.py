@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dvl2_cli.errors import ModelError, OutputError
 from dvl2_cli.files import output_error
+from dvl2_cli.locks import locked
 from dvl2_cli.store.checkpoint import check_checkpoint
 from dvl2_cli.store.download import DownloadProgress, bytes_present, download
 from dvl2_cli.store.hub import Listing, list_model
@@ -120,12 +121,12 @@ def pull_offline(hub_id: HubId, revision: str | None) -> Record:
 
 @contextlib.contextmanager
 def _one_at_a_time(plan: PullPlan) -> Iterator[None]:
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     lock = plan.folder.parent / f"{plan.folder.name}.lock"
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock, timeout=0):
+        with locked(lock):
             yield
     except Timeout as error:
         raise ModelError(

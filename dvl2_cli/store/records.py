@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from dvl2_cli.files import atomic_write
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.store.names import HubId
 from dvl2_cli.store.places import ORIGINAL, RECORD, commit_folder, in_models_folder
 from dvl2_cli.units import Bytes, Sha256
 
 _FORMAT = 1
+_LARGEST_RECORD = 2**24  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def write_record(record: Record) -> None:
 def read_record(folder: Path) -> Record | None:
     """The record in a commit's folder; None if there is none or it is not readable."""
     try:
-        content = json.loads((folder / RECORD).read_bytes())
+        content = json.loads(read_plain_file(folder / RECORD, _LARGEST_RECORD))
         return _record(content)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,6 +9,7 @@ from typing import Literal
 
 from dvl2_cli.errors import OutputError, UsageError
 from dvl2_cli.files import output_error
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.texts import decode_text
 
 Existing = Literal["skip", "overwrite", "append", "prepend", "error"]
@@ -77,13 +78,8 @@ def _exists(path: Path) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LONGEST + 1)
+        return decode_text(read_plain_file(path, _LONGEST))
     except OSError as error:
         raise output_error(path, error) from error
-    if len(data) > _LONGEST:
-        raise OutputError(f"{path} is over 1 MiB: no caption file")
-    try:
-        return decode_text(data)
     except UnicodeDecodeError as error:
         raise OutputError(f"{path} is not UTF-8 text, so nothing can be added to it") from error

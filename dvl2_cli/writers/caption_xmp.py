@@ -8,6 +8,7 @@ from xml.etree import ElementTree as Xml
 
 from dvl2_cli.errors import OutputError
 from dvl2_cli.files import output_error
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.writers.voc import xml_text
 
 _NAMESPACES = {
@@ -78,10 +79,10 @@ def _empty() -> Xml.Element:
 
 def _existing(target: Path) -> Xml.Element:
     try:
-        data = target.read_bytes()
+        data = read_plain_file(target, _LONGEST)
     except OSError as error:
         raise output_error(target, error) from error
-    if len(data) > _LONGEST or b"<!ENTITY" in data:
+    if b"<!ENTITY" in data:
         raise OutputError(f"{target} is no usual XMP sidecar", "Move it away first.")
     try:
         return Xml.fromstring(data)  # noqa: S314  entities were refused above

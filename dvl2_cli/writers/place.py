@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from dvl2_cli.errors import InputError, UsageError
+from dvl2_cli.plain_file import read_plain_file
 from dvl2_cli.results.envelope import Source
 from dvl2_cli.results.ground import FoundObject, GroundResult
+from dvl2_cli.texts import decode_text
 from dvl2_cli.writers.names import stem_of, usable
 
 CLASSES, DATA, IMAGES, LABELS = "classes.txt", "data.yaml", "images", "labels"
+_LARGEST = 2**24  # bytes of classes.txt
 _GLOB = re.compile(r"[*?\[]")
 # data.yaml as dvl2 writes it.
 _OWN_DATA = re.compile(r'names:(?: \{\})?\n((?:  \d+: ".*"\n)*)')
@@ -151,7 +154,7 @@ def earlier_classes(folder: Path) -> tuple[str, ...]:
 
 def _text_of(path: Path) -> str | None:
     try:
-        return path.read_text("utf-8-sig")
+        return decode_text(read_plain_file(path, _LARGEST))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

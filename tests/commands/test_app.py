@@ -75,3 +75,46 @@ def test_help_has_no_type_of_switches_and_no_orphaned_lines(
     monkeypatch.setenv("COLUMNS", "100")
     assert said(monkeypatch, name, "--help") == 0
     assert "<bool>" not in capsys.readouterr().out
+
+
+_LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (_LONG,),
+        ("show", f"./{_LONG}"),
+        ("show", _LONG),
+        ("rm", f"./{_LONG}"),
+        ("quantize", f"./{_LONG}"),
+        ("train", _LONG),
+        ("eval", _LONG),
+        ("ocr", "a.png", "-o", f"{_LONG}.md"),
+        ("ocr", "a.png", "-o", f"{_LONG}/"),
+        ("ground", "a.png", "car", "--draw", f"{_LONG}.png"),
+        ("chat", "-p", "x", "--schema", f"{_LONG}.json"),
+        ("chat", "-p", "x", "-m", f"./{_LONG}"),
+        ("chat", "-p", "x", "--adapter", _LONG),
+        ("serve", "--at", _LONG),
+        ("help", _LONG),
+    ],
+)
+def test_names_that_no_disk_holds_are_one_error(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = said(monkeypatch, *words)
+    error = capsys.readouterr().err
+    assert code in (1, 2, 3)
+    assert any(line.startswith("dvl2: ") for line in error.splitlines())
+    assert "Errno" not in error
+
+
+@pytest.mark.parametrize("variable", ["DVL2_CONFIG", "DVL2_SOCKET", "DVL2_MODELS"])
+def test_folders_that_no_disk_holds_are_no_traceback(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, f"/{_LONG}")
+    for words in (("ls",), ("ps",), ("config", "list")):
+        said(monkeypatch, *words)
+        assert "Errno" not in capsys.readouterr().err

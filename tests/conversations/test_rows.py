@@ -120,6 +120,11 @@ def test_the_example_data_is_sound() -> None:
 _PIXELS = {"boxes": "pixels"}
 
 
+def _boxed(label: str) -> dict[str, Any]:
+    found = {"label": label, "box": [0, 0, 90, 90]}
+    return _chat("<image>\nQ", {"role": "assistant", "objects": [found]}, "a.png")
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -142,6 +147,8 @@ _PIXELS = {"boxes": "pixels"}
             _chat("Q", {"role": "assistant", "objects": [{"label": "x", "box": [0, 0, 1, 1]}]}),
             "in no picture",
         ),
+        (_boxed("half \ud83d"), "a label is not UTF-8 text"),
+        (_boxed("the <|/ref|> tag"), "spells a tag"),
         (_chat("Q", " "), "empty"),
         (_chat("Q", "<image>"), "stands in an answer"),
         (_chat("Q \ud83d", "A"), "user message is not UTF-8 text"),
@@ -156,6 +163,29 @@ def test_bad_lines_are_named_and_good_ones_kept(folder: Path, row: Any, reason: 
     assert [found.line for found in rows] == [1, 5]
     assert [problem.line for problem in problems] == [2, 4]
     assert reason in problems[0].text
+
+
+def test_numbers_longer_than_python_reads_are_a_problem_of_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": ' + "1" * 5000 + "}\n[2]\n", encoding="utf-8")
+    rows, problems = read_rows(path)
+    assert rows == []
+    assert [(problem.line, problem.text[:8]) for problem in problems] == [
+        (1, "not JSON"),
+        (2, "not a JS"),
+    ]
+    path.write_text("[" + "1" * 5000 + "]", encoding="utf-8")
+    assert [problem.text[:8] for problem in read_rows(path)[1]] == ["not JSON"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b.png", "half \ud83d.png", "x" * 300 + ".png", "/dev/zero", ""]
+)
+def test_odd_names_of_pictures_are_a_problem_of_their_line(folder: Path, name: str) -> None:
+    rows, problems = _read(folder, _chat("<image>\nQ", "A", name))
+    assert rows == []
+    (problem,) = problems
+    assert problem.text.startswith("there is no file")
 
 
 def test_a_json_array_is_read_as_lines_are(folder: Path) -> None:
