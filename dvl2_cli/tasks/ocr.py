@@ -27,6 +27,7 @@ from dvl2_cli.tasks.reading.lines.reader import canvases_of, read_by_lines
 from dvl2_cli.tasks.reading.lines.text import page_text
 from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_text
 from dvl2_cli.tasks.reading.page import PageReader, PageText
+from dvl2_cli.tasks.reading.slices import slices_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -132,7 +133,10 @@ def page_requests(
 ) -> Iterator[tuple[str, Request]]:
     """What is asked about ``image`` at first, and about which part ("" for all of it)."""
     if policy.reads != "lines":
-        yield "", question_about(defaults, options.question, [image])
+        slices = slices_of(image)
+        for number, shown in enumerate(slices, 1):
+            name = f"slice {number} of {len(slices)}" if len(slices) > 1 else ""
+            yield name, question_about(defaults, options.question, [shown])
         return
     layout = _layout(policy)
     _, canvases = canvases_of(image, layout)

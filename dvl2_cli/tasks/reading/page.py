@@ -1,4 +1,7 @@
-"""Reading a page whole: once more with other settings if the answer repeats itself."""
+"""Reading a page whole: once more with other settings if the answer repeats itself.
+
+A very high page is read in slices.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from dvl2_cli.engine.events import Finished, FinishReason
 from dvl2_cli.engine.request import Sampling
 from dvl2_cli.results.envelope import UsageTotals
 from dvl2_cli.results.ocr import Block, Quality
+from dvl2_cli.tasks.endings import WORST_FIRST
 from dvl2_cli.tasks.reading.loops import cut_loop
+from dvl2_cli.tasks.reading.slices import slices_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,6 +60,16 @@ class PageReader:
 
     def read(self, page: Image, on_text: OnText | None = None) -> PageText:
         """The text of ``page``; ``on_text`` sees it as it comes."""
+        parts: list[PageText] = []
+        for part in slices_of(page):
+            if parts and on_text is not None:
+                on_text("\n")
+            parts.append(self._read(part, on_text))
+            if parts[-1].finish_reason == "cancelled":
+                break
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _read(self, page: Image, on_text: OnText | None) -> PageText:
         result = _page_text(self.ask(page, None, on_text))
         for sampling in self._other_settings():
             if result.finish_reason != "loop":
@@ -90,6 +105,26 @@ def _page_text(answer: Finished) -> PageText:
             truncated=reason == "length",
         ),
         answers=[answer],
+    )
+
+
+def _joined(parts: Sequence[PageText]) -> PageText:
+    """The page whose slices, from top to bottom, are ``parts``."""
+    qualities = [part.quality for part in parts]
+    answers = [answer for part in parts for answer in part.answers]
+    return PageText(
+        text="\n".join(part.text for part in parts if part.text),
+        raw="\n".join(part.raw for part in parts),
+        finish_reason=min((part.finish_reason for part in parts), key=WORST_FIRST.index),
+        usage=usage_of(answers),
+        quality=Quality(
+            loop_detected=any(quality.loop_detected for quality in qualities),
+            degenerate=any(quality.degenerate for quality in qualities),
+            truncated=any(quality.truncated for quality in qualities),
+            retries=sum(quality.retries for quality in qualities),
+            bands=len(parts),
+        ),
+        answers=answers,
     )
 
 
