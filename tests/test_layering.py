@@ -199,6 +199,8 @@ def test_every_import_is_a_declared_dependency() -> None:
 _BASE = {
     "errors",
     "files",
+    "locks",
+    "plain_file",
     "folders",
     "packages",
     "user_folders",

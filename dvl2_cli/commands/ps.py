@@ -12,6 +12,7 @@ import typer
 from dvl2_cli.ui.output import Output
 
 if TYPE_CHECKING:
+    from dvl2_cli.engine.remote.wire import SlowError
     from dvl2_cli.results.models import Server
 
 app = typer.Typer(add_completion=False)
@@ -26,27 +27,46 @@ def ps(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show the warm models: memory, requests, and when they stop."""
-    from dvl2_cli.engine.remote.daemon import daemon_status
     from dvl2_cli.engine.remote.places import all_sockets, explicit_socket
     from dvl2_cli.results.models import PsRow, PsStopRow
 
     named = explicit_socket()
-    paths = [*all_sockets(), *([named] if named else [])]
-    running = {path: status for path in paths if (status := daemon_status(path)) is not None}
+    running, silent = _asked([*all_sockets(), *([named] if named else [])])
     if stop:
         _stop(list(running))
         if json:
             Output().json(PsStopRow(list(running)).as_json())
-        else:
+        elif running or not silent:
             _say_stopped(len(running))
-        return
-    if json:
+    elif json:
         rows = [{"socket": str(path), **status} for path, status in running.items()]
         Output().json(PsRow(cast("list[Server]", rows)).as_json())
-    elif not running:
-        typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
-    else:
+    elif running:
         _print_table([_row(status) for status in running.values()])
+    elif not silent:
+        typer.echo("no model is kept warm; start one: dvl2 serve --socket", err=True)
+    for error in silent[1:]:
+        typer.echo(f"dvl2: {error.message}", err=True)
+    if silent:
+        raise silent[0]
+
+
+def _asked(paths: list[Path]) -> tuple[dict[Path, dict[str, Any]], list[SlowError]]:
+    """What every server says of itself, and those that do not answer."""
+    from dvl2_cli.engine.remote.daemon import daemon_status
+    from dvl2_cli.engine.remote.wire import SlowError
+
+    running: dict[Path, dict[str, Any]] = {}
+    silent = []
+    for path in paths:
+        try:
+            status = daemon_status(path)
+        except SlowError as error:
+            silent.append(error)
+        else:
+            if status is not None:
+                running[path] = status
+    return running, silent
 
 
 def _stop(paths: list[Path]) -> None:

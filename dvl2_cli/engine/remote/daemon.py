@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from dvl2_cli.engine.remote.codec import (
     decode_info,
     encode_request,
 )
+from dvl2_cli.engine.remote.peer import is_suspended, peer_pid, why_silent
 from dvl2_cli.engine.remote.places import (
     ModelKey,
     any_socket,
@@ -28,6 +30,7 @@ from dvl2_cli.engine.remote.places import (
 )
 from dvl2_cli.engine.remote.wire import (
     ClosedError,
+    SlowError,
     StoppingError,
     WireError,
     receive_frame,
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
+_SEND_SECONDS = 60.0  # a request's pictures, to a process that may be answering others
+_LOOK_SECONDS = 5.0  # of silence, until the process is looked at
 _ABSENT = object()  # equals no value of a key
 
 
@@ -98,7 +103,9 @@ class DaemonEngine:
     def _ask(self, message: dict[str, Any], pixels: Sequence[bytes]) -> socket.socket:
         sock = connect(self._path)
         try:
+            sock.settimeout(_SEND_SECONDS)
             send_frame(sock, message, pixels)
+            sock.settimeout(None)
         except ClosedError:
             pass  # the server says why before it closes: read that
         except BaseException:
@@ -108,7 +115,11 @@ class DaemonEngine:
 
     def _receive(self, sock: socket.socket, cancel: threading.Event | None) -> dict[str, Any]:
         cancelled = False
+        looked = time.monotonic()
         while not select.select([sock], [], [], _POLL_SECONDS)[0]:
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                self._check_alive(sock)
+                looked = time.monotonic()
             if cancel is not None and cancel.is_set() and not cancelled:
                 cancelled = True
                 sock.shutdown(socket.SHUT_WR)  # the server reads this as "stop, then tell"
@@ -122,6 +133,13 @@ class DaemonEngine:
         if "error" in message:
             raise decode_error(message["error"])
         return message
+
+    def _check_alive(self, sock: socket.socket) -> None:
+        """A long prompt takes its time; a suspended process would be waited for without end."""
+        pid = peer_pid(sock)
+        if pid is not None and is_suspended(pid):
+            why, hint = why_silent(sock)
+            raise StoppingError(f"the model server at {self._path} does not answer{why}", hint)
 
 
 def connect_running(
@@ -140,7 +158,11 @@ def connect_running(
         return None  # the usual case: nothing of the model has to be looked at
     key = session.key
     path = path or socket_path(key)
-    status = daemon_status(path)
+    try:
+        status = daemon_status(path)
+    except SlowError as error:
+        explain(f"{error.message}: not used")
+        return None
     if status is None:
         explain(f"no model is kept warm at {path}")
         return None
@@ -163,12 +185,20 @@ def _differences(running: object, wanted: ModelKey) -> list[str]:
 
 
 def daemon_status(path: Path) -> dict[str, Any] | None:
-    """What the process behind ``path`` says of itself; None where nothing (sane) listens."""
+    """What the process behind ``path`` says of itself; None where nothing (sane) listens.
+
+    Raises:
+        SlowError: a process listens there and does not answer.
+    """
     return _simple(path, "status")
 
 
 def stop_daemon(path: Path) -> bool:
-    """Ask the process behind ``path`` to stop; whether it agreed."""
+    """Ask the process behind ``path`` to stop; whether it agreed.
+
+    Raises:
+        SlowError: it does not answer.
+    """
     return _simple(path, "stop") is not None
 
 
@@ -196,7 +226,14 @@ def _simple(path: Path, op: str) -> dict[str, Any] | None:
     try:
         with connect(path) as sock:
             send_frame(sock, {"op": op})
-            message, _ = receive_frame(sock, seconds=_ANSWER_SECONDS)
+            try:
+                message, _ = receive_frame(sock, seconds=_ANSWER_SECONDS)
+            except SlowError as error:
+                why, hint = why_silent(sock)
+                text = f"the model server at {path} does not answer{why}"
+                raise SlowError(text, hint) from error
+    except SlowError:
+        raise
     except Dvl2Error:
         return None
     return None if "error" in message else message

@@ -34,6 +34,10 @@ class ClosedError(WireError):
     """The other end closed the connection."""
 
 
+class SlowError(WireError):
+    """The other end took longer than it may."""
+
+
 class StoppingError(WireError):
     """The warm process ends: the request is lost there, another engine can answer it."""
 
@@ -104,7 +108,7 @@ def _receive(sock: socket.socket, size: int, deadline: float | None) -> bytearra
         try:
             chunk = sock.recv(min(size - len(received), _CHUNK))
         except TimeoutError as error:
-            raise WireError("the other end took too long to send a frame") from error
+            raise SlowError("the other end took too long to send a frame") from error
         except OSError as error:
             raise ClosedError("the connection broke") from error
         if not chunk:
