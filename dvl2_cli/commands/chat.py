@@ -81,6 +81,14 @@ def chat(
         str,
         typer.Option("--pages-as", help="Show those as pictures, as text, or auto."),
     ] = "auto",
+    map_prompt: Annotated[
+        str | None,
+        typer.Option("--map", metavar="QUESTION", help="Ask this about every page by itself."),
+    ] = None,
+    reduce_prompt: Annotated[
+        str | None,
+        typer.Option("--reduce", metavar="QUESTION", help="Join the answers of --map by this."),
+    ] = None,
     password: PasswordOption = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompt on stderr.")
@@ -108,6 +116,7 @@ def chat(
       dvl2 chat photo.jpg
       dvl2 chat photo.jpg "What is this?"
       dvl2 chat before.png after.png --preset compare
+      dvl2 chat report.pdf --map "Which dates are here?" --reduce "Put them in order."
       dvl2 chat invoices/ "Which invoices are overdue?"
       dvl2 chat invoice.pdf --pages 1 -p "Who sent this?" --schema "name, total float"
     """
@@ -125,7 +134,7 @@ def chat(
         raise UsageError("--schema-lenient is about --schema", "Give a --schema.")
     options = ChatOptions(
         images=tuple(images or ()),
-        prompt=_prompt(prompt or question, images or [], preset),
+        prompt=_prompt(prompt or question, images or [], preset or map_prompt),
         preset=preset,
         schema=schema,
         schema_lenient=schema_lenient,
@@ -139,11 +148,18 @@ def chat(
         recursive=recursive,
         top=top,
         pages_as=pages_as,
+        map_prompt=map_prompt,
+        reduce_prompt=reduce_prompt,
         password=password,
         show_prompt=show_prompt,
         show_image=show_image,
         keep=not no_history,
     )
+    if map_prompt is not None or reduce_prompt is not None:
+        from dvl2_cli.commands.chat_map import answer_by_page
+
+        answer_by_page(options, common)
+        return
     if options.prompt is not None or preset is not None or common.plan:
         from dvl2_cli.commands.chat_once import answer_once
 

@@ -9,6 +9,7 @@ from dvl2_cli.results.envelope import Envelope, Source
 from dvl2_cli.units import Count, Positive
 
 ShownAs = Literal["picture", "text", "part"]
+TextSource = Literal["pixels", "layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class PageShown:
     number: Positive
     source: Source
     shown_as: ShownAs
-    text_source: Literal["pixels", "layer"]
+    text_source: TextSource
     score: float
     found_by: Literal["words", "parts", "all"]
     named: bool = False

@@ -6,19 +6,18 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.load import Reading, read_pictures
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import InputSource
+from dvl2_cli.results.chat import TextSource
 from dvl2_cli.results.envelope import Source
 from dvl2_cli.retrieval.store import KeptPage, PageStore
 from dvl2_cli.tasks.reading.layer import page_of
 from dvl2_cli.tasks.reading.layer_verdict import judge_layer
-
-TextSource = Literal["pixels", "layer"]
 
 # Changes when layers are taken apart in another way, so that they are read again.
 _LAYER_READER = "layer 1"

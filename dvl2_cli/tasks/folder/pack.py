@@ -96,11 +96,15 @@ class Packer:
         return found
 
     def _fits(self, question: str, chosen: Sequence[ChosenPage]) -> bool:
-        request = self.request(message_about(question, chosen))
-        cost = self.engine.cost(request)
-        tokens = cost.prompt_tokens or _estimate(request.messages)
-        answer = min(request.sampling.max_new_tokens, _ANSWER_TOKENS)
-        return tokens + answer <= cost.context_length
+        return fits(self.engine, self.request(message_about(question, chosen)))
+
+
+def fits(engine: Engine, request: Request) -> bool:
+    """Whether the context holds ``request`` and an answer."""
+    cost = engine.cost(request)
+    tokens = cost.prompt_tokens or _estimate(request.messages)
+    answer = min(request.sampling.max_new_tokens, _ANSWER_TOKENS)
+    return tokens + answer <= cost.context_length
 
 
 def message_about(question: str, chosen: Sequence[ChosenPage]) -> Message:
