@@ -117,6 +117,9 @@ class Settings:
     idle_minutes: float = _setting(
         10.0, float, "Minutes without a request after which the warm model stops.", minimum=0.01
     )
+    auto_serve: bool = _setting(
+        False, bool, "Leave the model warm for the next commands, until it is idle."
+    )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def source(self, name: str) -> str:

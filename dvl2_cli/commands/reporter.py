@@ -84,10 +84,10 @@ class Reporter:
     @functools.cached_property
     def context(self) -> TaskContext:
         """What tasks work with; the model is opened for it."""
-        from dvl2_cli.engine.opening import open_engine
+        from dvl2_cli.engine.opening import open_lasting_engine
 
         self.console.doing("loading the model")
-        self._engine = open_engine(self.session)
+        self._engine = open_lasting_engine(self.session)
         if self._engine.info.is_nano:
             self.console.note_once(NANO_NOTICE)
         self.interrupts.begin()

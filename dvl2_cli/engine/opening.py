@@ -16,7 +16,8 @@ from dvl2_cli.urls import without_login
 def open_engine(session: Session) -> Engine:
     """The engine that the session asks for; its choice is told once.
 
-    In this order: ``--server``, a warm process with the same model settings, this process.
+    In this order: ``--server``, a warm process with the same model settings (with
+    ``auto_serve`` one that is started for it), this process.
 
     Raises:
         UsageError: a setting is wrong.
@@ -43,6 +44,20 @@ def open_engine(session: Session) -> Engine:
     return engine
 
 
+def open_lasting_engine(session: Session) -> Engine:
+    """As `open_engine`; where a warm process answers that ends, the next one does, or this process.
+
+    A batch outlives a process that is stopped, and a conversation one that was idle too long.
+    """
+    from dvl2_cli.engine.remote.daemon import DaemonEngine
+    from dvl2_cli.engine.remote.fallback import FallbackEngine
+
+    engine = open_engine(session)
+    if not isinstance(engine, DaemonEngine):
+        return engine
+    return FallbackEngine(engine, lambda: open_lasting_engine(session))
+
+
 def _open_elsewhere(session: Session) -> Engine | None:
     """The server or the warm model; None where neither is to answer."""
     if session.settings.server is not None:
@@ -54,7 +69,18 @@ def _open_elsewhere(session: Session) -> Engine | None:
 
     # Who names a socket expects it to be used; else it is a detail.
     detail = explicit_socket() is None
-    return connect_running(session, lambda text: session.tell(Notice(text, detail=detail)))
+    running = connect_running(session, lambda text: session.tell(Notice(text, detail=detail)))
+    if running is not None or not session.settings.auto_serve:
+        return running
+    from dvl2_cli.engine.remote.starting import start_warm
+
+    session.check_packages()
+    if not start_warm(session):
+        return None
+    minutes = f"{session.settings.idle_minutes:g}"
+    text = f"the model stays warm until it is idle for {minutes} minutes; dvl2 ps --stop ends it"
+    session.tell(Notice(text))
+    return connect_running(session)
 
 
 def open_local_engine(session: Session) -> Engine:

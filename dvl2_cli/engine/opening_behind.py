@@ -60,7 +60,7 @@ class EngineBehind:
 
     def _open(self, session: Session) -> None:
         try:
-            engine = opening.open_engine(session)
+            engine = opening.open_lasting_engine(session)
         except BaseException as error:  # raised where somebody waits for the engine
             self._future.set_exception(error)
         else:

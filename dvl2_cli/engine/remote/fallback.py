@@ -16,7 +16,7 @@ class FallbackEngine:
 
     Args:
         warm: answers as long as its process lives.
-        open_local: loads the same model into this process; called at most once.
+        open_local: opens the same model anew; called at most once.
     """
 
     def __init__(self, warm: Engine, open_local: Callable[[], Engine]) -> None:
