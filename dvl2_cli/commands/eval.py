@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
     from dvl2_cli.engine.engine import Engine
     from dvl2_cli.engine.request import RequestDefaults
+    from dvl2_cli.engine.session import Session
     from dvl2_cli.evaluation.item import Item, ItemResult
     from dvl2_cli.evaluation.summary import EvalSummary
+    from dvl2_cli.journal import Journal
     from dvl2_cli.ui.console import Console
 
 app = typer.Typer(add_completion=False)
@@ -207,6 +210,7 @@ def measure(
     Raises:
         Exit: with 130, after Ctrl-C.
     """
+    from dvl2_cli.commands.resuming import JournaledEngine
     from dvl2_cli.engine.opening import open_engine
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
@@ -223,18 +227,37 @@ def measure(
     results: list[ItemResult] = []
     summaries: list[EvalSummary] = []
     json_members = extra if common.json else None
-    engine = open_engine(session)
-    try:
+    with contextlib.ExitStack() as stack:
+        journal = _journal([name for name, _, _ in parts], session, stack, console)
+        engine = open_engine(session)
+        stack.callback(engine.close)
         console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
-        stopped = _ask(engine, parts, defaults, console, results, summaries, json_members)
-    finally:
-        engine.close()
+        asked = engine if journal is None else JournaledEngine(engine, journal, console.note)
+        stopped = _ask(asked, parts, defaults, console, results, summaries, json_members)
+        if journal is not None and not stopped:
+            journal.complete()
     if not common.json:
         _print_table(summaries, console)
     _write_files(results, summaries, plot, answers, engine.info.id)
     if stopped:
         console.note("stopped: these figures cover only what was answered")
         raise typer.Exit(130)
+
+
+def _journal(
+    names: Sequence[str], session: Session, stack: contextlib.ExitStack, console: Console
+) -> Journal | None:
+    """The answers of a killed evaluation; None where they cannot be kept or another has them."""
+    from dvl2_cli.commands.resuming import entered, fingerprint, model_identity, state_journal
+    from dvl2_cli.journal import JournalInUseError
+    from dvl2_cli.user_folders import NoHomeError
+
+    try:
+        name = (str(Path.cwd()), list(names))
+        journal = state_journal("eval", name, fingerprint(model_identity(session)))
+        return entered(journal, stack, console)
+    except (JournalInUseError, NoHomeError):
+        return None
 
 
 def _ask(

@@ -54,7 +54,8 @@ def run(
         answer = _answer(TaskContext(engine, _greedy(item, defaults), cancel), item)
         if answer.finish_reason == "cancelled":
             raise CancelledError("the evaluation was stopped")
-        yield score(item, answer, time.perf_counter() - start)
+        # An answer that a killed run left took its time there.
+        yield score(item, answer, max(time.perf_counter() - start, answer.usage.seconds))
 
 
 def _answer(context: TaskContext, item: Item) -> Answered:

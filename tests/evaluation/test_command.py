@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from dvl2_cli.commands.eval import app
 from dvl2_cli.engine import opening
+from dvl2_cli.engine.request import Request
 from dvl2_cli.errors import UsageError
 from dvl2_cli.evaluation.report import HEADINGS
 from tests.fakes import FakeEngine
@@ -81,3 +82,38 @@ def test_wrong_use(engine: FakeEngine, arguments: list[str], message: str) -> No
     assert isinstance(result.exception, UsageError)
     assert message in result.exception.message
     assert not engine.requests
+
+
+class Killed(BaseException):
+    """What ends a run as a kill does: nobody handles it."""
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+def test_a_killed_run_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left: int
+) -> None:
+    def run(most: int | None, name: str) -> tuple[int, list[dict[str, object]]]:
+        """Questions that reach the model, of which ``most`` are answered, and the answers."""
+
+        def answer(request: Request) -> str:
+            if most is not None and len(fake.requests) > most:
+                raise Killed
+            return f"answer {request.messages[-1].content}"
+
+        fake = FakeEngine(answer)
+        monkeypatch.setattr(opening, "open_engine", lambda common: fake)
+        path = tmp_path / name
+        runner, arguments = CliRunner(), [str(DATA), "-q", "--answers", str(path)]
+        if most is not None:
+            with pytest.raises(Killed):
+                runner.invoke(app, arguments, catch_exceptions=False)
+            assert not path.exists()
+            return len(fake.requests), []
+        assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return len(fake.requests), [{**row, "seconds": 0} for row in rows]
+
+    asked, whole = run(None, "whole.jsonl")
+    assert run(left, "killed.jsonl") == (left + 1, [])
+    assert run(None, "again.jsonl") == (asked - left, whole)
+    assert run(None, "afresh.jsonl")[0] == asked
