@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
+from deepseek_vl_v2.kernels import library as kernels
+from deepseek_vl_v2.native_decoder import NativeDecoder
 from dvl2_cli.conversations.markers import without_markers
 from dvl2_cli.engine.engine import ModelInfo
 from dvl2_cli.engine.events import Event, Finished, Started, Token
@@ -200,10 +202,15 @@ def test_batch_equals_single() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_numbers_that_are_not_finite_are_an_error(value: float, temperature: float) -> None:
+@pytest.mark.parametrize("decoder", [TorchDecoder, NativeDecoder])
+def test_numbers_that_are_not_finite_are_an_error(
+    value: float, temperature: float, decoder: type[TorchDecoder | NativeDecoder]
+) -> None:
+    if decoder is NativeDecoder and not kernels.available():
+        pytest.skip("the kernels were not built")
     model = copy.deepcopy(golden.model("mha"))
     model.language.lm_head.weight.data[7] = value
-    loaded = LoadedModel(model, golden.processor("mha"), TorchDecoder(model), None)
+    loaded = LoadedModel(model, golden.processor("mha"), decoder(model), None)
     info = ModelInfo("mha", None, "none", "cpu", 4096, False, "test")
     request = Request((Message("user", "hello"),), Sampling(temperature=temperature))
     with pytest.raises(ModelError, match="not finite"):
