@@ -24,6 +24,7 @@ from dvl2_cli.engine.remote.places import socket_path
 from dvl2_cli.server.daemon import Daemon
 from dvl2_cli.store.policy import Policy
 from tests.fakes import FakeEngine
+from tests.inputs.pdfs import LETTER, lines_of, text_document
 
 ROOT = Path(__file__).parents[1]
 CLI = ROOT / "dvl2_cli"
@@ -479,6 +480,22 @@ def test_a_plan_needs_no_torch(tmp_path: Path) -> None:
     for arguments in (
         "'ocr', '--plan', '-m', 'nano'",
         "'caption', '--plan', '-m', 'nano'",
+        "'ground', '--plan', '-m', 'nano', '--caption'",
+        "'chat', '--plan', '-m', 'nano', '-p', 'What is it?'",
         "'caption', '--dry-run', '-m', 'nano'",
     ):
-        assert not loaded_by(run.format(arguments)) & {"torch", "transformers"}, arguments
+        assert not loaded_by(run.format(arguments)) & HEAVY_MODEL, arguments
+
+
+def test_a_run_with_nothing_to_do_loads_no_torch(tmp_path: Path) -> None:
+    """All captions are there already, or all pages have a text layer."""
+    from PIL import Image
+
+    Image.new("RGB", (100, 80)).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("a caption", encoding="utf-8")
+    words = ["caption", str(tmp_path), "--sidecar", ".txt", "--existing", "skip", "-m", "nano"]
+    assert not run_by(words) & HEAVY_MODEL
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "a caption"
+    document = tmp_path / "letter.pdf"
+    document.write_bytes(text_document(lines_of(*LETTER)))
+    assert not run_by(["ocr", str(document), "--dpi", "60", "-m", "nano"]) & HEAVY_MODEL
