@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -46,6 +47,7 @@ class Journal:
         self._answers: dict[str, int] = {}
         self._writes: dict[str, tuple[str | None, str]] = {}
         self._end = 0
+        self._turn = threading.Lock()
         self._lock: BaseFileLock | None = None
         self._files = contextlib.ExitStack()
 
@@ -102,8 +104,9 @@ class Journal:
         if key not in self._answers:
             return None
         try:
-            self._reader.seek(self._answers[key])
-            kept: dict[str, Any] = json.loads(self._reader.readline())["is"]
+            with self._turn:
+                self._reader.seek(self._answers[key])
+                kept: dict[str, Any] = json.loads(self._reader.readline())["is"]
         except OSError as error:
             raise output_error(self.path, error) from error
         return kept
@@ -156,6 +159,10 @@ class Journal:
 
     def _append(self, entry: dict[str, Any]) -> int:
         """Write a line and sync it; where it starts."""
+        with self._turn:
+            return self._append_alone(entry)
+
+    def _append_alone(self, entry: dict[str, Any]) -> int:
         line = json.dumps(entry).encode() + b"\n"
         try:
             rest = memoryview(line)

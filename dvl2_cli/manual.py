@@ -107,7 +107,10 @@ def _paragraph(text: str) -> Iterator[str]:
 
 
 def _parameter(parameter: Any, context: Any) -> Iterator[str]:
-    names, text = parameter.get_help_record(context)
+    record = parameter.get_help_record(context)
+    if record is None:
+        return  # hidden: an old name that says the new one
+    names, text = record
     yield ".TP"
     yield rf"\fB{_escaped(names)}\fR"
     yield _escaped(" ".join(str(text).split())) or r"\&"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from dvl2_cli import completing
+from dvl2_cli.errors import UsageError
 
 _MODEL = "Model"
 _OUTPUT = "Output"
@@ -36,6 +37,29 @@ PasswordOption = Annotated[
         envvar="DVL2_PDF_PASSWORD",
     ),
 ]
+AUTO = "auto"
+ParallelOption = Annotated[
+    str,
+    typer.Option(
+        "--parallel",
+        metavar="N|auto",
+        help="Inputs asked about at once; auto is as many as the model gains by.",
+    ),
+]
+MAX_PARALLEL = 256
+
+
+def parallel_of(text: str) -> int | None:
+    """The number that --parallel names; None for auto.
+
+    Raises:
+        UsageError: it is neither a number nor auto.
+    """
+    if text == AUTO:
+        return None
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_PARALLEL):
+        raise UsageError(f"--parallel is {text!r}", f"Give 1 to {MAX_PARALLEL}, or auto.")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)

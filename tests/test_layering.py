@@ -227,7 +227,7 @@ ARROWS: dict[str, set[str]] = {
     "history": _BASE | {"history", "inputs", "engine"},
     "ui": _BASE | {"ui", "engine", "options", "results"},
     "server": _TASKS | {"server"},
-    "evaluation": _TASKS | {"evaluation", "conversations", "figures", "ui"},
+    "evaluation": _TASKS | {"evaluation", "conversations", "figures", "ordered", "ui"},
 }
 # Of the engine, ui knows plain events only.
 UI_ENGINE = {"dvl2_cli.engine.events"}

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from dvl2_cli import completing
+from dvl2_cli.errors import UsageError
 from dvl2_cli.options import (
+    AUTO,
     CommonOptions,
     ExcludeOption,
+    ParallelOption,
     PasswordOption,
     with_common_options,
 )
@@ -107,9 +110,8 @@ def caption(
     dedupe: Annotated[
         bool, typer.Option("--dedupe", help="Caption equal pictures once.", rich_help_panel=_FILES)
     ] = False,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, max=256, help="Pictures asked together.")
-    ] = 1,
+    parallel: ParallelOption = AUTO,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", hidden=True)] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done.", rich_help_panel=_FILES)
     ] = False,
@@ -129,6 +131,8 @@ def caption(
       dvl2 caption photos/ -r -o captions.csv
       dvl2 caption photos/ --sidecar .txt --length short
     """
+    if batch_size is not None:
+        raise UsageError("--batch-size is gone", f"Give --parallel {batch_size}, or auto.")
     from dvl2_cli.commands.caption_task import CaptionTask
     from dvl2_cli.commands.sources import InputOptions
     from dvl2_cli.tasks.captioning.wording import Wording
@@ -149,7 +153,7 @@ def caption(
         output=output,
         xmp=xmp,
         dedupe=dedupe,
-        batch_size=batch_size,
+        parallel=parallel,
         dry_run=dry_run,
     )
     options = InputOptions(recursive=recursive, exclude=tuple(exclude or ()), password=password)

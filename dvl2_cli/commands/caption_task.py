@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvl2_cli.commands.caption_files import CaptionFiles
+from dvl2_cli.commands.parallel import Job, worked_on
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.commands.resuming import JournaledEngine, entered, model_identity, state_journal
 from dvl2_cli.commands.sources import InputOptions, Inputs
@@ -18,10 +18,11 @@ from dvl2_cli.errors import CancelledError, Dvl2Error, UsageError
 from dvl2_cli.files import is_no_file
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal
+from dvl2_cli.options import AUTO, parallel_of
 from dvl2_cli.results import CaptionResult, Source
-from dvl2_cli.tasks.caption import MAX_TOKENS, caption, caption_request, caption_together
+from dvl2_cli.tasks.caption import MAX_TOKENS, caption, caption_request
 from dvl2_cli.tasks.captioning.wording import Wording
-from dvl2_cli.tasks.context import OnText
+from dvl2_cli.tasks.context import OnText, TaskContext
 from dvl2_cli.ui.progress import listed
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.caption_sidecar import Sidecars
@@ -84,7 +85,7 @@ class CaptionTask:
     output: str | None = None
     xmp: bool = False
     dedupe: bool = False
-    batch_size: int = 1
+    parallel: str = AUTO
     dry_run: bool = False
     _table: Path | None = None
     _seen: dict[tuple[str, int | None], str] = field(default_factory=dict)
@@ -123,6 +124,7 @@ class CaptionTask:
             reporter.finish()
 
     def _check(self) -> None:
+        parallel_of(self.parallel)
         self.wording.check()
         if self.sidecars is not None:
             self.sidecars.check()
@@ -186,18 +188,16 @@ class CaptionTask:
                 table = stack.enter_context(
                     CaptionTable(self._table, self.form or "ndjson", named=inputs.several)
                 )
-            slots = self._slots(inputs, inputs.sources(), files)
-            while batch := list(islice(slots, self.batch_size)):
-                for result in self._results(reporter, batch, files, several=inputs.several):
-                    reporter.count(result, code=5 if result.finish_reason == "loop" else 0)
-                    counts.take(result)
-                    if table is not None:
-                        table.add(result)
-                    else:
-                        self._show(reporter, result, inputs.several)
-                if reporter.interrupts.stop:
-                    hint = "The same command goes on from here." if inputs.several else None
-                    raise CancelledError(f"cancelled: {counts.summary()}", hint)
+            for result in self._results(reporter, inputs, files):
+                reporter.count(result, code=5 if result.finish_reason == "loop" else 0)
+                counts.take(result)
+                if table is not None:
+                    table.add(result)
+                else:
+                    self._show(reporter, result, inputs.several)
+            if reporter.interrupts.stop:
+                hint = "The same command goes on from here." if inputs.several else None
+                raise CancelledError(f"cancelled: {counts.summary()}", hint)
         if inputs.several:
             reporter.console.progress.close()
             reporter.console.note(counts.summary())
@@ -253,32 +253,27 @@ class CaptionTask:
         return CaptionResult(source=source, length=self.wording.length, skipped=reason)
 
     def _results(
-        self, reporter: Reporter, batch: list[Slot], files: CaptionFiles, *, several: bool
+        self, reporter: Reporter, inputs: Inputs, files: CaptionFiles
     ) -> Iterator[CaptionResult]:
-        """The rows of a batch: its pictures are asked together, its order is kept."""
-        pictures = [slot for slot in batch if isinstance(slot, Picture)]
-        answered = iter(self._captions(reporter, pictures, self._stream(reporter, several)))
-        for slot in batch:
-            if isinstance(slot, Picture):
-                yield files.write(next(answered), slot)
-            else:
-                yield slot
+        """The rows, in the order of the inputs."""
+        slots = self._slots(inputs, inputs.sources(), files)
+        jobs = (self._job(reporter, slot, several=inputs.several) for slot in slots)
+        for job, result in worked_on(reporter, jobs, self.parallel, several=inputs.several):
+            yield result if job.picture is None else files.write(result, job.picture)
 
-    def _captions(
-        self, reporter: Reporter, pictures: list[Picture], on_text: OnText | None
-    ) -> list[CaptionResult]:
-        if not pictures:
-            return []
-        reporter.begin(pictures[0])
-        if len(pictures) > 1:
-            return caption_together(reporter.context, pictures, self.wording)
-        (picture,) = pictures
-        try:
-            return [caption(reporter.context, picture, self.wording, on_text)]
-        except Dvl2Error as error:
-            if error.fatal:
-                raise
-            return [CaptionResult.failure(error, Source.of(picture), reporter.model)]
+    def _job(self, reporter: Reporter, slot: Slot, *, several: bool) -> Job[CaptionResult]:
+        if not isinstance(slot, Picture):
+            return Job(result=slot)
+
+        def work(context: Callable[[], TaskContext], on_text: OnText | None) -> CaptionResult:
+            try:
+                return caption(context(), slot, self.wording, on_text)
+            except Dvl2Error as error:
+                if error.fatal:
+                    raise
+                return CaptionResult.failure(error, Source.of(slot), reporter.model)
+
+        return Job(picture=slot, work=work, stream=lambda: self._stream(reporter, several))
 
     def _stream(self, reporter: Reporter, several: bool) -> OnText | None:
         """Shows a lone caption while it is written, where nothing is put around it."""

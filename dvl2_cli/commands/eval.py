@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dvl2_cli.errors import UsageError
-from dvl2_cli.options import CommonOptions, with_common_options
+from dvl2_cli.options import (
+    AUTO,
+    CommonOptions,
+    ParallelOption,
+    parallel_of,
+    with_common_options,
+)
 from dvl2_cli.packages import need_packages
 
 if TYPE_CHECKING:
@@ -86,6 +92,7 @@ def evaluate(
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="FILE", help="Write every answer.")
     ] = None,
+    parallel: ParallelOption = AUTO,
     *,
     common: CommonOptions,
 ) -> None:
@@ -94,6 +101,7 @@ def evaluate(
 
     Answers are greedy and unconstrained. Intervals are 95 % bootstraps.
     """
+    parallel_of(parallel)
     if compare is not None:
         _refuse(
             "--compare", what=what, data=data, answers=answers, plot=plot, show_prompt=show_prompt
@@ -103,11 +111,11 @@ def evaluate(
         compare_answers(*compare, common)
     elif what in _BENCHMARKS:
         _refuse(f"eval {what}", plot=plot)
-        _benchmark(what, data, limit, seed, show_prompt, answers, common)
+        _benchmark(what, data, limit, seed, show_prompt, answers, parallel, common)
     else:
         given = f"eval {what}" if what else "eval DATA.jsonl"
         _refuse(given, data=data, seed=seed, show_prompt=show_prompt)
-        _own_data(what, limit, plot, answers, common)
+        _own_data(what, limit, plot, answers, parallel, common)
 
 
 def _refuse(about: str, **given: object) -> None:
@@ -128,6 +136,7 @@ def _benchmark(
     seed: int | None,
     show_prompt: bool,
     answers: Path | None,
+    parallel: str,
     common: CommonOptions,
 ) -> None:
     from dvl2_cli.commands.eval_benchmark import BenchmarkOptions, run_benchmark, show_prompts
@@ -139,7 +148,7 @@ def _benchmark(
         )
     if seed is not None and limit is None:
         raise UsageError("--seed chooses the items of --limit, which is missing")
-    options = BenchmarkOptions(name, data, limit, seed, answers)
+    options = BenchmarkOptions(name, data, limit, seed, answers, parallel)
     if not show_prompt:
         run_benchmark(options, common)
         return
@@ -152,6 +161,7 @@ def _own_data(
     limit: int | None,
     plot: Path | None,
     answers: Path | None,
+    parallel: str,
     common: CommonOptions,
 ) -> None:
     if data is None:
@@ -165,7 +175,7 @@ def _own_data(
 
     path = Path(data)
     part = (path.name, None, islice(read_items(path), limit))
-    measure([part], common, plot, answers, sources=_inputs(path))
+    measure([part], common, plot, answers, parallel=parallel, sources=_inputs(path))
 
 
 def _outputs(answers: Path | None, plot: Path | None) -> Iterator[Path]:
@@ -194,6 +204,7 @@ def measure(
     plot: Path | None,
     answers: Path | None,
     *,
+    parallel: str = AUTO,
     sources: Iterable[Path] = (),
     extra: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
@@ -204,6 +215,7 @@ def measure(
         common: the options of every command.
         plot: the folder of plots and gallery, if any.
         answers: the file of every answer, if any.
+        parallel: as --parallel has it.
         sources: files that no output may replace.
         extra: members of each line of ``--json``, beside those of a summary.
 
@@ -233,7 +245,8 @@ def measure(
         stack.callback(engine.close)
         console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
         asked = engine if journal is None else JournaledEngine(engine, journal, console.note)
-        stopped = _ask(asked, parts, defaults, console, results, summaries, json_members)
+        width = parallel_of(parallel) or engine.info.parallel
+        stopped = _ask(asked, parts, defaults, width, console, results, summaries, json_members)
         if journal is not None and not stopped:
             journal.complete()
     if not common.json:
@@ -264,6 +277,7 @@ def _ask(
     engine: Engine,
     parts: Sequence[Part],
     defaults: RequestDefaults,
+    parallel: int,
     console: Console,
     results: list[ItemResult],
     summaries: list[EvalSummary],
@@ -285,7 +299,8 @@ def _ask(
             asked: list[ItemResult] = []
             interrupts.begin()
             try:
-                for result in run(engine, items, interrupts.cancel, defaults):
+                asking = run(engine, items, interrupts.cancel, defaults, parallel=parallel)
+                for result in asking:
                     asked.append(result)
                     _progress(console, name, len(asked))
                     if interrupts.stop:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dvl2_cli.errors import UsageError
+from dvl2_cli.options import AUTO, parallel_of
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import Engine
@@ -38,6 +39,7 @@ class BenchmarkOptions:
         limit: questions at most.
         seed: of the sample that ``limit`` takes; None for the first ones.
         answers: the file of every answer.
+        parallel: as --parallel has it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class BenchmarkOptions:
     limit: int | None
     seed: int | None
     answers: Path | None
+    parallel: str = AUTO
 
 
 def show_prompts(options: BenchmarkOptions) -> None:
@@ -85,7 +88,7 @@ def run_benchmark(options: BenchmarkOptions, common: CommonOptions) -> None:
         engine = open_engine(session)
         try:
             console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
-            stopped = _ask(engine, plan, session, console, tally, journal, options.answers)
+            stopped = _ask(engine, plan, session, console, tally, journal, options)
             _show(tally, engine, console, as_json=common.json)
         finally:
             engine.close()
@@ -160,7 +163,7 @@ def _ask(
     console: Console,
     tally: Tally,
     journal: Journal | None,
-    answers: Path | None,
+    options: BenchmarkOptions,
 ) -> bool:
     """Ask the questions, filling ``tally`` and the file of answers; True if Ctrl-C ended it."""
     from dvl2_cli.errors import CancelledError
@@ -170,11 +173,12 @@ def _ask(
 
     _announce(plan, console)
     defaults = greedy(session.defaults(max_tokens=0))
-    with _row_writer(answers) as write, Interrupts(several=True) as interrupts:
+    width = parallel_of(options.parallel) or engine.info.parallel
+    with _row_writer(options.answers) as write, Interrupts(several=True) as interrupts:
         context = TaskContext(engine, defaults, interrupts.cancel)
         interrupts.begin()
         with contextlib.suppress(CancelledError):
-            for number, answer in enumerate(ask_all(context, plan, journal), 1):
+            for number, answer in enumerate(ask_all(context, plan, journal, width), 1):
                 tally.add(answer)
                 write(answer)
                 if answer.error is not None:

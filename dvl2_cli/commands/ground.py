@@ -10,8 +10,10 @@ from typer.core import TyperCommand
 
 from dvl2_cli import completing
 from dvl2_cli.options import (
+    AUTO,
     CommonOptions,
     ExcludeOption,
+    ParallelOption,
     PasswordOption,
     with_common_options,
 )
@@ -103,6 +105,7 @@ def ground(
     ] = False,
     exclude: ExcludeOption = None,
     password: PasswordOption = None,
+    parallel: ParallelOption = AUTO,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
     ] = False,
@@ -132,6 +135,7 @@ def ground(
         form="json" if common.json else form,
         output=output,
         fail_empty=fail_empty,
+        parallel=parallel,
     )
     options = InputOptions(pages, dpi, recursive, tuple(exclude or ()), password)
     task.run(image, options, common, show_prompt=show_prompt)

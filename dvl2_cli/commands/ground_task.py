@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dvl2_cli.commands.parallel import Job, worked_on
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.errors import Dvl2Error, InputError, UsageError
 from dvl2_cli.files import forget_input
 from dvl2_cli.inputs.load import load_pictures
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import find_sources
+from dvl2_cli.options import AUTO, parallel_of
 from dvl2_cli.results import FoundObject, GroundResult, Source, json_line
+from dvl2_cli.tasks.context import OnText, TaskContext
 from dvl2_cli.tasks.ground import MAX_TOKENS, UNNAMED, GroundOptions, ground, ground_requests
 from dvl2_cli.writers.collisions import check_outputs
 from dvl2_cli.writers.folder import make_folder, write_files, write_text
@@ -62,6 +65,7 @@ class GroundTask:
     form: str | None = None
     output: str | None = None
     fail_empty: bool = False
+    parallel: str = AUTO
     _writer: FilesOf | None = None
     _target: OutputTarget = _NO_TARGET
     _several: bool = False
@@ -98,25 +102,21 @@ class GroundTask:
                 self.options = dataclasses.replace(self.options, example=example)
             if self.form is None:
                 self.form = "text" if reporter.output.is_tty else "json"
-            for found in inputs.shown_by(reporter.console.progress):
-                if inputs.several and found.path.endswith(_DRAWN):
-                    forget_input(Path(found.path))
-                    reporter.console.progress.expect(-1)
-                    continue  # drawn by an earlier run over the same folder
-                if common.plan and isinstance(found, Picture):
+            pictures = self._pictures(reporter, inputs)
+            if common.plan:
+                for found in pictures:
                     self._plan(reporter, found)
-                    continue
-                reporter.begin(found)
-                self._report(reporter, self._result(reporter, found))
-                if reporter.interrupts.stop:
-                    break
-            if not common.plan:
+            else:
+                jobs = (self._job(reporter, found) for found in pictures)
+                for job, result in worked_on(reporter, jobs, self.parallel, several=inputs.several):
+                    self._report(reporter, self._kept_pictures(reporter, result, job.picture))
                 self._write(reporter)
             reporter.conclude("looked at")
             reporter.finish()
 
     def _check(self, image: str, several: bool, options: InputOptions) -> None:
         """Find out what cannot work before anything is asked."""
+        parallel_of(self.parallel)
         self._several = several
         self._target = target_of(self.output, self.form, _SUFFIXES)
         self.form = self._target.form
@@ -188,24 +188,60 @@ class GroundTask:
             if folder is not None:
                 make_folder(folder)
 
-    def _plan(self, reporter: Reporter, picture: Picture) -> None:
+    @staticmethod
+    def _pictures(reporter: Reporter, inputs: Inputs) -> Iterator[Picture | Unreadable]:
+        for found in inputs.shown_by(reporter.console.progress):
+            if inputs.several and found.path.endswith(_DRAWN):
+                forget_input(Path(found.path))
+                reporter.console.progress.expect(-1)
+                continue  # drawn by an earlier run over the same folder
+            yield found
+
+    def _plan(self, reporter: Reporter, picture: Picture | Unreadable) -> None:
+        if isinstance(picture, Unreadable):
+            self._report(reporter, GroundResult.failure(picture.error, Source.of(picture)))
+            return
         for phrase, request in ground_requests(reporter.defaults, picture, self.options):
             reporter.plan(request, f"{picture.path}: {phrase or 'caption'}")
 
-    def _result(self, reporter: Reporter, found: Picture | Unreadable) -> GroundResult:
+    def _job(self, reporter: Reporter, found: Picture | Unreadable) -> Job[GroundResult]:
+        """How a picture is asked about; its annotation's name is taken now."""
         source = Source.of(found)
         if isinstance(found, Unreadable):
-            return GroundResult.failure(found.error, source)
+            reporter.begin(found)
+            return Job(result=GroundResult.failure(found.error, source))
         try:
             self._take_name(source)
-            result = ground(reporter.context, found, self.options)
-            if result.finish_reason == "cancelled":
-                return result  # half of the boxes are no crops, drawing or annotation
-            return self._save_pictures(reporter, result, found)
         except Dvl2Error as error:
-            if error.fatal:
-                raise
-            return GroundResult.failure(error, source, reporter.model)
+            return Job(result=self._failure(reporter, error, source))
+
+        def work(context: Callable[[], TaskContext], on_text: OnText | None) -> GroundResult:
+            del on_text
+            try:
+                return ground(context(), found, self.options)
+            except Dvl2Error as error:
+                return self._failure(reporter, error, source)
+
+        return Job(picture=found, work=work)
+
+    @staticmethod
+    def _failure(reporter: Reporter, error: Dvl2Error, source: Source) -> GroundResult:
+        if error.fatal:
+            raise error
+        return GroundResult.failure(error, source, reporter.model)
+
+    def _kept_pictures(
+        self, reporter: Reporter, result: GroundResult, picture: Picture | None
+    ) -> GroundResult:
+        """``result`` with the pictures that were to be written about it."""
+        if picture is None or result.status == "failed":
+            return result
+        if result.finish_reason == "cancelled":
+            return result  # half of the boxes are no crops, drawing or annotation
+        try:
+            return self._save_pictures(reporter, result, picture)
+        except Dvl2Error as error:
+            return self._failure(reporter, error, Source.of(picture))
 
     def _take_name(self, source: Source) -> None:
         """Refuse a picture that annotations could not name, before it is asked about.

@@ -8,8 +8,10 @@ import typer
 
 from dvl2_cli import completing
 from dvl2_cli.options import (
+    AUTO,
     CommonOptions,
     ExcludeOption,
+    ParallelOption,
     PasswordOption,
     SchemaLenientOption,
     with_common_options,
@@ -70,6 +72,7 @@ def ocr(
     ] = False,
     exclude: ExcludeOption = None,
     password: PasswordOption = None,
+    parallel: ParallelOption = AUTO,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
     ] = False,
@@ -98,6 +101,7 @@ def ocr(
         schema=schema,
         schema_lenient=schema_lenient,
         text_layer=text_layer,
+        parallel=parallel,
     )
     options = InputOptions(
         pages, dpi, recursive, tuple(exclude or ()), password, task.layers.wanted

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from dvl2_cli.commands.documents import Documents, document_names
 from dvl2_cli.commands.ocr_layers import Layers
+from dvl2_cli.commands.parallel import Job, worked_on
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.commands.resuming import (
     JournaledEngine,
@@ -23,10 +24,11 @@ from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.errors import Dvl2Error, UsageError
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal, JournalInUseError
+from dvl2_cli.options import AUTO, parallel_of
 from dvl2_cli.packages import need_packages
 from dvl2_cli.results import OcrResult, Source
 from dvl2_cli.schema.source import AnswerSchema, read_schema
-from dvl2_cli.tasks.context import OnText
+from dvl2_cli.tasks.context import OnText, TaskContext
 from dvl2_cli.tasks.ocr import MAX_TOKENS, BoxSource, OcrOptions, ocr, page_requests
 from dvl2_cli.user_folders import NoHomeError
 from dvl2_cli.writers.collisions import check_outputs
@@ -52,6 +54,7 @@ class OcrTask:
     schema: str | None = None
     schema_lenient: bool = False
     text_layer: str = "ignore"
+    parallel: str = AUTO
     _target: OutputTarget = _NO_TARGET
     _names: list[str] = field(default_factory=list)
     _schema: AnswerSchema | None = None
@@ -109,14 +112,15 @@ class OcrTask:
     def _read(self, inputs: Inputs, documents: Documents, reporter: Reporter) -> None:
         options = self._options()
         with documents:
-            for found in inputs.shown_by(reporter.console.progress):
-                reporter.begin(found)
-                result = self._result(reporter, found, options, documents.stream_to(found))
+            jobs = (
+                self._job(reporter, found, options, documents)
+                for found in inputs.shown_by(reporter.console.progress)
+            )
+            several = inputs.several or not reporter.output.is_tty
+            for _, result in worked_on(reporter, jobs, self.parallel, several=several):
                 documents.add(result)
                 lacking = options.extracts and result.fields is None
                 reporter.count(result, code=5 if result.quality.degenerate or lacking else 0)
-                if reporter.interrupts.stop:
-                    break
 
     def _journal(
         self, files: list[str], reporter: Reporter, stack: contextlib.ExitStack
@@ -135,6 +139,7 @@ class OcrTask:
 
     def _check(self) -> None:
         """Refuse what cannot work before any page is read."""
+        parallel_of(self.parallel)
         self._target = target_of(self.output, self.form, SUFFIXES)
         self.form = self._target.form
         if self.layers.only and (self.fields is not None or self.schema is not None):
@@ -197,28 +202,41 @@ class OcrTask:
                 "Add --boxes model or --boxes rapidocr.",
             )
 
-    def _result(
+    def _job(
         self,
         reporter: Reporter,
         found: Picture | Unreadable,
         options: OcrOptions,
-        on_text: OnText | None,
-    ) -> OcrResult:
-        source = Source.of(found)
+        documents: Documents,
+    ) -> Job[OcrResult]:
+        """How a page is read; its text layer is looked at now."""
         if isinstance(found, Unreadable):
-            return OcrResult.failure(found.error, source)
+            reporter.begin(found)
+            return Job(result=OcrResult.failure(found.error, Source.of(found)))
+
+        def failed(error: Dvl2Error) -> OcrResult:
+            if error.fatal:
+                raise error
+            return OcrResult.failure(error, Source.of(found), reporter.model)
+
         try:
             page, verdict = self.layers.page(
                 found, reporter.console, structure=self._wants_structure
             )
             if self.layers.only or (page is not None and not options.extracts):
-                return self.layers.alone(found, page, verdict)
-            result = ocr(reporter.context, found, options, on_text, page)
-            return replace(result, layer_fault=verdict.reason)
+                reporter.begin(found)
+                return Job(result=self.layers.alone(found, page, verdict))
         except Dvl2Error as error:
-            if error.fatal:
-                raise
-            return OcrResult.failure(error, source, reporter.model)
+            return Job(result=failed(error))
+
+        def work(context: Callable[[], TaskContext], on_text: OnText | None) -> OcrResult:
+            try:
+                result = ocr(context(), found, options, on_text, page)
+                return replace(result, layer_fault=verdict.reason)
+            except Dvl2Error as error:
+                return failed(error)
+
+        return Job(picture=found, work=work, stream=lambda: documents.stream_to(found))
 
     def _plan(self, reporter: Reporter, found: Picture | Unreadable) -> None:
         if isinstance(found, Unreadable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ class Reporter:
         self.wrap: Wrap = lambda engine: engine
         self._show_prompt = show_prompt
         self._engine: Engine | None = None
+        self._context: TaskContext | None = None
+        self._opening = threading.Lock()
         self._codes: list[int] = []
         self._usable = 0
         self._failed: list[str] = []
@@ -81,9 +84,15 @@ class Reporter:
         if self._engine is not None:
             self._engine.close()
 
-    @functools.cached_property
+    @property
     def context(self) -> TaskContext:
-        """What tasks work with; the model is opened for it."""
+        """What tasks work with; the model is opened for it, by whoever asks first."""
+        with self._opening:
+            if self._context is None:
+                self._context = self._open()
+            return self._context
+
+    def _open(self) -> TaskContext:
         from dvl2_cli.engine.opening import open_lasting_engine
 
         self.console.doing("loading the model")
@@ -114,13 +123,17 @@ class Reporter:
         self.console.doing(self._subject)
 
     def on_event(self, event: Progress) -> None:
-        """Show what is being done, and what --verbose, --stats and --show-prompt ask for."""
+        """Show what is being done, and what was asked for; see ``tell``."""
         if isinstance(event, Prompted):
             self._has_begun = False
             self.console.doing(f"looking at {self._subject}" if self._subject else "looking")
         elif isinstance(event, Token) and not self._has_begun:
             self._has_begun = True
             self.console.doing(f"reading {self._subject}" if self._subject else "writing")
+        self.tell(event)
+
+    def tell(self, event: Progress) -> None:
+        """Show what --verbose, --stats and --show-prompt ask for."""
         if isinstance(event, Started):
             self.console.started(event)
         elif isinstance(event, Notice):

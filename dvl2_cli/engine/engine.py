@@ -18,7 +18,7 @@ class ModelInfo:
     """Which model answers.
 
     ``reason`` says how it was chosen (flag, setting, bundled...); ``policy`` what it wants done
-    around its answers.
+    around its answers; ``parallel`` how many requests at once it answers sooner than one by one.
     """
 
     id: str
@@ -29,6 +29,7 @@ class ModelInfo:
     is_nano: bool
     reason: str
     policy: Policy = PLAIN_POLICY
+    parallel: Count = 1
 
     def describe(self) -> str:
         """Which model it is, why, and where it runs, in one line."""
@@ -36,7 +37,7 @@ class ModelInfo:
 
 
 class Engine(Protocol):
-    """Answers requests, of one thread at a time unless the engine says otherwise."""
+    """Answers requests; where ``info.parallel`` is above 1, of several threads at once."""
 
     @property
     def info(self) -> ModelInfo:

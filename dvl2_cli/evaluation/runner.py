@@ -14,6 +14,7 @@ from dvl2_cli.engine.request import Message, Request, RequestDefaults, Sampling
 from dvl2_cli.errors import CancelledError
 from dvl2_cli.evaluation.item import Item, ItemResult
 from dvl2_cli.evaluation.scoring import Answered, score
+from dvl2_cli.ordered import in_order
 from dvl2_cli.tasks.ask import ask
 from dvl2_cli.tasks.context import TaskContext
 from dvl2_cli.tasks.ground import located_in
@@ -40,22 +41,35 @@ def run(
     items: Iterable[Item],
     cancel: threading.Event | None = None,
     defaults: RequestDefaults = _AS_IT_IS,
+    *,
+    parallel: int = 1,
 ) -> Iterator[ItemResult]:
-    """Ask the items one after the other, as a user would, and yield each scored answer. Pictures
+    """Ask the items as a user would, and yield each scored answer in their order. Pictures
     whose text is asked for are read as ``dvl2 ocr`` reads pages, boxes are looked for as by
     ``dvl2 ground``, and "how many" is answered as by ``dvl2 chat``.
+
+    Args:
+        engine: is asked, from several threads where ``parallel`` is above 1.
+        items: what to ask.
+        cancel: ends all, when set.
+        defaults: how pictures are shown.
+        parallel: items asked at once.
 
     Raises:
         ContextOverflowError: an item does not fit the model's context.
         CancelledError: ``cancel`` was set.
     """
-    for item in items:
+    cancel = cancel or threading.Event()
+
+    def ask_one(item: Item) -> ItemResult:
         start = time.perf_counter()
         answer = _answer(TaskContext(engine, _greedy(item, defaults), cancel), item)
         if answer.finish_reason == "cancelled":
             raise CancelledError("the evaluation was stopped")
         # An answer that a killed run left took its time there.
-        yield score(item, answer, max(time.perf_counter() - start, answer.usage.seconds))
+        return score(item, answer, max(time.perf_counter() - start, answer.usage.seconds))
+
+    yield from in_order(items, ask_one, parallel, abort=cancel.set)
 
 
 def _answer(context: TaskContext, item: Item) -> Answered:

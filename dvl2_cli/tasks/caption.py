@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Request, RequestDefaults
-from dvl2_cli.errors import Dvl2Error
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.results import CaptionResult, ModelRecord, Source, Span, UsageTotals
 from dvl2_cli.results.confidence import confidence_warnings
@@ -35,40 +32,9 @@ def caption(
     return _result(picture, wording, answer, context.model)
 
 
-def caption_together(
-    context: TaskContext, pictures: Sequence[Picture], wording: Wording
-) -> list[CaptionResult]:
-    """Describe every picture, each as it would be alone; one that fails does not stop the others.
-
-    Raises:
-        Dvl2Error: a failure that every picture would meet.
-    """
-    requests = [caption_request(context.defaults, picture, wording) for picture in pictures]
-    try:
-        answers = context.answer_together(requests)
-    except Dvl2Error as error:
-        if error.fatal:
-            raise
-        # One picture may be at fault: the others must not pay for it.
-        return [_alone(context, picture, wording) for picture in pictures]
-    return [
-        _result(picture, wording, answer, context.model)
-        for picture, answer in zip(pictures, answers, strict=True)
-    ]
-
-
 def caption_request(defaults: RequestDefaults, picture: Picture, wording: Wording) -> Request:
     """What is asked about ``picture``."""
     return question_about(defaults, wording.question, [picture.image], wording.constraint())
-
-
-def _alone(context: TaskContext, picture: Picture, wording: Wording) -> CaptionResult:
-    try:
-        return caption(context, picture, wording)
-    except Dvl2Error as error:
-        if error.fatal:
-            raise
-        return CaptionResult.failure(error, Source.of(picture), context.model)
 
 
 def _result(

@@ -81,15 +81,6 @@ class TaskContext:
                 return event
         raise RuntimeError("the engine ended without a Finished event")
 
-    def answer_together(self, requests: Sequence[Request]) -> list[Finished]:
-        """The answers to several requests, each as it would be alone; see ``answer``."""
-        for request in requests:
-            self.on_event(Prompted(request.messages[-1].shown))
-        answers = self.engine.answer_batch(requests)
-        for answer in answers:
-            self.on_event(answer)
-        return answers
-
 
 def question_about(
     defaults: RequestDefaults,

@@ -39,14 +39,14 @@ def test_recursion_looks_into_subfolders(cli: Cli, folder: Path) -> None:
     assert names(cli("caption", folder, "-r").rows)[-1] == "deep.png"
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 8])
+@pytest.mark.parametrize("parallel", [1, 2, 8])
 def test_batches_give_the_same_rows_as_single_pictures(
-    cli: Cli, folder: Path, batch_size: int
+    cli: Cli, folder: Path, parallel: int
 ) -> None:
     def answer(request: Request) -> str:
         return str(request.messages[0].images[0].getpixel((0, 0)))
 
-    rows = cli("caption", folder, "--batch-size", batch_size, engine=FakeEngine(answer)).rows
+    rows = cli("caption", folder, "--parallel", parallel, engine=FakeEngine(answer)).rows
     assert [row["caption"] for row in rows] == [
         "(255, 0, 0)", "(0, 128, 0)", "(0, 0, 255)", None,
     ]  # fmt: skip
@@ -58,7 +58,7 @@ def test_one_picture_too_large_for_memory_does_not_fail_its_batch(cli: Cli, fold
             raise OutOfMemoryError("the device is out of memory")
         return "fine"
 
-    done = cli("caption", folder, "--batch-size", 4, engine=FakeEngine(answer))
+    done = cli("caption", folder, "--parallel", 4, engine=FakeEngine(answer))
     assert [row["status"] for row in done.rows] == ["ok", "failed", "ok", "failed"]
     assert done.rows[1]["error"]["code"] == "oom"
     assert done.code == 1

@@ -50,7 +50,7 @@ class Batch:
 BATCHES = (
     Batch(("caption", "in", "-o", "rows.ndjson")),
     Batch(("caption", "in", "-o", "rows.csv", "--sidecar", ".txt", "--existing", "append"), True),
-    Batch(("caption", "in", "--sidecar", ".caption", "--xmp", "--batch-size", "3")),
+    Batch(("caption", "in", "--sidecar", ".caption", "--xmp", "--parallel", "3")),
     Batch(("ocr", "in", "-o", "pages", "-f", "md")),
     Batch(("ocr", "in", "--fields", "total,date")),
 )
@@ -179,7 +179,7 @@ class Trial:
         assert not here.leftovers(), here.leftovers()
         again = here.process.asked() - self._asked
         # An answer is asked for again only if it was being given when the kill came.
-        together = 3 if "--batch-size" in self._batch.arguments else 1
+        together = 3 if "--parallel" in self._batch.arguments else 1
         assert again <= together * (tally.kills - before), (again, tally.kills - before)
         tally.asked_again += again
 

@@ -73,10 +73,10 @@ def test_the_command_writes_the_same_rows(tmp_path: Path) -> None:
     for index, size in enumerate(SIZES):
         noise(size, index).save(tmp_path / "in" / f"{index}.png")
     written = []
-    for batch_size in (1, 3):
+    for parallel in (1, 3):
         done = subprocess.run(
             [sys.executable, "-m", "dvl2_cli", "caption", "in", "-m", "nano",
-             "--batch-size", str(batch_size), "--max-tokens", "8", "--tiles", "2"],
+             "--parallel", str(parallel), "--max-tokens", "8", "--tiles", "2"],
             capture_output=True, text=True, check=False, cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))},
         )  # fmt: skip

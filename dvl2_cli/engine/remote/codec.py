@@ -201,7 +201,8 @@ def decode_info(value: Any) -> ModelInfo:
         policy = policy_from(_object(value.get("policy"), "policy"))
     except ValueError as error:
         raise WireError(f"the model's policy {error}") from error
-    return _fill(ModelInfo, {**value, "policy": policy})
+    # A warm process answers one request at a time.
+    return _fill(ModelInfo, {**value, "policy": policy, "parallel": 1})
 
 
 def encode_error(error: Dvl2Error) -> dict[str, Any]:

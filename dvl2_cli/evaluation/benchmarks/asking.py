@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -13,6 +14,7 @@ from dvl2_cli.engine.request import RequestDefaults, Sampling
 from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.evaluation.benchmarks.item import BenchmarkItem
 from dvl2_cli.evaluation.benchmarks.plan import BenchmarkPlan
+from dvl2_cli.ordered import in_order
 from dvl2_cli.results.benchmark import BenchmarkAnswer
 from dvl2_cli.results.envelope import ModelRecord
 
@@ -39,9 +41,9 @@ def greedy(defaults: RequestDefaults) -> RequestDefaults:
 
 
 def ask_all(
-    context: TaskContext, plan: BenchmarkPlan, kept: Kept | None = None
+    context: TaskContext, plan: BenchmarkPlan, kept: Kept | None = None, parallel: int = 1
 ) -> Iterator[BenchmarkAnswer]:
-    """Ask the questions of ``plan`` one by one; those in ``kept`` are not asked again.
+    """Ask the questions of ``plan``, ``parallel`` at once; those in ``kept`` are not asked again.
 
     A question that cannot be asked, for example because its picture cannot be decoded, gives a row
     with its error.
@@ -50,16 +52,20 @@ def ask_all(
         CancelledError: the context was cancelled.
         Dvl2Error: one that would meet every other question too.
     """
-    for item in plan.items():
+    cancel = context.cancel or threading.Event()
+    context = replace(context, cancel=cancel)
+
+    def ask_one(item: BenchmarkItem) -> BenchmarkAnswer:
         key = _key(item)
         found = None if kept is None else kept.answer(key)
         if found is not None:
-            yield _from_kept(found)
-            continue
+            return _from_kept(found)
         answer = _ask(context, plan, item)
         if kept is not None and answer.error is None:
             kept.keep(key, asdict(answer))
-        yield answer
+        return answer
+
+    yield from in_order(plan.items(), ask_one, parallel, abort=cancel.set)
 
 
 def _key(item: BenchmarkItem) -> str:
