@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dvl2_cli.files import atomic_write
 from tests import golden_data
@@ -220,3 +223,53 @@ def test_drawings_of_an_earlier_run_are_replaced(cli: Cli, tmp_path: Path, run: 
     picture(tmp_path / "a.png", size=(100, 100))
     for _ in range(run):
         assert cli("ground", tmp_path, "car", "--draw", engine=FakeEngine(CAR)).code == 0
+
+
+def test_pictures_of_pages_never_replace_inputs(cli: Cli, tmp_path: Path) -> None:
+    document = tmp_path / "d.tif"
+    pages = [Image.new("RGB", (50 + index, 50)) for index in range(2)]
+    pages[0].save(document, save_all=True, append_images=pages[1:])
+    clash = picture(tmp_path / "out" / "images" / "d.p2.png")
+    before, engine = clash.read_bytes(), FakeEngine(CAR)
+    words = ("car", "-r", "-f", "coco", "-o", tmp_path / "out")
+    done = cli("ground", tmp_path, *words, engine=engine)
+    assert done.code == 1
+    assert "d.p2.png is an input" in done.err
+    assert clash.read_bytes() == before
+    assert not engine.requests
+
+
+def test_a_journal_never_replaces_an_input(cli: Cli, tmp_path: Path) -> None:
+    image = picture(tmp_path / "a.png")
+    odd = image.rename(tmp_path / ".rows.csv.journal")
+    before, engine = odd.read_bytes(), FakeEngine("A car.")
+    done = cli("caption", odd, "-o", tmp_path / "rows.csv", engine=engine)
+    assert done.code == 1
+    assert ".rows.csv.journal is an input" in done.err
+    assert odd.read_bytes() == before
+    assert not engine.requests
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("caption", "-", "--sidecar", ".txt", "--existing", "overwrite"),
+        ("ocr", "-", "-f", "text", "-o", "{}"),
+        ("ground", "-", "car", "-f", "voc", "-o", "{}"),
+    ],
+)
+def test_text_never_replaces_a_picture_that_stdin_names_later(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    first = picture(tmp_path / "a.png")
+    later = [
+        picture(tmp_path / f"b{suffix}.png").rename(tmp_path / f"a{suffix}")
+        for suffix in (".txt", ".xml")
+    ]
+    before = [path.read_bytes() for path in later]
+    names = "".join(f"{path}\n" for path in (first, *later)).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(names)))
+    done = cli(*(word.format(tmp_path) for word in words), engine=FakeEngine(CAR))
+    assert done.code != 0
+    assert "would be replaced" in done.err + done.out
+    assert [path.read_bytes() for path in later] == before

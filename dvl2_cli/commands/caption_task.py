@@ -145,7 +145,7 @@ class CaptionTask:
     def _outputs(self, inputs: Inputs) -> Iterator[Path]:
         """The files that may be replaced, as far as they can be named before pages are counted."""
         if self._table is not None:
-            yield self._table
+            yield from (self._table, _journal_beside(self._table))
         if self.sidecars is not None or self.xmp:
             files = CaptionFiles(self.sidecars, self.xmp, None)
             for path in inputs.files():
@@ -176,8 +176,8 @@ class CaptionTask:
         if is_no_file(self._table):
             return None
         # Beside the table: where the one cannot be written, neither can the other.
-        path = self._table.with_name(f".{self._table.name}.journal")
-        return entered(Journal(path, fingerprint), stack, reporter.console, needed=True)
+        journal = Journal(_journal_beside(self._table), fingerprint)
+        return entered(journal, stack, reporter.console, needed=True)
 
     def _work(self, reporter: Reporter, inputs: Inputs, files: CaptionFiles) -> None:
         counts = CaptionCounts()
@@ -308,3 +308,7 @@ class CaptionTask:
             else:
                 reporter.plan(caption_request(reporter.defaults, found, self.wording), found.path)
         reporter.finish()
+
+
+def _journal_beside(table: Path) -> Path:
+    return table.with_name(f".{table.name}.journal")

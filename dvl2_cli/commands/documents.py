@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from dvl2_cli.commands.reporter import Reporter
+from dvl2_cli.errors import OutputError
 from dvl2_cli.files import atomic_write
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.results import OcrResult, Source
+from dvl2_cli.writers.collisions import refuse_picture
 from dvl2_cli.writers.folder import make_folder
 from dvl2_cli.writers.names import UniqueNames, stem_of
 from dvl2_cli.writers.pages import JsonWriter, PageWriter, TextWriter
@@ -135,6 +137,7 @@ class Documents:
             # The file is named after the document, not after its first page.
             stem = stem_of(source).removesuffix(f".p{source.page}") if source else "result"
             target = self._folder / f"{self._names.take(stem)}{self._writer.suffix}"
+            refuse_picture(target, OutputError)
             self._open = contextlib.ExitStack()
             self._stream = self._open.enter_context(atomic_write(target))
         self._write(self._writer.head(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -177,6 +178,15 @@ class GroundTask:
             # The writer itself says which files it writes for such pictures.
             blank = [GroundResult(source=Source(path, width=1, height=1)) for path in paths]
             yield from (folder / name for name in FORMATS[self.form](blank, self._place))
+            if self.form in PICTURE_FORMATS:
+                yield from self._earlier_pages(folder, paths)
+
+    def _earlier_pages(self, folder: Path, paths: Iterable[str]) -> Iterator[Path]:
+        """Files in ``folder`` that have the name of a picture of a page of ``paths``."""
+        for path in paths:
+            if path.lower().endswith(_PAGED):
+                document = folder / IMAGES / self._place.name(Source(path))
+                yield from document.parent.glob(f"{glob.escape(document.name)}.p*.png")
 
     @staticmethod
     def _kept(paths: Iterable[str], several: bool) -> Iterator[str]:

@@ -58,13 +58,14 @@ def check_output_folder(folder: Path, inputs: Iterable[str | Path]) -> None:
             )
 
 
-def refuse_picture(output: Path) -> None:
+def refuse_picture(output: Path, error: type[Dvl2Error] = UsageError) -> None:
     """Refuse a text output over a picture or a PDF.
 
-    An output's name was left out, as in ``-o *.png``, where the shell gives the first picture.
+    An output's name was left out, as in ``-o *.png``, where the shell gives the first picture; or
+    an input that stdin names later has the name of an output.
 
     Raises:
-        UsageError: ``output`` is a picture or a PDF.
+        UsageError: ``output`` is a picture or a PDF; or ``error``.
     """
     try:
         if not output.is_file() or is_no_file(output):
@@ -74,7 +75,7 @@ def refuse_picture(output: Path) -> None:
     except OSError:
         return  # what cannot be read is reported when it is written
     if is_picture:
-        raise UsageError(f"{output} is a picture and would be replaced", "Name another output.")
+        raise error(f"{output} is a picture and would be replaced", "Name another output.")
 
 
 def _identity(path: str | Path) -> _Identity | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from dvl2_cli.errors import OutputError
 from dvl2_cli.files import atomic_write, output_error
+from dvl2_cli.writers.collisions import refuse_picture
 
 
 def make_folder(folder: Path) -> None:
@@ -32,7 +34,8 @@ def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` in UTF-8, in one step.
 
     Raises:
-        OutputError: no space, no permission, or ``path`` is a folder.
+        OutputError: no space, no permission, or ``path`` is a folder or a picture.
     """
+    refuse_picture(path, OutputError)
     with atomic_write(path) as stream:
         stream.write(text)
