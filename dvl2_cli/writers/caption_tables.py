@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -12,7 +11,7 @@ from dvl2_cli.files import atomic_write
 from dvl2_cli.packages import need_packages
 from dvl2_cli.results import CaptionResult, json_line
 from dvl2_cli.results.lines import encodable
-from dvl2_cli.writers.cells import no_formulas
+from dvl2_cli.writers.cells import csv_line
 from dvl2_cli.writers.plugins import PluginWriter, find_writer
 
 FORMATS = ("ndjson", "json", "csv", "parquet", "text")
@@ -148,11 +147,11 @@ class _TextRows(_NdjsonRows):
 
 class _CsvRows:
     def __init__(self, stream: IO[Any]) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._stream = stream
+        stream.write(csv_line(COLUMNS))
 
     def add(self, result: CaptionResult) -> None:
-        self._writer.writerow(no_formulas(cells(result)))
+        self._stream.write(csv_line(cells(result)))
 
     def finish(self) -> None:
         """Nothing is held back."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from dvl2_cli.results.ocr import OcrResult
-from dvl2_cli.writers.cells import no_formulas
+from dvl2_cli.writers.cells import csv_line
 
 COLUMNS = (
     "page", "block", "type", "left", "top", "width", "height", "box_source", "score", "text",
@@ -59,14 +56,12 @@ class TablesCsvWriter:
 
     def page(self, result: OcrResult, index: int) -> str:
         """The page's tables."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
+        lines = []
         for table in result.tables:
-            if self._written:
-                buffer.write("\n")
-            writer.writerows(no_formulas(row) for row in table.rows)
+            lines += ["\n"] if self._written else []
+            lines += [csv_line(row) for row in table.rows]
             self._written = True
-        return buffer.getvalue()
+        return "".join(lines)
 
     def foot(self) -> str:
         """Nothing."""
