@@ -40,6 +40,8 @@ def paper_note(name: str) -> str:
         listed = ", ".join(f"{split} {value}" for split, value in PAPER_BOXES.items())
         return f"the paper's figures, of the 27B: {listed}; of Tiny and Small not known here"
     found = paper_figures(name)
+    if found == _UNKNOWN:
+        return "the paper's figures for this set are not known here"
     sizes = (("Tiny", found.tiny), ("Small", found.small), ("27B", found.large))
     parts = [f"{size} {'not known here' if v is None else f'{v:g}'}" for size, v in sizes]
     return f"the paper's figures: {', '.join(parts)}"
