@@ -69,7 +69,9 @@ def _totals(plan: Plan, hardware: Hardware) -> str:
         f"free: {format_size(hardware.ram_available.value)} of RAM{cards}, "
         f"{format_size(hardware.disk_free.value)} of disk\n"
         f"each token reads {format_size(plan.read_per_token)} of weights "
-        f"and adds {format_size(plan.cache_per_token)} to the cache{kept}"
+        f"and adds {format_size(plan.cache_per_token)} to the cache{kept}\n"
+        f"answers at once: as many as caches of {format_size(plan.cache_room)} hold, "
+        f"{plan.cache_room // plan.cache_per_token} tokens of prompts and answers"
     )
 
 

@@ -41,13 +41,19 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Counts and seconds of one answer."""
+    """Counts and seconds of one answer.
+
+    ``running`` is how many answers, this one included, shared the model at most, and
+    ``cache_bytes`` what was set aside for their caches; 1 and 0 where that is not known.
+    """
 
     prompt_tokens: int
     image_tokens: int
     completion_tokens: int
     prefill_seconds: float
     decode_seconds: float
+    running: int = 1
+    cache_bytes: int = 0
 
     @property
     def seconds(self) -> float:

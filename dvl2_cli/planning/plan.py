@@ -85,12 +85,13 @@ class Plan:
     """Placements with their totals. Sizes in bytes.
 
     ``resident_experts`` is the share of routed experts, 0..1, that stays in the fastest tier
-    that holds any; below 1 the rest is fetched when a token is routed to it.
+    that holds any; below 1 the rest is fetched when a token is routed to it. ``cache_room`` is
+    what the caches of all answers at once may take: half of what is left, a full context at least.
     """
 
     MEMBERS: ClassVar = (
         "device", "cap", "by_tier", "placements", "read_per_token", "cache_per_token",
-        "cache_per_token_expanded", "resident_experts",
+        "cache_per_token_expanded", "cache_room", "resident_experts",
     )  # fmt: skip
 
     device: str
@@ -99,6 +100,7 @@ class Plan:
     read_per_token: Bytes
     cache_per_token: Bytes
     cache_per_token_expanded: Bytes
+    cache_room: Bytes
     resident_experts: Share
     notes: tuple[str, ...] = field(default=())
 
@@ -145,6 +147,7 @@ def make_plan(
     else:
         placements, share = _on_cpu(weights, hardware, cache + active, max_memory, spare=spare)
     working = Tier.GPU if card is not None else Tier.RAM
+    cache_room = _cache_room(parts, placements, hardware, card, max_memory)
     placements += [
         Placement("cache", working, cache, f"{format_size(per_token)} for each token"),
         Placement("activations", working, active, "widest states while the prompt is read"),
@@ -157,6 +160,7 @@ def make_plan(
         read_per_token=weights.read_per_token(parts.decoder),
         cache_per_token=per_token,
         cache_per_token_expanded=cache_bytes_per_token(parts.decoder, expanded=True),
+        cache_room=cache_room,
         resident_experts=share,
     )
 
@@ -169,6 +173,24 @@ def _working(parts: Architecture, workload: Workload) -> tuple[int, int]:
         decoder_bytes(parts, max(workload.prompt_tokens, 1)),
     )
     return cache, active
+
+
+def _cache_room(
+    parts: Architecture,
+    weights: list[Placement],
+    hardware: Hardware,
+    card: Accelerator | None,
+    cap: int | None,
+) -> int:
+    """What the caches may take beside the weights and the activations of a page."""
+    if card is not None:
+        tier, room = Tier.GPU, card.memory_free - _GPU_RESERVE
+    else:
+        tier, room = Tier.RAM, (hardware.usable_ram if cap is None else cap) - RUNTIME_BYTES
+    room -= sum(item.nbytes for item in weights if item.tier is tier)
+    room -= _working(parts, PAGE)[1]
+    full = cache_bytes_per_token(parts.decoder) * parts.decoder.context_length
+    return max(full, room // 2)
 
 
 def _card(hardware: Hardware, device: str) -> Accelerator | None:

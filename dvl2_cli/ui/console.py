@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from dvl2_cli.sizes import format_size
 from dvl2_cli.ui.control import one_line
 from dvl2_cli.ui.progress import Progress
 
@@ -123,7 +124,7 @@ class Console:
             f"dvl2: {subject}{usage.prompt_tokens} prompt tokens "
             f"({usage.image_tokens} of images) in {usage.prefill_seconds:.2f} s, "
             f"{usage.completion_tokens} tokens in {usage.decode_seconds:.2f} s "
-            f"({rate:.1f} per second)"
+            f"({rate:.1f} per second){_beside(usage)}"
         )
 
     def _line(self, text: str) -> None:
@@ -158,3 +159,10 @@ def _is_tty(stream: object) -> bool:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError):
         return False
+
+
+def _beside(usage: Usage) -> str:
+    """How many answers shared the model, where it was not one."""
+    if usage.running == 1:
+        return ""
+    return f", {usage.running} answers at once with caches of {format_size(usage.cache_bytes)}"

@@ -218,6 +218,10 @@ def test_steps_take_all_answers_together(loaded: Callable[[str, str], LoadedMode
     steps = [count for what, count in decoder.calls if what == "step"]
     assert max(steps) == 8
     assert len(steps) < tokens / 3
+    per_token = engine._loaded.decoder.cache_bytes_per_token
+    for answer in answers:
+        assert answer.usage.running == 8
+        assert answer.usage.cache_bytes > 8 * 20 * per_token
 
 
 def test_caches_stay_within_their_memory(loaded: Callable[[str, str], LoadedModel]) -> None:

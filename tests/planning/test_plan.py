@@ -263,3 +263,18 @@ def test_prediction_equals_what_quantize_writes(folder: Path, quant: str) -> Non
         for target, size in ((item, written[item.key]) for item in shard.targets)
     }
     assert predicted_weights(info.architecture, quant).parts == weights_from_headers(halved).parts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_caches_of_several_answers_take_half_of_what_is_left(name: str) -> None:
+    parts, weights = ARCHITECTURES[name], WEIGHTS[name, "int4"]
+    full = cache_bytes_per_token(parts.decoder) * parts.decoder.context_length
+
+    def room(ram: int, cap: int | None = None) -> int:
+        return make_plan(parts, weights, machine(ram), PAGE, max_memory=cap).cache_room
+
+    assert room(64 * GB) - room(60 * GB) == pytest.approx(2 * GB, rel=0.1)
+    assert full <= room(32 * GB) < (32 * GB - weights.total) // 2
+    # A cap that holds little beside the weights still lets one answer run.
+    assert room(64 * GB, weights.total + 4 * GB) < room(64 * GB)
+    assert room(64 * GB, weights.total + GB) >= full

@@ -36,7 +36,7 @@ from dvl2_cli.engine.local.scheduling.sequence import Sequence as Running
 from dvl2_cli.engine.local.scheduling.writing import AnswerWriting
 from dvl2_cli.engine.request import Request
 
-_DEFAULT_LIMITS = Limits(running=32, waiting=256, cache_bytes=2 << 30)
+_MAX_RUNNING, _MAX_WAITING = 32, 256
 
 
 class LocalEngine:
@@ -45,16 +45,16 @@ class LocalEngine:
     Args:
         loaded: the model.
         info: what it is.
-        limits: of the scheduler.
+        limits: of the scheduler; None for 32 that run, 256 that wait, and the caches that were
+            planned for.
     """
 
-    def __init__(
-        self, loaded: LoadedModel, info: ModelInfo, limits: Limits = _DEFAULT_LIMITS
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, info: ModelInfo, limits: Limits | None = None) -> None:
         self.info = info
         self._loaded = loaded
         self._grammar_tokens: GrammarTokens | None = None
         features = FeatureCache(loaded.model, loaded.processor)
+        limits = limits or Limits(_MAX_RUNNING, _MAX_WAITING, loaded.cache_bytes)
         self._scheduler = Scheduler(loaded, features, limits, self._finish)
         # Guards what other threads do with the scheduler between two steps.
         self._changed = threading.Condition()
@@ -184,6 +184,8 @@ class LocalEngine:
             completion_tokens=len(writing.answer.ids),
             prefill_seconds=sequence.read - sequence.started,
             decode_seconds=now - sequence.read,
+            running=sequence.most_running,
+            cache_bytes=sequence.most_reserved,
         )
         answer = writing.answer
         return Finished(answer.text, answer.raw, reason, usage, self._confidence(sequence, writing))

@@ -35,13 +35,14 @@ _LONGEST_REASON = 300  # characters
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model with what belongs to it."""
+    """A model with what belongs to it; ``cache_bytes`` is what caches may take in all."""
 
     model: ImageTextModel
     processor: PromptEncoder
     decoder: Decoder[Any]
     statistics: FeatureStatistics | None
     policy: Policy = PLAIN_POLICY
+    cache_bytes: int = 2 << 30
 
     @property
     def context_length(self) -> int:
@@ -101,7 +102,8 @@ def load_model(
     if max_memory is not None and device == "cpu":
         hold_cap(model, max_memory)
     decoder = _decoder_for(model, device)
-    return LoadedModel(model, processor, decoder, load_statistics(folder), info.policy)
+    statistics = load_statistics(folder)
+    return LoadedModel(model, processor, decoder, statistics, info.policy, plan.cache_room)
 
 
 def _load_weights(

@@ -130,6 +130,9 @@ class Scheduler:
             sequence.started = time.perf_counter()
             self.running.append(sequence)
             self.prefixes.shrink(max(room, 0))
+            for item in self.running:
+                item.most_running = max(item.most_running, len(self.running))
+                item.most_reserved = max(item.most_reserved, self.reserved)
 
     def _choose_tokens(self) -> bool:
         """One token for every answer whose logits are there; whether there was any."""

@@ -33,6 +33,8 @@ class Sequence:
         cache: its own, while it runs.
         reading: of its prompt, from the first chunk on.
         writing: of its answer, from the first token on.
+        most_running: sequences that ran at once while it did, at most.
+        most_reserved: bytes that their caches might come to take.
         started: when it left the queue, and ``read`` when its prompt was through, in seconds of
             ``time.perf_counter``.
     """
@@ -49,6 +51,8 @@ class Sequence:
     cache: SequenceCache | None = None
     reading: PromptReading | None = None
     writing: AnswerWriting | None = None
+    most_running: int = 1
+    most_reserved: int = 0
     started: float = field(default_factory=time.perf_counter)
     read: float = 0.0
 
