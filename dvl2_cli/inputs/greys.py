@@ -52,6 +52,17 @@ def eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
     return eight
 
 
+def key_alpha(image: Image.Image) -> Image.Image | None:
+    """The alpha (L) of a picture of one of `WIDE_MODES` that calls one grey transparent."""
+    key = image.info.get("transparency")
+    if not isinstance(key, int):
+        return None
+    alpha = Image.new("L", image.size)
+    for top, values in _strips(image, unsigned=False):
+        alpha.paste(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)), (0, top))
+    return alpha
+
+
 def _strips(image: Image.Image, unsigned: bool) -> Iterator[tuple[int, np.ndarray]]:
     """Some rows at a time, [H, W] each, with the number of their first."""
     rows = max(1, _STRIP_PIXELS // image.width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from dvl2_cli.inputs import colours
-from dvl2_cli.inputs.greys import WIDE_MODES, eight_bits
+from dvl2_cli.inputs.greys import WIDE_MODES, eight_bits, key_alpha
 from dvl2_cli.inputs.transparency import on_ground
 
 _ORIENTATION = 0x0112
@@ -38,6 +38,8 @@ def upright_rgb(
     deep = colours.is_deep(image)
     is_png = image.format == "PNG"
     turned, applied = _turn(image, notes)
+    if deep:
+        _shorten_key(turned)
     rgb, alpha = _layers(turned, profile, notes)
     if is_png and profile is None:
         rgb = colours.by_gamma(rgb, image.info)
@@ -72,13 +74,21 @@ def _turn(image: Image.Image, notes: list[str]) -> tuple[Image.Image, bool]:
     return image, applied
 
 
+def _shorten_key(image: Image.Image) -> None:
+    """The transparent colour of a PNG with 16 bits a channel, in the 8 bits that Pillow reads."""
+    key = image.info.get("transparency")
+    if isinstance(key, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+
+
 def _layers(
     image: Image.Image, profile: bytes | None, notes: list[str]
 ) -> tuple[Image.Image, Image.Image | None]:
     """The colours in sRGB and, where there is transparency, the alpha."""
     if image.mode in WIDE_MODES:
-        image = eight_bits(image, notes)
-    elif image.mode in _PREMULTIPLIED:
+        alpha = key_alpha(image)
+        return colours.srgb(eight_bits(image, notes), profile, notes), alpha
+    if image.mode in _PREMULTIPLIED:
         image = image.convert(_PREMULTIPLIED[image.mode])
     elif image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.inputs.reading import encoded, read
+from tests.inputs.reading import encoded, png_chunk, read
 
 CLEAR = (0, 0, 0, 0)
 
@@ -60,3 +62,28 @@ def test_an_opaque_page_is_not_changed(tmp_path: Path) -> None:
     picture = read(tmp_path, encoded(page, "PNG"))
     assert picture.image.tobytes() == page.convert("RGB").tobytes()
     assert picture.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "sample", "key"),
+    [
+        (0, b"\x40\x00", b"\x40\x00"),
+        (2, b"\x40\x00\x80\x00\xff\xff", b"\x40\x00\x80\x00\xff\xff"),
+        (2, b"\x00\x07\x00\x07\x00\x07", b"\x00\x07\x00\x07\x00\x07"),
+    ],
+)
+def test_the_transparent_colour_of_sixteen_bits(
+    tmp_path: Path, colour_type: int, sample: bytes, key: bytes
+) -> None:
+    other = b"\x80\x00" * (len(sample) // 2)
+    rows = (b"\0" + sample * 8 + other * 8) * 8
+    header = struct.pack(">IIBBBBB", 16, 8, 16, colour_type, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        png_chunk(name, body)
+        for name, body in (
+            (b"IHDR", header), (b"tRNS", key), (b"IDAT", zlib.compress(rows)), (b"IEND", b""),
+        )
+    )  # fmt: skip
+    picture = read(tmp_path, data)
+    assert picture.image.getpixel((2, 4)) == (255, 255, 255)
+    assert picture.image.getpixel((13, 4)) == (128, 128, 128)
