@@ -23,7 +23,7 @@ from dvl2_cli.tasks.reading.evidence import unsupported, value_of
 from dvl2_cli.tasks.reading.fields import Kind, is_of_kind, kind_of, look_up
 from dvl2_cli.tasks.reading.line_boxes import line_blocks, located_by_model, located_by_rapidocr
 from dvl2_cli.tasks.reading.lines.pack import Canvas, Layout
-from dvl2_cli.tasks.reading.lines.reader import canvases_of, read_by_lines
+from dvl2_cli.tasks.reading.lines.reader import read_by_lines, shown_of
 from dvl2_cli.tasks.reading.lines.text import page_text
 from dvl2_cli.tasks.reading.markdown import blocks_of, tables_of, to_text
 from dvl2_cli.tasks.reading.page import PageReader, PageText
@@ -139,7 +139,7 @@ def page_requests(
             yield name, question_about(defaults, options.question, [shown])
         return
     layout = _layout(policy)
-    _, canvases = canvases_of(image, layout)
+    canvases = shown_of(image, layout).canvases
     for number, canvas in enumerate(canvases, 1):
         part = f"lines {number} of {len(canvases)}" if len(canvases) > 1 else ""
         yield part, _line_request(defaults, canvas, layout)

@@ -16,6 +16,7 @@ from dvl2_cli.tasks.reading.lines.components import (
     labelled_runs,
     merged_labels,
 )
+from dvl2_cli.tasks.reading.lines.letters import baseline_of, cap_height_of
 from dvl2_cli.tasks.reading.lines.line import LineBox
 from dvl2_cli.tasks.reading.lines.marks import marks_of
 
@@ -30,14 +31,27 @@ _MIN_SHARED, _MAX_RATIO = 0.6, 3.2
 # Of a line's height: how far punctuation may stand from its letters, across and along.
 _MAX_GAP_ACROSS, _MAX_GAP_ALONG = 0.3, 0.7
 # Of a line's height: a dot or an accent is at most so high.
-_SMALL = 0.4
+_SMALL = 0.5
 # A frame's first and last rows hold an unbroken edge over this share of its width.
 _FRAME_EDGE = 0.6
 # A rectangle's sides are straight over this share of its rows, the corners may be round.
 _STRAIGHT, _MIN_BAR = 0.7, 14
+# Of the usual print: a dash is so high at most; of its height, a row of them so wide at least.
+_DASH, _DASHES = 0.5, 12
+# Of a line's usual glyph: a higher one may be letters of two lines that touch.
+_TALL = 1.7
 # So many dots in a row lead to something; fewer are punctuation.
 _LEADER = 5
 Flags = npt.NDArray[np.bool_]
+
+
+def glyphs_of(page: Image.Image) -> Components:
+    """What may be letters on ``page`` (RGB), as far as it is searched in one part."""
+    scale = min(1.0, _MAX_WIDTH / page.width)
+    rows = min(page.height, round(_MAX_ROWS / scale))
+    size = (round(page.width * scale), max(1, round(rows * scale)))
+    part = page.crop((0, 0, page.width, rows)).resize(size, Image.Resampling.BOX)
+    return _glyphs(labelled_runs(_without_underlines(marks_of(part))))[0]
 
 
 def find_lines(page: Image.Image) -> list[LineBox]:
@@ -55,7 +69,8 @@ def find_lines(page: Image.Image) -> list[LineBox]:
             marks = marks[: _empty_row(marks)]
         pieces += _pieces(marks, top)
         top += len(marks)
-    return [_scaled(piece, 1 / scale) for piece in pieces if _is_print(piece)]
+    usual = float(np.median([piece.print_height for piece in pieces])) if pieces else 0.0
+    return [_scaled(piece, 1 / scale) for piece in pieces if _is_print(piece, usual)]
 
 
 def _empty_row(marks: Flags) -> int:
@@ -72,6 +87,7 @@ def _pieces(marks: Flags, top: int) -> list[_Piece]:
     pieces = _outermost(_with_small(_lines(glyphs), _without_leaders(small)))
     for piece in pieces:
         piece.top, piece.bottom = piece.top + top, piece.bottom + top
+        piece.baseline += top
     return pieces
 
 
@@ -95,8 +111,8 @@ class _Piece:
     right: int
     bottom: int
     print_height: float
-    glyphs: int
-    ink: float
+    baseline: float
+    cap_height: float
 
 
 def _glyphs(runs: Runs) -> tuple[Components, Components]:
@@ -152,7 +168,45 @@ def _lines(glyphs: Components) -> list[_Piece]:
     order = np.argsort(glyphs.left, kind="stable")
     glyphs = glyphs.where(order)
     label = merged_labels(len(glyphs), *_neighbours(glyphs))
-    return [_piece(glyphs.where(members)) for members in _members(label)]
+    found: list[_Piece] = []
+    for members in _members(label):
+        line = glyphs.where(members)
+        tall = line.height > _TALL * np.median(line.height)
+        touching = tall.any() and _rows(line) > _TALL * float(np.max(line.height[~tall]))
+        # Without the letters that touch, two lines are two.
+        found += _grown(_lines(line.where(~tall)), line.where(tall)) if touching else [_piece(line)]
+    return found
+
+
+def _grown(pieces: list[_Piece], tall: Components) -> list[_Piece]:
+    """``pieces`` over the letters of two lines that touch; what these join is one."""
+    for piece in pieces:
+        size = piece.bottom - piece.top
+        shared = np.minimum(tall.bottom, piece.bottom) - np.maximum(tall.top, piece.top)
+        gap = np.maximum(tall.left - piece.right, piece.left - tall.right)
+        own = (shared >= _MIN_SHARED * size) & (gap <= _MAX_GAP * size)
+        if own.any():
+            piece.left = min(piece.left, int(tall.left[own].min()))
+            piece.right = max(piece.right, int(tall.right[own].max()))
+    kept: list[_Piece] = []
+    for piece in sorted(pieces, key=lambda piece: piece.left):
+        other = next((other for other in kept if _crosses(piece, other)), None)
+        if other is None:
+            kept.append(piece)
+            continue
+        other.top, other.bottom = min(other.top, piece.top), max(other.bottom, piece.bottom)
+        other.right = max(other.right, piece.right)
+    return kept
+
+
+def _crosses(piece: _Piece, other: _Piece) -> bool:
+    shared = min(piece.bottom, other.bottom) - max(piece.top, other.top)
+    low = min(piece.bottom - piece.top, other.bottom - other.top)
+    return piece.left < other.right and shared >= _MIN_SHARED * low
+
+
+def _rows(glyphs: Components) -> int:
+    return int(glyphs.bottom.max() - glyphs.top.min())
 
 
 def _members(label: Ints) -> list[Ints]:
@@ -161,15 +215,15 @@ def _members(label: Ints) -> list[Ints]:
 
 
 def _piece(members: Components) -> _Piece:
-    heights = members.height
+    baseline = baseline_of(members)
     return _Piece(
         int(members.left.min()),
         int(members.top.min()),
         int(members.right.max()),
         int(members.bottom.max()),
-        float(np.percentile(heights, 70)),
-        len(members),
-        float(members.area.sum()),
+        float(np.percentile(members.height, 70)),
+        baseline,
+        cap_height_of(members, baseline),
     )
 
 
@@ -262,20 +316,24 @@ def _belongs(piece: _Piece, other: _Piece) -> bool:
     size = other.bottom - other.top
     small = piece.bottom - piece.top <= _SMALL * size and piece.right - piece.left <= size
     across, along = (_MAX_GAP_ACROSS * size, _MAX_GAP_ALONG / 2 * size) if small else (0.0, 0.0)
+    width = piece.right - piece.left if small else 0
     return (
-        piece.left >= other.left - along
-        and piece.right <= other.right + along
+        piece.left >= other.left - along - width
+        and piece.right <= other.right + along + width
         and piece.top >= other.top - across
         and piece.bottom <= other.bottom + across
     )
 
 
-def _is_print(piece: _Piece) -> bool:
+def _is_print(piece: _Piece, usual: float) -> bool:
+    """Whether ``piece`` is to be read; not a row of dashes, on a page with ``usual`` print."""
     width, height = piece.right - piece.left, piece.bottom - piece.top
-    return height >= 6 and width >= 3 and piece.print_height >= _MIN_GLYPH
+    dashes = piece.print_height < _DASH * usual and width > _DASHES * piece.print_height
+    return height >= 6 and width >= 3 and piece.print_height >= _MIN_GLYPH and not dashes
 
 
 def _scaled(piece: _Piece, scale: float) -> LineBox:
     edges = (piece.left, piece.top, piece.right, piece.bottom)
     left, top, right, bottom = (round(edge * scale) for edge in edges)
-    return LineBox(left, top, right, bottom, piece.print_height * scale)
+    sizes = (piece.print_height, piece.baseline, piece.cap_height)
+    return LineBox(left, top, right, bottom, *(size * scale for size in sizes))

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from dvl2_cli.results.envelope import Box
 
+# Of a line's height: what hangs below the letters' feet.
+_DESCENT = 0.22
+
 
 @dataclass(frozen=True, slots=True)
 class LineBox:
     """A piece of a line without a wide gap, in whole pixels of the page; ends exclusive.
 
-    ``print_height`` is the height of a typical glyph, in pixels.
+    ``print_height`` is the height of a typical glyph, ``baseline`` the row that letters stand on,
+    ``cap_height`` how high capitals are above it, all in pixels; 0: as the box tells.
     """
 
     left: int
@@ -19,6 +23,8 @@ class LineBox:
     right: int
     bottom: int
     print_height: float
+    baseline: float = 0.0
+    cap_height: float = 0.0
 
     @property
     def width(self) -> int:
@@ -34,6 +40,16 @@ class LineBox:
     def middle(self) -> float:
         """Row of the middle."""
         return (self.top + self.bottom) / 2
+
+    @property
+    def feet(self) -> float:
+        """The row that letters stand on."""
+        return self.baseline or self.bottom - _DESCENT * self.height
+
+    @property
+    def capitals(self) -> float:
+        """How high capitals are."""
+        return self.cap_height or (1 - _DESCENT) * self.height
 
     @property
     def box(self) -> Box:

@@ -17,10 +17,16 @@ _MIN_GUTTER, _MIN_BLOCK_GUTTER = 1.2, 5.0
 _PROSE = 14.0
 # Of the print height: lines of one paragraph follow each other at most so far.
 _MAX_LEADING = 2.9
+# And lines of an address: what is looser are the labels of a form.
+_MAX_ADDRESS_LEADING = 2.3
 # Of the print height: most that is empty across a text in columns.
 _MAX_BREAK = 4.5
 # Of the lines of two columns: as many or more on one height are rows of a table.
 _ALIGNED = 0.7
+# Pieces of a row of a table, at least: fewer are label and value, or two columns.
+_CELLS = 3
+# Of the print height: edges that differ by less are flush.
+_FLUSH = 0.7
 # Of a lower line's height: what two pieces of a row share at least.
 _MIN_SHARED = 0.3
 
@@ -84,8 +90,10 @@ def _columns(
     what stands left and right of it.
     """
     best: tuple[int, int, list[LineBox], list[LineBox]] | None = None
+    tables = _tables(bands)
     for first in range(len(bands)):
-        for last in range(len(bands), first, -1):
+        table = next((place for place in tables if place >= first), len(bands))
+        for last in range(table, first, -1):
             if best is not None and last - first <= best[1] - best[0]:
                 break
             inside = [piece for band in bands[first:last] for piece in band]
@@ -98,6 +106,38 @@ def _columns(
                 best = (first, last, *found)
                 break
     return best
+
+
+def _tables(bands: Sequence[list[LineBox]]) -> list[int]:
+    """Which bands are rows of tables: one row of short cells, as are in the next or the last."""
+    cells = [_cells(band) for band in bands]
+    pairs = [place for place, (high, low) in enumerate(pairwise(cells)) if _continue(high, low)]
+    return sorted({*pairs, *(place + 1 for place in pairs)})
+
+
+def _cells(band: Sequence[LineBox]) -> LineRow:
+    """The cells of ``band`` if it may be a row of a table."""
+    rows = rows_of(band)
+    if len(rows) != 1 or len(rows[0]) < _CELLS or _is_prose(rows):
+        return ()
+    return rows[0]
+
+
+def _continue(row: LineRow, near: LineRow) -> bool:
+    """Whether the cells of one row, but for one, stand below or above those of the other."""
+    fewer, more = sorted((row, near), key=len)
+    return len(fewer) >= _CELLS and _flush(fewer, more) >= len(fewer) - 1
+
+
+def _flush(cells: LineRow, others: LineRow) -> int:
+    """How many ``cells`` have an edge or the middle in common with one of ``others``."""
+    slack = _FLUSH * max(cell.print_height for cell in cells)
+    places = [(other.left, other.right, (other.left + other.right) / 2) for other in others]
+    own = [(cell.left, cell.right, (cell.left + cell.right) / 2) for cell in cells]
+    return sum(
+        any(abs(x - y) <= slack for place in places for x, y in zip(cell, place, strict=True))
+        for cell in own
+    )
 
 
 def _starts_both(band: Sequence[LineBox], way: tuple[list[LineBox], list[LineBox]]) -> bool:
@@ -160,10 +200,10 @@ def _aligned(one: Sequence[LineRow], other: Sequence[LineRow]) -> float:
     return sum(near) / len(near)
 
 
-def _is_tight(rows: Sequence[LineRow]) -> bool:
+def _is_tight(rows: Sequence[LineRow], most: float = _MAX_LEADING) -> bool:
     """Whether rows follow each other like lines of paragraphs."""
     pitch = median(_middle(low) - _middle(high) for high, low in pairwise(rows))
-    return pitch <= _MAX_LEADING * median(_size(row) for row in rows)
+    return pitch <= most * median(_size(row) for row in rows)
 
 
 def _is_prose(rows: Sequence[LineRow]) -> bool:
@@ -176,7 +216,8 @@ def _is_address(rows: Sequence[LineRow]) -> bool:
     widths = [row[0].width / size for row in rows]
     lefts, rights = [row[0].left for row in rows], [row[0].right for row in rows]
     ragged = max(rights) - min(rights) > max(lefts) - min(lefts) <= size
-    return 3 <= len(rows) <= 8 and ragged and median(widths) >= 6.0
+    shaped = 3 <= len(rows) <= 8 and ragged and median(widths) >= 6.0
+    return shaped and _is_tight(rows, _MAX_ADDRESS_LEADING)
 
 
 def _middle(row: LineRow) -> float:

@@ -14,14 +14,14 @@ TILE = 384
 _SMALLER = 0.85
 # Of the print that suits whole pictures: a strip's height, margins included; and of that, the
 # distance from strip to strip.
-_STRIP, _PITCH = 1.4, 1.5
+_STRIP, _PITCH = 1.6, 1.28
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How strips are shown: line height and pitch in pixels, and tiles across and down."""
 
-    height: int = 36
+    height: int = 42
     pitch: int = 54
     columns: int = 1
     rows: int = 1

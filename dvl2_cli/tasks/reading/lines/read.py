@@ -15,7 +15,7 @@ _MIN_PROBABILITY = 0.5
 # The text of a strip is as long as its width tells, within this factor.
 _MAX_STRETCH = 2.2
 # Characters of a strip's full height in width: about two.
-_WIDTH_OF_CHARACTER = 0.45
+_WIDTH_OF_CHARACTER = 0.4
 
 Ask = Callable[[Canvas], Finished]
 _UNKNOWN = LineConfidence(0.0, 0.0)

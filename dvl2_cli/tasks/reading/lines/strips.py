@@ -16,17 +16,24 @@ from dvl2_cli.tasks.reading.lines.order import LineRow
 
 Grey = npt.NDArray[np.float32]
 
-# Of a line's height: paper around a cut line, and the gap between cells that share a strip.
-_MARGIN, _CELL_GAP = 0.12, 0.4
-# Of a line's height: a gap between words is at least so wide.
-_WORD_GAP = 0.16
+# Of a strip's height: capitals, and the row that letters stand on.
+_CAPITALS, _BASELINE = 0.57, 0.76
+# Of capitals: paper that is cut out on each side of a line, what of it is shown, and the gap
+# between cells that share a strip.
+_MARGIN, _SIDE, _CELL_GAP = 0.4, 0.2, 0.7
+# Pixels of the page above and below a line.
+_RIM = 2
+# Of capitals: a gap between words is at least so wide.
+_WORD_GAP = 0.27
+# Pixels: how finely equal widths are looked for.
+_WIDTH_STEP = 8
 # Of the contrast between ground and ink: what is ink.
 _INK = 0.35
-# A line is as high as the others of the page that differ from it by less than this factor.
-_ALIKE, _MIN_ALIKE = 1.6, 3
-# A line whose glyphs are all about as high as itself has capitals or digits alone: with others
-# it would be so many times as high.
-_LEVEL, _OVER_LEVEL = 0.9, 1.35
+# Glyphs all about as high as the highest are capitals, digits, or small letters alone: these where
+# other lines have capitals so much higher, and none as high.
+_LEVEL, _SMALL_LETTERS, _ALIKE = 0.9, (0.58, 0.82), (0.9, 1.1)
+# Of a row's largest letters: what is lower is a dash or a dot, and shown as large as its row.
+_LOWEST = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,43 +65,60 @@ def strips_of(
     """Every row of ``page`` (RGB) as strips of lines ``height`` pixels high, at most
     ``max_width`` pixels wide; in order.
     """
-    heights = [piece.height for row in rows for piece in row]
+    pieces = [piece for row in rows for piece in row]
     strips = []
     for number, row in enumerate(rows):
         parts: list[_Part] = []
-        for piece in row:
-            full = _full_height(piece, heights)
-            parts += _parts(_scaled(page, piece, full, height), height, max_width)
+        for piece, capitals in zip(row, _capitals(row, pieces), strict=True):
+            parts += _parts(_scaled(page, piece, capitals, height), height, max_width)
         strips += _filled(number, parts, height, max_width)
     return strips
 
 
-def _full_height(piece: LineBox, heights: Sequence[int]) -> float:
-    """Rows from the top of high letters to the bottom of hanging ones in this print; a line of
-    small letters alone is lower.
-    """
-    alike = [h for h in heights if piece.height / _ALIKE <= h <= piece.height * _ALIKE]
-    level = piece.print_height >= _LEVEL * piece.height
-    alone = len(alike) < _MIN_ALIKE
-    return max(piece.height * (_OVER_LEVEL if level and alone else 1.0), median(alike))
+def _capitals(row: LineRow, pieces: Sequence[LineBox]) -> list[float]:
+    """How high capitals are, or would be, in each piece of ``row``, in pixels of the page."""
+    own = [_own_capitals(piece, pieces) for piece in row]
+    largest = max(own)
+    return [largest if height < _LOWEST * largest else height for height in own]
 
 
-def _scaled(page: Image.Image, piece: LineBox, full: float, height: int) -> Grey:
-    """The piece with a margin, its ink black and its ground white, as 0 to 1 [h, w]."""
-    margin = max(1.0, _MARGIN * full)
-    # Letters stand in the middle of the strip; what a lower line lacks is paper.
-    spare = (full - piece.height) / 2
+def _own_capitals(piece: LineBox, pieces: Sequence[LineBox]) -> float:
+    height = piece.capitals
+    if piece.print_height < _LEVEL * height:
+        return height
+    shares = [(height / other.capitals, other.capitals) for other in pieces if other is not piece]
+    if any(_ALIKE[0] <= share <= _ALIKE[1] for share, _ in shares):
+        return height
+    low, high = _SMALL_LETTERS
+    return median([capitals for share, capitals in shares if low <= share <= high] or [height])
+
+
+def _scaled(page: Image.Image, piece: LineBox, capitals: float, height: int) -> Grey:
+    """The piece, its ink black and its ground white, as 0 to 1 [height, w]."""
+    feet = piece.feet
+    standing = _BASELINE * height
+    # What is unusually high or deep is shown smaller than cut off.
+    scale = min(
+        _CAPITALS * height / capitals,
+        standing / max(1.0, feet - piece.top),
+        (height - standing) / max(1.0, piece.bottom - feet),
+    )
+    side = round(_MARGIN * capitals)
     box = (
-        max(0, round(piece.left - 2 * margin)),
-        max(0, round(piece.top - margin - spare)),
-        min(page.width, round(piece.right + 2 * margin)),
-        min(page.height, round(piece.bottom + margin + spare)),
+        max(0, piece.left - side),
+        max(0, piece.top - _RIM),
+        min(page.width, piece.right + side),
+        min(page.height, piece.bottom + _RIM),
     )
     crop = page.crop(box)
-    scale = height / (full + 2 * margin)
     size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
     shown = crop.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return black_on_white(np.asarray(shown, dtype=np.float32))
+    values = black_on_white(np.asarray(shown, dtype=np.float32))
+    top = round(standing - (feet - box[1]) * scale)
+    strip = np.ones((height, values.shape[1]), np.float32)
+    first, last = max(0, top), min(height, top + len(values))
+    strip[first:last] = values[first - top : last - top]
+    return strip
 
 
 def black_on_white(colours: npt.NDArray[np.float32]) -> Grey:
@@ -111,16 +135,26 @@ def _border(colours: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _parts(values: Grey, height: int, max_width: int) -> list[_Part]:
-    """``values`` cut at white gaps into pieces of about the same width."""
+    """``values`` cut at white gaps into pieces of about the same width; none without ink."""
     parts: list[_Part] = []
     glued = False
+    values = _trimmed(values, height)
     count = -(-values.shape[1] // max_width)
     while values.shape[1] > max_width:
         place, glued_next = _cut(values, values.shape[1] / count, height, max_width)
-        parts.append(_Part(values[:, :place], glued))
+        parts.append(_Part(_trimmed(values[:, :place], height), glued))
         values, glued = values[:, place:], glued_next
         count = max(count - 1, -(-values.shape[1] // max_width))
-    return [*parts, _Part(values, glued)]
+    return [part for part in [*parts, _Part(_trimmed(values, height), glued)] if part.values.size]
+
+
+def _trimmed(values: Grey, height: int) -> Grey:
+    """``values`` with as much paper as a strip has on each side of its ink; [h, 0] without any."""
+    inked = np.flatnonzero((values < 1 - _INK).any(axis=0))
+    if not len(inked):
+        return values[:, :0]
+    side = round(_SIDE * _CAPITALS * height)
+    return values[:, max(0, int(inked[0]) - side) : int(inked[-1]) + 1 + side]
 
 
 def _cut(values: Grey, wanted: float, height: int, max_width: int) -> tuple[int, bool]:
@@ -141,15 +175,29 @@ def _cut(values: Grey, wanted: float, height: int, max_width: int) -> tuple[int,
 def _word_gap(widths: npt.NDArray[np.int64], height: int) -> float:
     """How wide gaps between words are at least: where the widths of all gaps jump the most."""
     ordered = np.unique(np.maximum(widths, 1))
-    wide = np.flatnonzero((ordered[1:] >= _WORD_GAP * height) & (ordered[:-1] < 0.8 * height))
+    least = _WORD_GAP * _CAPITALS * height
+    wide = np.flatnonzero((ordered[1:] >= least) & (ordered[:-1] < 0.8 * height))
     if not len(wide):
-        return _WORD_GAP * height
+        return least
     return float(ordered[1:][wide[np.argmax(ordered[1:][wide] / ordered[:-1][wide])]])
 
 
 def _filled(row: int, parts: Sequence[_Part], height: int, max_width: int) -> list[Strip]:
-    """Parts side by side on as few strips as they need."""
-    gap = round(_CELL_GAP * height)
+    """Parts side by side on as few strips as they need, about equally wide: a digit by itself is
+    read worse than one beside others.
+    """
+    gap = round(_CELL_GAP * _CAPITALS * height)
+    groups = _groups(parts, gap, max_width)
+    widest = max((part.values.shape[1] for part in parts), default=0)
+    for width in range(widest, max_width, _WIDTH_STEP):
+        even = _groups(parts, gap, width)
+        if len(even) == len(groups):
+            groups = even
+            break
+    return [_strip(row, group, gap) for group in groups]
+
+
+def _groups(parts: Sequence[_Part], gap: int, max_width: int) -> list[list[_Part]]:
     groups: list[list[_Part]] = []
     width = 0
     for part in parts:
@@ -160,17 +208,16 @@ def _filled(row: int, parts: Sequence[_Part], height: int, max_width: int) -> li
         else:
             groups.append([part])
             width = part.values.shape[1]
-    return [_strip(row, group, gap) for group in groups]
+    return groups
 
 
 def _strip(row: int, group: Sequence[_Part], gap: int) -> Strip:
     widths = tuple(part.values.shape[1] for part in group)
-    rows = max(part.values.shape[0] for part in group)
-    canvas = np.ones((rows, sum(widths) + gap * (len(group) - 1)), np.float32)
+    height = group[0].values.shape[0]
+    canvas = np.ones((height, sum(widths) + gap * (len(group) - 1)), np.float32)
     left = 0
     for part in group:
-        top = (rows - part.values.shape[0]) // 2
-        canvas[top : top + part.values.shape[0], left : left + part.values.shape[1]] = part.values
+        canvas[:, left : left + part.values.shape[1]] = part.values
         left += part.values.shape[1] + gap
     image = Image.fromarray((canvas * 255).astype(np.uint8))
     return Strip(row, image, group[0].glued, widths)

@@ -8,6 +8,7 @@ from dvl2_cli.engine.events import FinishReason
 from dvl2_cli.results.ocr import Block, Quality
 from dvl2_cli.tasks.reading.lines.page import ReadRow, as_markdown
 from dvl2_cli.tasks.reading.lines.reader import LinesRead
+from dvl2_cli.tasks.reading.lines.upright import Upright
 from dvl2_cli.tasks.reading.page import PageText, usage_of
 
 # A row is unsure where its least sure token has a lower probability; a page where more than
@@ -33,14 +34,14 @@ def page_text(read: LinesRead) -> PageText:
         ),
         answers=read.answers,
         markdown=as_markdown(read.rows),
-        blocks=tuple(_block(row) for row in read.rows),
+        blocks=tuple(_block(row, read.page) for row in read.rows),
         warnings=tuple(_confidence_warnings(read.rows)),
     )
 
 
-def _block(row: ReadRow) -> Block:
+def _block(row: ReadRow, page: Upright) -> Block:
     score = None if row.score is None else round(row.score, 4)
-    return Block("line", row.text, row.box, "lines", score)
+    return Block("line", row.text, page.on_page(row.box), "lines", score)
 
 
 def _confidence_warnings(rows: Sequence[ReadRow]) -> list[str]:

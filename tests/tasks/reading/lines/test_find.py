@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from dvl2_cli.tasks.reading.lines.components import components_of, labelled_runs
 from dvl2_cli.tasks.reading.lines.find import find_lines
@@ -117,3 +117,32 @@ def test_a_rule_that_letters_touch_joins_no_words() -> None:
     assert len(lines) == 2
     for line, box in zip(lines, sheet.boxes.values(), strict=True):
         assert near(line, box, 4)
+
+
+def test_a_row_of_dashes_is_no_print() -> None:
+    sheet = Sheet()
+    sheet.write((30, 40), "Receipt", 24)
+    sheet.write((30, 120), "Thank you", 24)
+    for left in range(30, 500, 14):
+        sheet.draw.rectangle((left, 90, left + 8, 95), fill="black")
+    assert len(find_lines(sheet.image)) == 2
+
+
+def test_letters_that_touch_the_next_line_join_no_lines() -> None:
+    sheet = Sheet()
+    sheet.write((30, 40), "Rye bread", 24)
+    sheet.write((30, 68), "4.89 today", 24)
+    sheet.draw.line((60, 50, 60, 80), fill="black", width=2)
+    assert len(find_lines(sheet.image)) == 2
+
+
+def test_the_baseline_and_the_height_of_capitals() -> None:
+    sheet = Sheet()
+    sheet.write((30, 40), "Happy Monday", 40)
+    sheet.write((30, 140), "HALT", 40)
+    font = ImageFont.load_default(40)
+    capitals = sheet.draw.textbbox((0, 0), "H", font)
+    high, low = sorted(find_lines(sheet.image), key=lambda line: line.top)
+    for line, top in ((high, 40), (low, 140)):
+        assert abs(line.feet - (top + capitals[3])) <= 2
+        assert abs(line.capitals - (capitals[3] - capitals[1])) <= 2

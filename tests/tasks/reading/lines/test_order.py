@@ -65,3 +65,18 @@ def test_totals_are_read_across_and_a_head_on_the_right_first() -> None:
         for one, other in zip(labels, values, strict=True)
     ]
     assert read([*labels, *values, foot, *head]) == [*expected, [(20, 134)]]
+
+
+def test_a_table_below_two_blocks_is_no_part_of_their_columns() -> None:
+    address = [piece(20, y, w) for y, w in ((20, 60), (34, 90), (48, 110), (62, 80))]
+    facts = [[piece(400, y, 60), piece(480, y, w)] for y, w in ((24, 70), (42, 90), (60, 80))]
+    table = [[piece(x, y, 50) for x in (20, 380, 450, 520)] for y in (110, 130, 150)]
+    rows = [*([item] for item in address), *facts, *table]
+    found = read([item for row in rows for item in row])
+    assert found == [[(item.left, item.top) for item in row] for row in rows]
+
+
+def test_labels_of_a_form_are_read_with_their_values() -> None:
+    labels = [piece(20, y, w) for y, w in ((20, 90), (48, 70), (76, 110), (104, 60))]
+    values = [piece(300, y, w) for y, w in ((20, 60), (48, 80), (76, 100), (104, 70))]
+    assert read(labels + values) == [[(20, y), (300, y)] for y in (20, 48, 76, 104)]

@@ -74,7 +74,7 @@ def test_a_missing_line_is_found_by_the_widths_and_read_alone() -> None:
         finished(["No"]),
         finished(["Another long line follows"]),
     )
-    read = read_by_lines(sheet.image, Layout(), model)
+    read = read_by_lines(sheet.image, Layout(height=36, pitch=54), model)
     assert read.text == "A rather long line here\nNo\nAnother long line follows"
     assert model.shown == [3, 1, 1, 1]
 

@@ -73,3 +73,30 @@ def test_canvases_hold_strips_in_order() -> None:
     lone = alone(strips[3], LAYOUT)
     assert lone.strips == (strips[3],)
     assert (np.asarray(lone.image)[:, 30, 0] < 255).sum() == round(0.85 * 40)
+
+
+def test_lines_with_and_without_hanging_letters_are_shown_alike() -> None:
+    sheet = Sheet()
+    sheet.write((20, 20), "HELM", 20)
+    sheet.write((20, 80), "HELMgy", 20)
+    without, hanging = (np.asarray(strip.image) < 128 for strip in shown(sheet))
+    first = without[:, : without.shape[1] - 4]
+    rows = [np.flatnonzero(part.any(axis=1)) for part in (first, hanging[:, : first.shape[1]])]
+    assert abs(int(rows[0][0]) - int(rows[1][0])) <= 1
+    assert abs(int(rows[0][-1]) - int(rows[1][-1])) <= 1
+
+
+def test_paper_alone_is_no_strip() -> None:
+    sheet = Sheet((800, 60))
+    # A little wider than one strip, all of it paper.
+    sheet.write((20, 20), "The committee met on Tues", 20)
+    assert all((np.asarray(strip.image) < 128).any() for strip in shown(sheet))
+
+
+def test_the_last_cell_is_not_left_alone() -> None:
+    sheet = Sheet((900, 60))
+    for left, text in ((20, "Wednesday"), (300, "07:00"), (500, "19:30"), (700, "4")):
+        sheet.write((left, 20), text)
+    strips = shown(sheet)
+    assert len(strips) == 2
+    assert len(strips[-1].widths) > 1
