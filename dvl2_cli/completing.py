@@ -17,7 +17,7 @@ from dvl2_cli.settings import RULES
 Words = list[tuple[str, str]]
 
 _FORMATS = {
-    "ocr": ("text", "md", "json", "html", "tsv", "csv", "hocr", "alto"),
+    "ocr": ("text", "md", "json", "html", "tsv", "csv", "hocr", "alto", "pdf"),
     "ground": ("text", "json", "coco", "yolo", "voc", "labelstudio", "labelme", "csv"),
     "caption": ("text", "ndjson", "csv", "parquet"),
 }

@@ -32,7 +32,7 @@ def ocr(
         typer.Option(
             "--format",
             "-f",
-            help="text, md, json, html, tsv, csv (tables), hocr or alto. "
+            help="text, md, json, html, tsv, csv (tables), hocr, alto or pdf. "
             "On a terminal text, in a pipe json.",
             autocompletion=completing.formats,
         ),

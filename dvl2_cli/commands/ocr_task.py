@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from dvl2_cli.commands.documents import Documents, document_names
 from dvl2_cli.commands.ocr_layers import Layers
+from dvl2_cli.commands.ocr_pdf import PdfDocuments, PdfForm, check_pdf
 from dvl2_cli.commands.parallel import Job, worked_on
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.commands.resuming import (
@@ -101,15 +102,23 @@ class OcrTask:
                     self._plan(reporter, found)
             else:
                 journal = self._journal(files, reporter, stack)
-                documents = Documents(writer, self._target, reporter, named=inputs.several)
-                self._read(inputs, documents, reporter)
+                self._read(inputs, self._documents(writer, reporter, inputs), reporter)
                 if journal is not None and not reporter.interrupts.stop:
                     journal.complete()
             self.layers.tell(reporter.console)
             reporter.conclude("read")
             reporter.finish()
 
-    def _read(self, inputs: Inputs, documents: Documents, reporter: Reporter) -> None:
+    def _documents(
+        self, writer: PageWriter | PdfForm, reporter: Reporter, inputs: Inputs
+    ) -> Documents | PdfDocuments:
+        if isinstance(writer, PdfForm):
+            return PdfDocuments(self._target, reporter)
+        return Documents(writer, self._target, reporter, named=inputs.several)
+
+    def _read(
+        self, inputs: Inputs, documents: Documents | PdfDocuments, reporter: Reporter
+    ) -> None:
         options = self._options()
         with documents:
             jobs = (
@@ -142,6 +151,8 @@ class OcrTask:
         parallel_of(self.parallel)
         self._target = target_of(self.output, self.form, SUFFIXES)
         self.form = self._target.form
+        if self.form == "pdf":
+            check_pdf(self._target)
         if self.layers.only and (self.fields is not None or self.schema is not None):
             raise UsageError(
                 "--text-layer only asks no model, and --fields and --schema ask one",
@@ -171,19 +182,21 @@ class OcrTask:
         boxes = cast("BoxSource", self.boxes)  # checked by _check
         return OcrOptions(markdown, boxes, tuple(self._names), self._schema)
 
-    def _writer(self, reporter: Reporter) -> PageWriter:
+    def _writer(self, reporter: Reporter) -> PageWriter | PdfForm:
         for note in self._schema.notes if self._schema is not None else ():
             reporter.console.note(note)
         if self.form is None:
             in_pipe = self._target.is_stdout and not reporter.output.is_tty
             self.form = "json" if in_pipe else "text"
+        if self.form == "pdf":
+            return PdfForm()
         writer = page_writer(self.form)
         file = self._target.file
         if self.form == "json" and file is not None and file.suffix.lower() == ".json":
             writer = JsonArrayWriter()
         return writer
 
-    def _outputs(self, writer: PageWriter, inputs: Inputs) -> Iterable[Path]:
+    def _outputs(self, writer: PageWriter | PdfForm, inputs: Inputs) -> Iterable[Path]:
         """The files that may be replaced."""
         if self._target.folder is None:
             return [] if self._target.file is None else [self._target.file]
@@ -193,7 +206,7 @@ class OcrTask:
         """Files that the options name."""
         return () if self.schema is None else (Path(self.schema),)
 
-    def _check_boxes(self, writer: PageWriter, reporter: Reporter) -> None:
+    def _check_boxes(self, writer: PageWriter | PdfForm, reporter: Reporter) -> None:
         if not writer.needs_boxes or self.boxes != "none" or self.layers.only:
             return
         if not _finds_lines(reporter):
@@ -207,7 +220,7 @@ class OcrTask:
         reporter: Reporter,
         found: Picture | Unreadable,
         options: OcrOptions,
-        documents: Documents,
+        documents: Documents | PdfDocuments,
     ) -> Job[OcrResult]:
         """How a page is read; its text layer is looked at now."""
         if isinstance(found, Unreadable):

@@ -125,7 +125,7 @@ class JsonArrayWriter(JsonWriter):
 SUFFIXES = {
     ".txt": "text", ".md": "md", ".markdown": "md", ".json": "json", ".ndjson": "json",
     ".jsonl": "json", ".html": "html", ".htm": "html", ".tsv": "tsv", ".csv": "csv",
-    ".hocr": "hocr", ".xml": "alto",
+    ".hocr": "hocr", ".xml": "alto", ".pdf": "pdf",
 }  # fmt: skip
 FORMATS: dict[str, type[PageWriter]] = {
     "text": TextWriter,
