@@ -112,6 +112,25 @@ def test_the_prompt_is_shown_and_nothing_is_asked(cli: Cli, charts: Path) -> Non
     assert not engine.requests
 
 
+def test_ctrl_c_keeps_what_was_answered(cli: Cli, charts: Path, tmp_path: Path) -> None:
+    def interrupted(request: Request) -> str:
+        if number(request) == "12":
+            signal.raise_signal(signal.SIGINT)
+        return number(request)
+
+    answers = tmp_path / "a.jsonl"
+    arguments = ("eval", "chartqa", "--data", charts, "--answers", answers)
+    done = cli(*arguments, engine=FakeEngine(interrupted))
+    assert done.code == 130
+    assert "these figures cover only what was answered" in done.err
+    assert len(rows_of(answers)) == 3
+    engine = FakeEngine(number)
+    done = cli(*arguments, engine=engine)
+    assert done.code == 0
+    assert "going on after 3 answers" in done.err
+    assert (len(engine.requests), len(rows_of(answers))) == (9, 12)
+
+
 def test_a_bad_picture_fails_its_question_only(cli: Cli, tmp_path: Path) -> None:
     rows = [
         {"index": n, "image": image, "question": "Q?", "answer": "['a']"}
