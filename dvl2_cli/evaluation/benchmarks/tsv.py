@@ -79,8 +79,9 @@ class TsvFile:
 
     def _referenced(self, index: str, where: str) -> str:
         """The picture cell of the row that has ``index``; the last one is kept."""
-        if self._last is not None and self._last[0] == index:
-            return self._last[1]
+        last = self._last  # another thread may replace it
+        if last is not None and last[0] == index:
+            return last[1]
         if not index:
             raise InputError(f"{where}: image is empty")
         if self._places is None:

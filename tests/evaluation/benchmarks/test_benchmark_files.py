@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ def test_a_short_image_is_another_rows_index(tmp_path: Path) -> None:
     rows = [doc_row(1, image="3"), doc_row(2), doc_row(3), doc_row(4, image="2")]
     found = items("docvqa", write_tsv(tmp_path / "a.tsv", rows))
     assert [item.pictures()[0].width for item in found] == [23, 22, 23, 22]
+
+
+def test_threads_get_their_own_rows_picture(tmp_path: Path) -> None:
+    """Rows that refer to other rows in turns, decoded by several threads."""
+    rows = [doc_row(n) for n in range(4)]
+    rows += [doc_row(n, image=str(n % 4)) for n in range(4, 80)]
+    found = items("docvqa", write_tsv(tmp_path / "a.tsv", rows))
+    with ThreadPoolExecutor(8) as pool:
+        widths = list(pool.map(lambda item: item.pictures()[0].width, found))
+    assert widths == [20 + n % 4 for n in range(80)]
 
 
 def test_a_cell_may_hold_several_pictures(tmp_path: Path) -> None:
