@@ -190,7 +190,7 @@ class Model:
         if self._opened is None:
             from dvl2_cli.engine import opening
 
-            self._opened = opening.open_engine(self._session)
+            self._opened = opening.open_lasting_engine(self._session)
         return self._opened
 
     def _one(self, picture: AnyPicture) -> Picture:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dvl2_cli.chatting.model import ChatModel
 from dvl2_cli.engine.events import Finished, Notice, Started
-from dvl2_cli.engine.opening_behind import EngineBehind
 from dvl2_cli.engine.request import Request, Sampling
-from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.history.session import ChatSession
 from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.tasks.ask import ask, counts
 from dvl2_cli.tasks.context import Progress, Prompted, TaskContext, question_about
 from dvl2_cli.tasks.endings import ending
-from dvl2_cli.ui.console import NANO_NOTICE, Console
+from dvl2_cli.ui.console import Console
 from dvl2_cli.ui.interrupts import Interrupts
 from dvl2_cli.ui.stream import AnswerView, MarkdownView, PlainView, show_whole
 
 if TYPE_CHECKING:
-    from dvl2_cli.engine.engine import Engine, ModelInfo
+    from dvl2_cli.engine.engine import Engine
     from dvl2_cli.engine.session import Session
     from dvl2_cli.inputs.picture import Picture
     from dvl2_cli.options import CommonOptions
@@ -39,7 +38,7 @@ class Conversation:
 
     Args:
         common: the shared options; ``/model`` and ``/stats`` replace some.
-        session: settings and model; ``/model`` replaces it.
+        session: settings and model.
         talk: what was asked and answered.
         output: where answers go.
         keep: whether history may have the talk.
@@ -54,7 +53,7 @@ class Conversation:
         *,
         keep: bool,
     ) -> None:
-        self.common, self.session, self.talk = common, session, talk
+        self.common, self.talk = common, talk
         self.settings = session.settings
         self.output, self.keep = output, keep
         self.console = Console(common)
@@ -64,86 +63,12 @@ class Conversation:
         self.show_images = self.settings.show_images
         self.tokens: int | None = None
         self.interrupted_at = float("-inf")  # monotonic seconds of the last Ctrl-C
-        self._engine: Engine | None = None
-        self._behind: EngineBehind | None = None
-
-    def load_behind(self, when_done: Callable[[], None]) -> None:
-        """Begin to open the engine; ``when_done`` is called in another thread."""
-        self._behind = EngineBehind(self.session)
-        self._behind.when_done(when_done)
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether the engine is being opened."""
-        return self._behind is not None and not self._behind.is_done
-
-    @property
-    def load_error(self) -> BaseException | None:
-        """Why the engine that was being opened cannot be."""
-        return None if self._behind is None else self._behind.error
-
-    @property
-    def info(self) -> ModelInfo | None:
-        """The model; None while it is not there."""
-        if self._engine is None and self._behind is not None and self._behind.is_done:
-            return None if self._behind.error else self._behind.engine().info
-        return None if self._engine is None else self._engine.info
+        self.model = ChatModel(session, self.console)
 
     @property
     def engine(self) -> Engine:
-        """The engine, opened when first asked for; waited for where it is being opened.
-
-        Raises:
-            ModelError: the model is missing or broken.
-            CancelledError: Ctrl-C while it was waited for; it is still being opened.
-        """
-        if self._engine is None:
-            self._behind = self._behind or EngineBehind(self.session)
-            self._engine = self._waited_for(self._behind)
-            for notice in self._behind.notices:
-                self.console.tell(notice)
-            self._behind = None
-            if self._engine.info.is_nano:
-                self.console.note_once(NANO_NOTICE)
-        return self._engine
-
-    def _waited_for(self, behind: EngineBehind) -> Engine:
-        if not behind.is_done:
-            self.console.doing("loading the model")
-        try:
-            return behind.engine()
-        except KeyboardInterrupt:
-            self.interrupted_at = time.monotonic()
-            raise CancelledError("not asked: the model is still being loaded") from None
-        finally:
-            self.console.progress.pause()
-
-    def close(self) -> None:
-        """Free the model; one that is still being opened is left to end with the process."""
-        if self._behind is not None and self._behind.is_done and not self._behind.error:
-            self._engine, self._behind = self._behind.engine(), None
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-
-    def use_model(self, name: str) -> None:
-        """Answer with another model from here on; after a failure the old one stays.
-
-        Raises:
-            ModelError: the model is missing or broken.
-        """
-        before = self.session
-        if self.is_loading:
-            _ = self.engine
-        self.close()  # two models would not fit side by side
-        self.session = before.with_model(name)
-        try:
-            _ = self.engine
-        except CancelledError:
-            raise  # it is still being opened, and answers the next question
-        except Dvl2Error:
-            self.session, self._behind = before, None
-            raise
+        """The engine that answers; see `ChatModel.engine`."""
+        return self.model.engine
 
     def set_stats(self, shown: bool) -> None:
         """Show the timing of each answer, or stop to."""

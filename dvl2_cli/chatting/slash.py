@@ -188,7 +188,7 @@ def _stats(chat: Conversation, rest: str) -> None:
 
 def _model(chat: Conversation, rest: str) -> None:
     if rest:
-        chat.use_model(rest)
+        chat.model.exchange(rest)
     info = chat.engine.info
     chat.console.introduce(info.describe(), is_nano=info.is_nano)
 

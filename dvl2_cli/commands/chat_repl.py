@@ -51,16 +51,16 @@ def converse(options: ChatOptions, common: CommonOptions) -> None:
     try:
         with type_ahead():
             _greet(chat)
-            chat.load_behind(source.refresh)
+            chat.model.load_behind(source.refresh)
             _Repl(chat, source, steps=options.steps).run()
     except CancelledError as error:
-        if not chat.is_loading:
+        if not chat.model.is_loading:
             raise
         chat.console.error(error.message)
         code = error.exit_code
     finally:
-        chat.close()
-    if chat.is_loading:
+        chat.model.close()
+    if chat.model.is_loading:
         _leave(code)
 
 
@@ -90,8 +90,10 @@ class _Repl:
                 if self._handle(line):
                     return
             except Dvl2Error as error:
-                if error is self.chat.load_error:
+                if error is self.chat.model.load_error:
                     raise  # there is no model that could answer
+                if isinstance(error, CancelledError):
+                    self.chat.interrupted_at = time.monotonic()
                 self.chat.console.error(error.message, error.hint)
             except KeyboardInterrupt:
                 raise CancelledError("cancelled") from None
@@ -141,7 +143,7 @@ def _open_input(chat: Conversation) -> ChatInput:
     return ChatInput(
         completer,
         lambda: _toolbar(chat),
-        lambda: chat.load_error,
+        lambda: chat.model.load_error,
         history=_typed_lines() if chat.keep else None,
         colour=chat.console.colour,
     )
@@ -155,7 +157,7 @@ def _typed_lines() -> Path | None:
 
 
 def _toolbar(chat: Conversation) -> str:
-    info = chat.info
+    info = chat.model.info
     parts = ["loading the model" if info is None else info.id]
     pictures = len(chat.talk.pictures())
     if pictures:

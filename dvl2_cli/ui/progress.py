@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A bar, the rate and the time left fit beside a name from so many columns on.
 _WIDE = 70
+# Columns that are not the name's: spinner and gap, with a count, and with all of it.
+_SPINNER, _COUNT, _ALL = 2, 14, 50
 _LONGEST_NAME = 40
 _MAX_LISTED = 3
 # Pages may take a minute each: the rate is that of the last quarter of an hour.
@@ -58,7 +60,8 @@ class Progress:
             self._line, self._task = self._made()
         assert self._task is not None  # noqa: S101  made together
         shown = printable(text).replace("\n", " ")
-        self._line.update(self._task, description=shown)
+        room = self._line.console.width - self._taken(self._line.console)
+        self._line.update(self._task, description=_within(room, shown))
         self._line.start()
 
     def advance(self) -> None:
@@ -94,6 +97,12 @@ class Progress:
         )
         return line, line.add_task("", total=self._total)
 
+    def _taken(self, console: RichConsole) -> int:
+        """Columns of the terminal beside the words."""
+        if self._total <= 1:
+            return _SPINNER
+        return _ALL if console.width >= _WIDE else _COUNT
+
     def _columns(self, console: RichConsole) -> tuple[ProgressColumn, ...]:
         return _columns(counted=self._total > 1, wide=console.width >= _WIDE)
 
@@ -115,21 +124,35 @@ def _columns(*, counted: bool, wide: bool) -> tuple[ProgressColumn, ...]:
     from rich.table import Column
     from rich.text import Text
 
+    def _one_line() -> Column:
+        return Column(no_wrap=True)
+
     class Rate(ProgressColumn):
         """How fast inputs are finished."""
+
+        def __init__(self) -> None:
+            super().__init__(_one_line())
 
         def render(self, task: Task) -> Text:
             return Text(rate(task.speed))
 
-    name = TextColumn(
-        "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
-    )
+    name = TextColumn("{task.description}", markup=False)
     if not counted:
         return SpinnerColumn(), name
     if not wide:
-        return SpinnerColumn(), MofNCompleteColumn(), name
-    left = (Rate(), TimeRemainingColumn(), TextColumn("left"))
-    return SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), *left, name
+        return SpinnerColumn(), MofNCompleteColumn(table_column=_one_line()), name
+    count = MofNCompleteColumn(table_column=_one_line())
+    time = TimeRemainingColumn(compact=True, table_column=_one_line())
+    return SpinnerColumn(), BarColumn(10), count, Rate(), time, TextColumn("left"), name
+
+
+def _within(room: int, words: str) -> str:
+    """``words`` in so many columns; what is too much is left out."""
+    from rich.text import Text
+
+    text = Text(words)
+    text.truncate(max(room, 1), overflow="ellipsis")
+    return text.plain
 
 
 def rate(per_second: float | None) -> str:

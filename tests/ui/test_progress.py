@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
-from dvl2_cli.ui.progress import listed, rate, short_name
+from dvl2_cli.ui.progress import Progress, listed, rate, short_name
 from tests.commands.conftest import picture
 from tests.commands.fake_process import Process, folder_of
 from tests.terminal import Terminal
@@ -105,6 +108,24 @@ def test_a_pipe_gets_neither_line_nor_count(process: Process, tmp_path: Path) ->
     done = process.run("ocr", tmp_path / "in", stdin=subprocess.DEVNULL)
     assert done.returncode == 0
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+@pytest.mark.parametrize("total", [1, 12_000])
+def test_it_is_one_line_however_long_the_name(width: int, total: int) -> None:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, height=20)
+    progress = Progress(lambda: console, shown=True)
+    progress.expect(total)
+    progress.show(f"looking at {short_name('写真' * 60)} page 3 of 12")
+    try:
+        assert progress._line is not None
+        (line,) = console.render_lines(progress._line.get_renderable(), pad=False)
+    finally:
+        progress.close()
+    text = "".join(segment.text for segment in line)
+    assert "looking"[: width - 18] in text
+    assert ("/12000" in text) == (total > 1)
+    assert cell_len(text.rstrip()) <= width
 
 
 def test_names_and_rates() -> None:
