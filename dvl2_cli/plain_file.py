@@ -39,7 +39,10 @@ def check_plain_file(path: Path) -> None:
 
 def _opened(path: Path) -> int:
     # A pipe to which nobody writes would be waited for without end.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise OSError(errno.EINVAL, "that is no name of a file", ascii(str(path))) from error
     try:
         kind = os.fstat(descriptor)
         if stat.S_ISDIR(kind.st_mode):

@@ -46,6 +46,12 @@ def test_files_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
     assert read_plain_file(Path(os.devnull), 4) == b""
 
 
+@pytest.mark.parametrize("name", ["a\0b", "half \ud83d"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(OSError, match="no name of a file"):
+        read_plain_file(Path(name), 4)
+
+
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     path = made(tmp_path / "a", kind)
