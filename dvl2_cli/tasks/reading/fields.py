@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from dvl2_cli.tasks.reading.months import with_months
+
 Kind = Literal["date", "amount", "code", "text"]
 
 _MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zäé]*\.?"
@@ -27,19 +29,30 @@ _MARKS = re.compile(r"[\W_]*(?:no|nr|number|id)?[\W_]*", re.IGNORECASE)
 # Words of a field's name -> labels that documents use for it, the surest first.
 _LABELS: dict[str, tuple[str, ...]] = {
     "number": (
-        "invoice number", "invoice no", "invoice nr", "invoice #", "invoice id", "receipt no",
-        "receipt number", "bill no", "order number", "order no", "document no", "rechnungsnummer",
-        "rechnung nr", "facture n°", "number", "no", "nr", "invoice", "#",
+        "invoice number", "invoice no", "invoice nr", "invoice #", "invoice id", "tax invoice",
+        "receipt no", "receipt number", "bill no", "order number", "order no", "document no",
+        "document number", "rechnungsnummer", "rechnungs-nr", "rechnung nr", "numéro de facture",
+        "facture n°", "número de factura", "factura n.º", "numero fattura", "factuurnummer",
+        "number", "numéro", "número", "no", "nr", "invoice", "rechnung", "facture", "factura", "#",
     ),
     "date": (
         "invoice date", "date of issue", "issue date", "issued on", "issued", "dated",
-        "rechnungsdatum", "datum", "date",
+        "rechnungsdatum", "date de facture", "date de la facture", "fecha de factura",
+        "data fattura", "factuurdatum", "datum", "fecha", "date",
     ),
     "total": (
         "total due", "amount due", "balance due", "grand total", "total amount", "total to pay",
-        "amount payable", "gesamtbetrag", "to pay", "total", "summe", "sum",
+        "amount payable", "gross amount", "invoice total", "gesamtbetrag", "rechnungsbetrag",
+        "bruttobetrag", "zu zahlen", "montant total", "total ttc", "net à payer", "importe total",
+        "total a pagar", "totale", "totaal", "to pay", "total", "gesamt", "brutto", "summe", "sum",
     ),
 }  # fmt: skip
+# Words of which the head of a table of items has two or more.
+_HEAD_WORDS = """
+item article description text qty quantity price unit single amount number total sum pos hours rate
+menge preis betrag artikel quantité prix montant cantidad precio importe
+"""
+_HEADS = frozenset(_HEAD_WORDS.split())
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("date", r"date|due|issued|datum|birthday"),
     ("amount", r"total|subtotal|amount|price|tax|vat|sum|balance|cost|fee|discount|shipping"),
@@ -72,19 +85,43 @@ def look_up(name: str, text: str) -> str | None:
     kind = kind_of(name)
     if kind == "text":
         return None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [with_months(line.strip()) for line in text.splitlines() if line.strip()]
     # The last total of a page is the whole one.
     numbered = list(enumerate(lines))[:: -1 if kind == "amount" else 1]
-    for label in _labels(name):
-        pattern = re.compile(rf"(?<![\w-]){re.escape(label)}(?![\w-])", re.IGNORECASE)
-        for number, line in numbered:
-            place = pattern.search(line)
-            if place is None or _is_other(line[: place.start()], kind):
-                continue
-            below = lines[number + 1] if number + 1 < len(lines) else ""
-            value = _beside(kind, line[place.end() :]) or _below(kind, line, below, place.start())
-            if value is not None:
-                return value
+    places = [
+        (label, number, line, place)
+        for label in _labels(name)
+        for number, line in numbered
+        if (place := _place_of(label, line)) is not None and not _is_other(line[: place[0]], kind)
+    ]
+    beside = (_beside(kind, line[end:]) for _, _, line, (_, end) in places)
+    below = (
+        _below(kind, line, lines[number + 1], start)
+        for _, number, line, (start, _) in places
+        if number + 1 < len(lines) and not _is_head(line)
+    )
+    # A value on the label's own line is surer than one on the next.
+    found = next((value for value in (*beside, *below) if value is not None), None)
+    return found if found is not None or kind != "date" else _only_date(lines)
+
+
+def _place_of(label: str, line: str) -> tuple[int, int] | None:
+    found = re.search(rf"(?<![\w-]){re.escape(label)}(?![\w-])", line, re.IGNORECASE)
+    return found.span() if found else None
+
+
+def _is_head(line: str) -> bool:
+    """Whether ``line`` is the head of a table of items."""
+    words = {word.casefold() for word in re.findall(r"[^\W\d_]+", line)}
+    return len(words & _HEADS) >= 2
+
+
+def _only_date(lines: list[str]) -> str | None:
+    """The first date of a letter, which has no label; not one that is due."""
+    for line in lines:
+        found = next((f for f in _DATE.finditer(line) if _may_be_date(f[0])), None)
+        if found is not None:
+            return None if _is_other(line[: found.start()], "date") else found[0]
     return None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dvl2_cli.tasks.reading.evidence import is_supported
 from dvl2_cli.tasks.reading.fields import is_of_kind, kind_of, look_up
+from dvl2_cli.tasks.reading.months import with_months
 
 INVOICE = """INVOICE
 Ferro Supply GmbH
@@ -48,6 +49,11 @@ def test_values_beside_their_labels(name: str, value: str | None) -> None:
         ("total", "Net total 80.00\nTotal 1,852.14 USD", "1,852.14 USD"),
         ("total", "Total items 4\nAmount due £1 204,50", "£1 204,50"),
         ("number", "Phone no. 555-0147\nReceipt no: 88", "88"),
+        ("number", "Invoice P-4711\nPos. Text Number Single Sum\n1 Soup 2 7.20 14.40", "P-4711"),
+        ("date", "Invoice 12\nDate Becember 13, 2021", "December 13, 2021"),
+        ("date", "Herrn Ode\n3 May 2026\nDear Mr Ode", "3 May 2026"),
+        ("total", "Item Quantity Total\nSoup 2 £14.40\nGross amount £17.14", "£17.14"),
+        ("total", "Rechnungsbetrag 52,20 €", "52,20 €"),
     ],
 )
 def test_labels_as_documents_have_them(name: str, text: str, value: str) -> None:
@@ -73,3 +79,9 @@ def test_digits_are_supported_only_if_all_are_equal() -> None:
     assert is_supported("138.52", INVOICE)
     assert not is_supported("138.82", INVOICE)
     assert is_supported("Ferro Suply GmbH", INVOICE)
+
+
+def test_a_due_date_is_no_date_and_a_word_between_two_months_none() -> None:
+    assert look_up("date", "Due: 3 May 2026") is None
+    assert with_months("3. Jumi 2024") == "3. Jumi 2024"
+    assert with_months("17 Narch 2032, 4 Mill Road") == "17 March 2032, 4 Mill Road"
