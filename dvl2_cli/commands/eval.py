@@ -241,7 +241,8 @@ def measure(
     json_members = extra if common.json else None
     with contextlib.ExitStack() as stack:
         journal = _journal([name for name, _, _ in parts], session, stack, console)
-        engine = open_engine(session)
+        with console.busy("loading the model"):
+            engine = open_engine(session)
         stack.callback(engine.close)
         console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
         asked = engine if journal is None else JournaledEngine(engine, journal, console.note)

@@ -85,7 +85,8 @@ def run_benchmark(options: BenchmarkOptions, common: CommonOptions) -> None:
     tally = Tally(plan.benchmark, plan.sizes)
     with contextlib.ExitStack() as stack:
         journal = _journal(options, plan, session, console, stack)
-        engine = open_engine(session)
+        with console.busy("loading the model"):
+            engine = open_engine(session)
         try:
             console.introduce(engine.info.describe(), is_nano=engine.info.is_nano)
             stopped = _ask(engine, plan, session, console, tally, journal, options)

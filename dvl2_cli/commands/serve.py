@@ -17,6 +17,7 @@ from dvl2_cli.options import ANSWERING, CommonOptions, with_common_options
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import ModelInfo
     from dvl2_cli.engine.session import Session
+    from dvl2_cli.ui.console import Console
 
 _HTTP = "HTTP server"
 
@@ -98,7 +99,8 @@ def serve(
     from dvl2_cli.engine.session import Session
     from dvl2_cli.ui.console import Console
 
-    session = Session(common, Console(common).tell)
+    console = Console(common)
+    session = Session(common, console.tell)
     given = (api_key_file, allow_host, allow_origin, allow_urls)
     flags = HttpFlags(
         http or "", api_key_file, tuple(allow_host or ()), tuple(allow_origin or ()),
@@ -113,10 +115,12 @@ def serve(
         raise UsageError("options of the HTTP server were given without --http")
     if idle_minutes is not None:
         session.settings = replace(session.settings, idle_minutes=idle_minutes)
-    _serve_socket(session, common, at)
+    _serve_socket(session, common, at, console)
 
 
-def _serve_socket(session: Session, common: CommonOptions, at: Path | None) -> None:
+def _serve_socket(
+    session: Session, common: CommonOptions, at: Path | None, console: Console
+) -> None:
     from dvl2_cli.engine.opening import open_local_engine
     from dvl2_cli.engine.remote.places import explicit_socket, socket_path
     from dvl2_cli.server.daemon import Daemon, claim
@@ -124,7 +128,8 @@ def _serve_socket(session: Session, common: CommonOptions, at: Path | None) -> N
     settings, key = session.settings, session.key
     path = at or explicit_socket() or socket_path(key)
     with claim(path):  # before the model is loaded: another may already have it
-        engine = open_local_engine(session)
+        with console.busy("loading the model"):
+            engine = open_local_engine(session)
         daemon = Daemon(engine, key, path, idle_seconds=settings.idle_minutes * 60)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: daemon.stop())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dvl2_cli.sizes import format_size
@@ -62,6 +63,15 @@ class Console:
         """Show on a terminal what is being done, until something else is written there."""
         if self._streaming is None or not self._streaming.mid_line:
             self.progress.show(text)
+
+    @contextlib.contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """Show what is being done as long as that takes."""
+        self.doing(text)
+        try:
+            yield
+        finally:
+            self.progress.pause()
 
     def note(self, text: str) -> None:
         """Something worth knowing; silent with --quiet."""

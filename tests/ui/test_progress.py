@@ -110,6 +110,26 @@ def test_a_pipe_gets_neither_line_nor_count(process: Process, tmp_path: Path) ->
     assert done.stderr == b""
 
 
+def test_the_cursor_comes_back_where_the_model_is_not_there(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    gate = tmp_path / "gate"
+    process = Process(tmp_path, gate=str(gate), broken="the model is broken")
+    process.environment |= {"TERM": "xterm-256color"}
+    (tmp_path / "rows.jsonl").write_text(
+        '{"id": "a", "messages": [{"role": "user", "content": "What?"},'
+        ' {"role": "assistant", "content": "That."}]}\n',
+        encoding="utf-8",
+    )
+    for words in (("ocr", "a.png"), ("eval", "rows.jsonl")):
+        gate.unlink(missing_ok=True)
+        with terminal(process, *words) as shown:
+            shown.wait("loading the model")
+            gate.touch()
+            assert shown.end() == 3
+            assert shown.text == "dvl2: the model is broken"
+            assert shown.raw.rfind(b"\x1b[?25h") > shown.raw.rfind(b"\x1b[?25l") >= 0
+
+
 @pytest.mark.parametrize("width", [20, 40, 80, 120])
 @pytest.mark.parametrize("total", [1, 12_000])
 def test_it_is_one_line_however_long_the_name(width: int, total: int) -> None:
