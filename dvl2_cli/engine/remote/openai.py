@@ -160,6 +160,10 @@ class ServerEngine:
             }
         if self._is_dvl2:
             body["dvl2"] = _extras(request)
+            if any(message.literal for message in request.messages):
+                body["dvl2"]["literal"] = [
+                    [list(span) for span in message.literal] for message in request.messages
+                ]
         return body
 
 

@@ -134,12 +134,15 @@ class GrammarExtra(JsonBody):
     text: str
 
 
+Span = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
 class Extras(JsonBody):
     """What dvl2's own clients ask for beyond OpenAI's request.
 
     With it the answer is the model's own, without what the server does around answers; a client
     that sends it does that itself. ``places`` are those of each message's pictures, as in
-    ``engine.request.Message``.
+    ``engine.request.Message``; ``literal`` are its spans in which tags are text.
     """
 
     tiles: Annotated[int, Field(ge=0, le=100)] | Literal["auto"] | None = None
@@ -150,6 +153,7 @@ class Extras(JsonBody):
     repetition_penalty: Annotated[float, Field(gt=0, le=100)] = 1.0
     constraint: GrammarExtra | None = None
     places: Annotated[list[list[int] | None], Field(max_length=4096)] | None = None
+    literal: Annotated[list[list[Span]], Field(max_length=4096)] | None = None
 
 
 class ChatBody(JsonBody):

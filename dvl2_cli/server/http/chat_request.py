@@ -11,7 +11,7 @@ from dvl2_cli.engine.events import Event
 from dvl2_cli.engine.request import Request, RequestDefaults, Sampling
 from dvl2_cli.server.http.answer_format import AnswerFormat, format_of
 from dvl2_cli.server.http.chat_body import ChatBody
-from dvl2_cli.server.http.chat_turns import turns_of
+from dvl2_cli.server.http.chat_turns import turns_of, with_literal
 from dvl2_cli.server.http.refusals import invalid
 from dvl2_cli.server.http.service import Service
 from dvl2_cli.tasks.ask import ask_events
@@ -75,8 +75,11 @@ class ChatJob:
             self.service, self.body.messages, None if extras is None else extras.places
         )
         tiles = conversation.tiles
+        messages = conversation.messages
+        if extras is not None and extras.literal is not None:
+            messages = with_literal(messages, extras.literal)
         request = Request(
-            tuple(conversation.messages),
+            tuple(messages),
             self._sampling(defaults.sampling),
             self.form.constraint,
             defaults.tiles if tiles is None else tiles,

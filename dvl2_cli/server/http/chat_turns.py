@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 
@@ -111,6 +111,23 @@ def turns_of(
         given = None if places is None else places[index] or ()
         conversation.add(message, f"messages.{index}", given)
     return conversation
+
+
+def with_literal(
+    messages: Sequence[Message], literal: Sequence[Sequence[Sequence[int]]]
+) -> list[Message]:
+    """``messages`` with the spans of each in which tags are text.
+
+    Raises:
+        RefusalError: the spans do not fit the messages.
+    """
+    try:
+        return [
+            replace(message, literal=tuple((start, end) for start, end in spans))
+            for message, spans in zip(messages, literal, strict=True)
+        ]
+    except ValueError as error:
+        raise invalid("dvl2.literal does not fit the messages", "dvl2.literal") from error
 
 
 def _joined(parts: Sequence[TextPart | ImagePart]) -> Iterator[str | None]:

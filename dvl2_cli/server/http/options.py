@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dvl2_cli.errors import UsageError
 from dvl2_cli.inputs.picture import InputLimits
+from dvl2_cli.plain_file import read_plain_file
 
 _LEAST_KEY_LENGTH = 8
 _LARGEST_KEY_FILE = 2**20
@@ -135,8 +136,7 @@ def read_keys(path: Path) -> ApiKeys:
         UsageError: the file cannot be read, holds no key, or a key is too short to be one.
     """
     try:
-        with path.open(encoding="utf-8") as stream:
-            text = stream.read(_LARGEST_KEY_FILE)
+        text = read_plain_file(path, _LARGEST_KEY_FILE).decode()
     except OSError as error:
         raise UsageError(f"cannot read the keys in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dvl2_cli.engine.events import Confidence, Event, Finished, Started, Token, Usage
-from dvl2_cli.engine.request import Request
+from dvl2_cli.engine.remote.http import Http
+from dvl2_cli.engine.remote.openai import ServerEngine
+from dvl2_cli.engine.request import Message, Request
 from dvl2_cli.errors import ContextOverflowError, ModelError
+from dvl2_cli.prompts import locate
 from tests.fakes import FakeEngine
 from tests.server.http.conftest import Serve, asked, data_url, events, image_part, text_part
 
@@ -98,6 +102,21 @@ def test_pictures_lead_or_stand_where_they_stood(serve: Serve) -> None:
         serve, text_part("is "), image_part("red"), text_part(" more than "), image_part("blue")
     )
     assert (between.content, between.places) == ("is  more than ", (3, 14))
+
+
+def test_words_in_which_tags_are_text_reach_the_engine(serve: Serve) -> None:
+    engine = FakeEngine()
+    client = serve(engine)
+    question = locate.about("the <|det|> tag")
+    sent = Message("user", question.text, (Image.new("RGB", (2, 2)),), literal=question.literal)
+    body = ServerEngine(Http("http://h"), engine.info, is_dvl2=True).body(Request((sent,)))
+    assert client.post(PATH, json=body).status_code == 200
+    (received,) = engine.requests[0].messages
+    assert (received.content, received.literal) == (sent.content, sent.literal)
+    body["dvl2"]["literal"] = [[[3, 99]]]
+    refused = client.post(PATH, json=body)
+    assert refused.status_code == 400
+    assert "dvl2.literal does not fit" in refused.json()["error"]["message"]
 
 
 def test_detail_low_is_the_thumbnail(serve: Serve) -> None:
