@@ -1,8 +1,7 @@
 """The pages that have most of a question's words: BM25 over SQLite's FTS5.
 
 The index is made of the pages that are asked about and of no others, so that what is rare is
-rare among them. Words that no page has, as with a slip of the pen or of a reader, are looked
-for by their trigrams.
+rare among them. A second index, of trigrams, finds what a slip of the pen or of a reader hides.
 """
 
 from __future__ import annotations
@@ -25,6 +24,9 @@ _BY_WORDS = "SELECT rowid, -bm25(words, 0.5, 1.0) AS score FROM words WHERE word
 _BY_PARTS = "SELECT rowid, -bm25(parts) AS score FROM parts WHERE parts MATCH ?"
 _BEST = " ORDER BY score DESC, rowid LIMIT ?"
 _TRIGRAM = 3
+# Measured by benchmarks/retrieval.py: pages of each index that are fused, what softens the first
+# ranks, and the weight of whole words.
+_DEPTH, _RANKS, _WORDS_WEIGHT = 60, 10, 2.0
 FoundBy = Literal["words", "parts", "all"]
 
 
@@ -65,12 +67,21 @@ class PageIndex:
         self._db.close()
 
     def best(self, question: str, most: int) -> list[PageHit]:
-        """At most ``most`` pages, the best first; those with whole words before others."""
+        """At most ``most`` pages, the best first: ranked by words and by parts of words together.
+
+        The ranks are fused by their reciprocals (Cormack et al., 2009), for scores of the two
+        indexes have nothing in common; a place among the words counts twice.
+        """
         terms = terms_of(question)
-        hits = list(self._hits(_BY_WORDS, terms, most, "words"))
-        found = {hit.place for hit in hits}
-        parts = self._hits(_BY_PARTS, _trigrams(terms), most, "parts")
-        return [*hits, *(hit for hit in parts if hit.place not in found)][:most]
+        by_words = list(self._hits(_BY_WORDS, terms, _DEPTH, "words"))
+        by_parts = list(self._hits(_BY_PARTS, _trigrams(terms), _DEPTH, "parts"))
+        fused: dict[int, float] = {}
+        for hits, weight in ((by_words, _WORDS_WEIGHT), (by_parts, 1.0)):
+            for rank, hit in enumerate(hits):
+                fused[hit.place] = fused.get(hit.place, 0.0) + weight / (_RANKS + rank)
+        found = {hit.place: hit for hit in [*by_parts, *by_words]}
+        places = sorted(fused, key=lambda place: (-fused[place], place))
+        return [found[place] for place in places[:most]]
 
     def _hits(self, query: str, terms: list[str], most: int, by: FoundBy) -> Iterator[PageHit]:
         if not terms:
