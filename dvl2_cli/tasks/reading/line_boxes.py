@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rapidfuzz.fuzz import ratio
 
-from dvl2_cli.packages import need_packages
+from dvl2_cli.errors import UsageError
 from dvl2_cli.results.envelope import Box
 from dvl2_cli.results.ocr import Block
 from dvl2_cli.tasks.grounding.coordinates import to_pixels
@@ -94,7 +94,10 @@ def _rapidocr_lines(page: Image) -> list[tuple[Box, str, float]]:
 
 
 def _rapidocr() -> Any:
-    need_packages("--boxes rapidocr", "linebox", "rapidocr", "onnxruntime")
-    from rapidocr import RapidOCR
-
+    try:
+        from rapidocr import RapidOCR
+    except ImportError as error:  # called from Python: the command has looked before
+        raise UsageError(
+            "--boxes rapidocr needs RapidOCR", "Install it: pip install rapidocr onnxruntime"
+        ) from error
     return RapidOCR()
