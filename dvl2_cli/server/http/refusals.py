@@ -15,6 +15,7 @@ from dvl2_cli.errors import (
     ModelError,
     NoUsableOutputError,
     OutOfMemoryError,
+    QueueFullError,
     UsageError,
 )
 
@@ -95,6 +96,8 @@ def refusal_of(error: BaseException) -> RefusalError:
         return RefusalError(400, error.message, "context_length_exceeded", "messages")
     if isinstance(error, InputError | UsageError):
         return RefusalError(400, error.message, error.code)
+    if isinstance(error, QueueFullError):
+        return RefusalError(429, error.message, error.code, retry_after=5)
     if isinstance(error, OutOfMemoryError):
         return RefusalError(503, error.message, error.code, retry_after=10)
     if isinstance(error, NoUsableOutputError | ModelError | Dvl2Error):

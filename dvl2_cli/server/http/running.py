@@ -86,7 +86,9 @@ class HttpServer:
 
     def _load(self, ready: Callable[[], None]) -> None:
         try:
-            self._service.open(OneAtATime(self._open_engine()))
+            engine = self._open_engine()
+            # What gains by several requests at once takes them of several threads.
+            self._service.open(engine if engine.info.parallel > 1 else OneAtATime(engine))
             ready()
         except BaseException as error:  # raised again by `run`
             self._failure = error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import re
@@ -287,3 +288,17 @@ def test_keys_of_a_file(tmp_path: Path) -> None:
 def test_an_address_that_is_taken() -> None:
     with running(FakeEngine()) as server, pytest.raises(UsageError, match="cannot listen at"):
         HttpServer(Service(HttpOptions(server.address), defaults), FakeEngine)
+
+
+def test_requests_share_an_engine_that_gains_by_it() -> None:
+    together = threading.Barrier(3, timeout=60)
+
+    def answer(request: Request) -> str:
+        together.wait()  # passes only when three questions are there at once
+        return "yes"
+
+    engine = FakeEngine(answer)
+    engine.info = dataclasses.replace(engine.info, parallel=8)
+    with running(engine) as server:
+        asking = [post(server) for _ in range(3)]
+        assert [connection.getresponse().status for connection in asking] == [200, 200, 200]
