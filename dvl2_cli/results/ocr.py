@@ -6,18 +6,35 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dvl2_cli.results.envelope import Box, Envelope
-from dvl2_cli.units import Count, Share
+from dvl2_cli.units import Count, Positive, Share
 
 BlockType = Literal["heading", "paragraph", "list", "table", "code", "formula", "line", "word"]
 
 
 @dataclass(frozen=True, slots=True)
+class TableCell:
+    """A cell at ``row`` and ``column``, from 0, and how many of both it goes over."""
+
+    row: Count
+    column: Count
+    text: str
+    row_span: Positive = 1
+    column_span: Positive = 1
+    is_head: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A table that was read; ``box`` is in pixels, None where nothing located it."""
+    """A table that was read; ``box`` is in pixels, None where nothing located it.
+
+    ``rows`` are as wide as the table: a cell that goes over several places has its text at the
+    first of them, and the others are empty.
+    """
 
     html: str
     rows: tuple[tuple[str, ...], ...]
     box: Box | None = None
+    cells: tuple[TableCell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

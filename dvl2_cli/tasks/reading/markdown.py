@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dvl2_cli.results.ocr import Block, BlockType, Table
+from dvl2_cli.results.ocr import Block, BlockType, Table, TableCell
+from dvl2_cli.tasks.reading.html_tables import with_tables
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -40,7 +41,10 @@ def _parser() -> MarkdownIt:
 
 def to_html(markdown: str) -> str:
     """A fragment of HTML; tags that the model wrote come out escaped."""
-    return str(_parser().render(even_tables(markdown)))
+    return "".join(
+        str(_parser().render(even_tables(part))) if table is None else f"{table.html}\n"
+        for part, table in with_tables(markdown)
+    )
 
 
 def even_tables(markdown: str) -> str:
@@ -75,7 +79,15 @@ def to_text(markdown: str) -> str:
 
 
 def blocks_of(markdown: str) -> list[Block]:
-    """The blocks in reading order, each with its Markdown source as text."""
+    """The blocks in reading order, each with its source as text."""
+    return [
+        block
+        for part, table in with_tables(markdown)
+        for block in (_blocks_between(part) if table is None else [Block("table", part)])
+    ]
+
+
+def _blocks_between(markdown: str) -> list[Block]:
     markdown = even_tables(markdown)
     lines = markdown.splitlines()
     blocks = []
@@ -89,7 +101,15 @@ def blocks_of(markdown: str) -> list[Block]:
 
 
 def tables_of(markdown: str) -> tuple[Table, ...]:
-    """Every Markdown table, as rows of cell texts and as HTML."""
+    """Every table in Markdown or HTML, as rows of cell texts, as cells and as HTML."""
+    return tuple(
+        found
+        for part, table in with_tables(markdown)
+        for found in (_tables_between(part) if table is None else [table])
+    )
+
+
+def _tables_between(markdown: str) -> list[Table]:
     tables = []
     rows: list[tuple[str, ...]] = []
     row: list[str] = []
@@ -103,8 +123,13 @@ def tables_of(markdown: str) -> tuple[Table, ...]:
         elif token.type == "tr_close":
             rows.append(tuple(row))
         elif token.type == "table_close":
-            tables.append(Table(table_html(rows), tuple(rows)))
-    return tuple(tables)
+            cells = [
+                TableCell(number, column, text, is_head=number == 0)
+                for number, row_cells in enumerate(rows)
+                for column, text in enumerate(row_cells)
+            ]
+            tables.append(Table(table_html(rows), tuple(rows), cells=tuple(cells)))
+    return tables
 
 
 def table_html(rows: list[tuple[str, ...]]) -> str:
