@@ -95,6 +95,39 @@ def test_a_processor_without_faults_loads(change: dict[str, Any]) -> None:
             DeepseekVLV2Processor.from_pretrained(folder)
 
 
+SMALL_FILES = {
+    "tokenizer_config.json": (
+        "tokenizer_class", "model_max_length", "bos_token", "eos_token", "pad_token", "unk_token",
+        "add_bos_token", "chat_template", "added_tokens_decoder", "auto_map",
+        "extra_special_tokens", "clean_up_tokenization_spaces", "legacy", "unheard",
+    ),
+    "generation_config.json": (
+        "max_length", "eos_token_id", "do_sample", "temperature", "cache_implementation",
+        "transformers_version", "unheard",
+    ),
+    "special_tokens_map.json": ("bos_token", "eos_token", "additional_special_tokens", "unheard"),
+}  # fmt: skip
+KEYS = [(name, key) for name, keys in SMALL_FILES.items() for key in keys]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(ABSURD), min_size=1, max_size=2))
+def test_small_files_load_or_are_one_line(change: dict[tuple[str, str], Any]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_checkpoint(Path(name) / "m")
+        for file in {file for file, _ in change}:
+            write_json(
+                folder / file, {key: value for (of, key), value in change.items() if of == file}
+            )
+        said = f"{folder}"
+        try:
+            load_model(check_checkpoint(folder).folder)
+        except ModelError as error:
+            said = error.message
+        assert "\n" not in said
+        assert str(folder) in said
+
+
 def edit_json(path: Path, change: Callable[[Any], object]) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
