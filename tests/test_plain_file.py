@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.errors import Dvl2Error, ModelError
 from dvl2_cli.finetuning.recipe_file import load_recipe
 from dvl2_cli.history.transcript import read_transcript
 from dvl2_cli.journal import Journal
@@ -80,6 +80,17 @@ def test_every_reader_says_so_in_one_line(tmp_path: Path, name: str, kind: str) 
         READERS[name](path)
     assert "it is a pipe or a device, not a file" in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_an_adapter_of_pipes_is_refused(tmp_path: Path, kind: str) -> None:
+    from dvl2_cli.engine.local.adapter import merge_adapter
+    from tests.golden_data import model
+
+    (tmp_path / "adapter_config.json").write_text("{}", "utf-8")
+    made(tmp_path / "adapter_model.safetensors", kind)
+    with pytest.raises(ModelError, match="cannot be read: it is a pipe"):
+        merge_adapter(model("mha"), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])

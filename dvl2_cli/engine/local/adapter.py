@@ -11,6 +11,7 @@ from typing import Any
 
 from deepseek_vl_v2 import DeepseekVLV2ForCausalLM
 from dvl2_cli.errors import ModelError
+from dvl2_cli.plain_file import check_plain_file
 
 CONFIG = "adapter_config.json"
 
@@ -27,6 +28,7 @@ def merge_adapter(model: DeepseekVLV2ForCausalLM, adapter: Path) -> DeepseekVLV2
             f"{adapter} holds no LoRA adapter (no {CONFIG})",
             "Give the folder that dvl2 train wrote.",
         )
+    _check_files(adapter)
     try:
         with quiet_peft():
             from peft import PeftModel
@@ -40,6 +42,18 @@ def merge_adapter(model: DeepseekVLV2ForCausalLM, adapter: Path) -> DeepseekVLV2
             f"Give the model that it was trained on; its {CONFIG} names it.",
         ) from error
     return merged
+
+
+def _check_files(adapter: Path) -> None:
+    """Refuse pipes and devices: peft would wait for them, or read them without end."""
+    for path in adapter.iterdir():
+        try:
+            if not path.is_dir():
+                check_plain_file(path)
+        except OSError as error:
+            raise ModelError(
+                f"{path} cannot be read: {error.strerror}", "Take it out of the adapter's folder."
+            ) from error
 
 
 @contextlib.contextmanager
