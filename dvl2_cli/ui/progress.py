@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDE = 70
 # Columns that are not the name's: spinner and gap, with a count, and with all of it.
 _SPINNER, _COUNT, _ALL = 2, 14, 50
-_LONGEST_NAME = 40
+_LONGEST_NAME = 24
 _MAX_LISTED = 3
 # Pages may take a minute each: the rate is that of the last quarter of an hour.
 _RATE_SECONDS = 900.0
@@ -108,7 +108,9 @@ class Progress:
 
 
 def short_name(path: str) -> str:
-    """The end of a path, which tells more than its beginning."""
+    """The end of a long path or URL, which tells more than its beginning."""
+    if len(path) > _LONGEST_NAME:
+        path = path.rstrip("/").rpartition("/")[2]
     return path if len(path) <= _LONGEST_NAME else f"…{path[1 - _LONGEST_NAME :]}"
 
 
@@ -119,7 +121,6 @@ def _columns(*, counted: bool, wide: bool) -> tuple[ProgressColumn, ...]:
         ProgressColumn,
         SpinnerColumn,
         TextColumn,
-        TimeRemainingColumn,
     )
     from rich.table import Column
     from rich.text import Text
@@ -136,14 +137,22 @@ def _columns(*, counted: bool, wide: bool) -> tuple[ProgressColumn, ...]:
         def render(self, task: Task) -> Text:
             return Text(rate(task.speed))
 
+    class Left(ProgressColumn):
+        """How long the rest will take."""
+
+        def __init__(self) -> None:
+            super().__init__(_one_line())
+
+        def render(self, task: Task) -> Text:
+            return Text(time_left(task.time_remaining))
+
     name = TextColumn("{task.description}", markup=False)
     if not counted:
         return SpinnerColumn(), name
     if not wide:
         return SpinnerColumn(), MofNCompleteColumn(table_column=_one_line()), name
     count = MofNCompleteColumn(table_column=_one_line())
-    time = TimeRemainingColumn(compact=True, table_column=_one_line())
-    return SpinnerColumn(), BarColumn(10), count, Rate(), time, TextColumn("left"), name
+    return SpinnerColumn(), BarColumn(10), count, Rate(), Left(), name
 
 
 def _within(room: int, words: str) -> str:
@@ -160,6 +169,16 @@ def rate(per_second: float | None) -> str:
     if not per_second:
         return ""
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
+
+
+def time_left(seconds: float | None) -> str:
+    """What is left of the time, as ``1:05 left``; empty while unknown."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{clock} left"
 
 
 def listed(names: Sequence[str]) -> str:

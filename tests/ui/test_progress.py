@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from dvl2_cli.ui.progress import Progress, listed, rate, short_name
+from dvl2_cli.ui.progress import Progress, listed, rate, short_name, time_left
 from tests.commands.conftest import picture
 from tests.commands.fake_process import Process, folder_of
 from tests.terminal import Terminal
@@ -152,4 +152,7 @@ def test_names_and_rates() -> None:
     assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
     assert listed(["a"]) == "a"
     assert (rate(None), rate(2.5), rate(0.1)) == ("", "2.5/s", "10.0 s each")
-    assert short_name("x" * 50) == "…" + "x" * 39
+    assert (time_left(None), time_left(65.2), time_left(3671)) == ("", "1:05 left", "1:01:11 left")
+    assert short_name("in/a.png") == "in/a.png"
+    assert short_name("https://example.org/pictures/scene.png") == "scene.png"
+    assert short_name("x" * 50) == "…" + "x" * 23
