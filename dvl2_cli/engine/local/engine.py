@@ -3,9 +3,9 @@
 Design decisions:
 - requests of several threads share the steps of one scheduler; where the decoder is batch
   invariant an answer has the same bits as alone, else each sequence steps for itself;
-- the model runs in one thread of its own, because torch keeps a pool of threads for each thread
-  that calls it. It takes a step when somebody waits for an event, so that an answer that nobody
-  reads costs nothing;
+- the model takes a step when somebody waits for an event, so that an answer that nobody reads
+  costs nothing. One caller steps it; for several it has a thread of its own, because torch keeps
+  a pool of threads for each thread that calls it;
 - the decode loop is in the scheduler and not in ``generate``, because streaming, grammar masks,
   loop detection and cancelling act on every token.
 """
@@ -37,6 +37,7 @@ from dvl2_cli.engine.local.scheduling.writing import AnswerWriting
 from dvl2_cli.engine.request import Request
 
 _MAX_RUNNING, _MAX_WAITING = 32, 256
+_SEVERAL = -1  # in place of a thread's number
 
 
 class LocalEngine:
@@ -59,6 +60,7 @@ class LocalEngine:
         # Guards what other threads do with the scheduler between two steps.
         self._changed = threading.Condition()
         self._stepping = False
+        self._caller: int | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     def cost(self, request: Request) -> PromptCost:
@@ -119,14 +121,14 @@ class LocalEngine:
         """Let a sequence wait for its turn; ``waits`` for room in the queue, too."""
         with self._changed:
             while waits and self._scheduler.waiting.is_full:
-                self._wait_for_step()
+                self._have_stepped()
             self._scheduler.waiting.push(sequence)
 
     def _events(self, sequence: Running) -> Iterator[Event]:
         while True:
             with self._changed:
                 while not sequence.events and not sequence.ended:
-                    self._wait_for_step()
+                    self._have_stepped()
                 event = sequence.events.popleft() if sequence.events else None
             if event is not None:
                 yield event
@@ -135,12 +137,31 @@ class LocalEngine:
             else:
                 return
 
-    def _wait_for_step(self) -> None:
-        """Have the scheduler step once, unless it is at it, and wait; ``_changed`` is held."""
+    def _have_stepped(self) -> None:
+        """Have the scheduler step, or wait until it has; ``_changed`` is held once, and let go
+        meanwhile.
+        """
+        if not self._stepping and self._is_only_caller():
+            self._stepping = True
+            self._changed.release()
+            try:
+                self._step()
+            finally:
+                self._changed.acquire()
+            return
         if not self._stepping:
             self._worker.submit(self._step)
             self._stepping = True
         self._changed.wait()
+
+    def _is_only_caller(self) -> bool:
+        """Whether no other thread has asked before."""
+        caller = threading.get_ident()
+        if self._caller is None:
+            self._caller = caller
+        elif self._caller != caller:
+            self._caller = _SEVERAL
+        return self._caller == caller
 
     def _step(self) -> None:
         failure = None
@@ -148,12 +169,13 @@ class LocalEngine:
             self._scheduler.step()
         except Exception as error:  # raised again where the answers are awaited
             failure = error
-        with self._changed:
-            if failure is not None:
-                self._scheduler.fail_all(failure)
-            self._scheduler.drop_abandoned()
-            self._stepping = False
-            self._changed.notify_all()
+        finally:
+            with self._changed:
+                if failure is not None:
+                    self._scheduler.fail_all(failure)
+                self._scheduler.drop_abandoned()
+                self._stepping = False
+                self._changed.notify_all()
 
     def _abandon(self, sequence: Running) -> None:
         """Nobody takes the events of ``sequence`` any more."""
