@@ -42,7 +42,7 @@ class GgufTensor:
 
 
 def write_random_gguf(shape: str, path: Path, seed: int = 0) -> int:
-    """Write random weights of ``shape`` ("tiny", "small", "27b") to ``path``; bytes written.
+    """Write random weights of ``shape`` ("tiny", "small", "base") to ``path``; bytes written.
 
     Raises:
         ImportError: the package ``gguf`` is missing.

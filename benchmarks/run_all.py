@@ -48,9 +48,9 @@ STEPS = (
         ("--max-memory", "4GB", "--answer-tokens", "8", "--prompt-tokens", "64"),
     ),
     Step("compare-small", "small", ("--rounds", "3")),
-    Step("27b", "27b", ("--answer-tokens", "24")),
+    Step("27b", "base", ("--answer-tokens", "24")),
     Step(
-        "27b-8gb", "27b", ("--max-memory", "8GB", "--answer-tokens", "8", "--prompt-tokens", "64")
+        "27b-8gb", "base", ("--max-memory", "8GB", "--answer-tokens", "8", "--prompt-tokens", "64")
     ),
 )
 

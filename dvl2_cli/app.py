@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typer.core import TyperGroup
 from dvl2_cli import __version__
 from dvl2_cli.command_table import COMMANDS as COMMANDS
 from dvl2_cli.errors import Dvl2Error, InputError, OutputError, UsageError
+from dvl2_cli.help_screen import flowed, name_values
 
 _CANCELLED = "dvl2: cancelled"
 _STREAM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -42,10 +42,14 @@ class LazyGroup(TyperGroup):
         if ctx.obj is None or ctx.obj.get("listing"):
             return _listing_stand_in(cmd_name, summary, panel)
         command = load_command(cmd_name, module_name)
-        for parameter in command.get_params(ctx):
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""  # a switch takes no value, so its type says nothing
+        name_values(command.get_params(ctx))  # --help too, which comes with the context
         return command
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """As in typer, with a word for every value."""
+        parameters = super().get_params(ctx)
+        name_values(parameters)
+        return parameters
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """As in typer; what is wrong with the options is fit for a terminal."""
@@ -108,20 +112,9 @@ def load_command(name: str, module_name: str) -> Any:
     module = importlib.import_module(module_name)
     command = typer.main.get_command(module.app)
     command.name = name
-    command.help = _flowed(command.help or "")
+    command.help = flowed(command.help or "")
+    name_values(command.params)
     return command
-
-
-def _flowed(text: str) -> str:
-    """``text`` with every paragraph in one line, to be wrapped to the terminal's width.
-
-    Paragraphs with indented lines, as examples are, keep their lines.
-    """
-    paragraphs = inspect.cleandoc(text).split("\n\n")
-    return "\n\n".join(
-        paragraph if "\n " in paragraph else paragraph.replace("\n", " ")
-        for paragraph in paragraphs
-    )
 
 
 app = typer.Typer(
@@ -163,6 +156,10 @@ def main(command: Callable[[], object] | None = None) -> None:
     # huggingface_hub would report the installed packages and ask its hub who is calling.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     _open_closed_streams()
+    if "_DVL2_COMPLETE" in os.environ or any("-completion" in word for word in sys.argv[1:]):
+        from dvl2_cli.completing import complete_at_first_tab
+
+        complete_at_first_tab()
     try:
         (command or app)()
     except Dvl2Error as error:

@@ -103,5 +103,24 @@ def shapes(incomplete: str) -> Words:
     return _starting(incomplete, ((name, "") for name in NAMES))
 
 
+def complete_at_first_tab() -> None:
+    """Let zsh complete at the first Tab.
+
+    zsh runs the file that typer installs as a function. At the first Tab that only names another
+    function, which answers from the second on.
+    """
+    from typer import _completion_classes, _completion_shared
+
+    names = "compdef %(complete_func)s %(prog_name)s"
+    script = _completion_shared.COMPLETION_SCRIPT_ZSH.replace(
+        f"\n{names}",
+        f'\nif [ "$funcstack[1]" = "_%(prog_name)s" ]; then\n  %(complete_func)s "$@"\n'
+        f"else\n  {names}\nfi",
+    )
+    # What --show-completion and --install-completion write, and what _DVL2_COMPLETE prints.
+    _completion_shared._completion_scripts["zsh"] = script
+    _completion_classes.ZshComplete.source_template = script
+
+
 def _starting(incomplete: str, words: Iterable[tuple[str, str]]) -> Words:
     return [(word, text) for word, text in words if word.startswith(incomplete)]

@@ -22,7 +22,7 @@ ExcludeOption = Annotated[
     typer.Option(
         "--exclude",
         metavar="GLOB",
-        help="Leave out such names, or paths, of folders and globs. Give it again for more.",
+        help="Leave out matching names or paths. Give it again for more.",
     ),
 ]
 SchemaLenientOption = Annotated[
@@ -33,7 +33,7 @@ PasswordOption = Annotated[
     str | None,
     typer.Option(
         "--password",
-        help="Opens protected PDFs; others on this machine may see it, so set the variable.",
+        help="Password of protected PDFs. Other users can see it; the variable hides it.",
         envvar="DVL2_PDF_PASSWORD",
     ),
 ]
@@ -71,7 +71,8 @@ class CommonOptions:
         typer.Option(
             "--model",
             "-m",
-            help="Folder, name or hub id.",
+            metavar="MODEL",
+            help="Name, folder or hub id of a model.",
             rich_help_panel=_MODEL,
             autocompletion=completing.local_models,
         ),
@@ -80,7 +81,8 @@ class CommonOptions:
         str | None,
         typer.Option(
             "--quant",
-            help="auto, none, int8, int4 or nf4.",
+            metavar="FORMAT",
+            help="Weights as auto, none, int8, int4 or nf4.",
             rich_help_panel=_MODEL,
             autocompletion=completing.quants,
         ),
@@ -89,83 +91,127 @@ class CommonOptions:
         str | None,
         typer.Option(
             "--device",
-            help="auto, cpu, cuda or mps.",
+            metavar="DEVICE",
+            help="Run on auto, cpu, cuda or mps.",
             rich_help_panel=_MODEL,
             autocompletion=completing.devices,
         ),
     ] = None
     revision: Annotated[
         str | None,
-        typer.Option("--revision", help="Commit of a hub model.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--revision", metavar="COMMIT", help="Commit of a hub model.", rich_help_panel=_MODEL
+        ),
     ] = None
     adapter: Annotated[
         str | None,
-        typer.Option("--adapter", help="Folder of a LoRA adapter.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--adapter", metavar="DIR", help="Folder of a LoRA adapter.", rich_help_panel=_MODEL
+        ),
     ] = None
     max_memory: Annotated[
         str | None,
-        typer.Option("--max-memory", help="Hard cap, as 8GB.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--max-memory",
+            metavar="SIZE",
+            help="Use at most so much memory, as 8GB.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel=_MODEL)
+        int | None,
+        typer.Option("--threads", min=1, help="Number of CPU threads.", rich_help_panel=_MODEL),
     ] = None
     tiles: Annotated[
         str | None,
         typer.Option(
-            "--tiles", help="Most local tiles per image, or auto.", rich_help_panel=_MODEL
+            "--tiles",
+            metavar="N",
+            help="Cut an image into at most N tiles, or auto.",
+            rich_help_panel=_MODEL,
         ),
     ] = None
     zoom: Annotated[
         str | None,
         typer.Option(
             "--zoom",
-            help="Show images so many times as large, or auto: small print.",
+            metavar="FACTOR",
+            help="Enlarge images first; auto: small print.",
             rich_help_panel=_MODEL,
         ),
     ] = None
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", min=1, help="Longest answer.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            help="Stop an answer after N tokens.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None
     temperature: Annotated[
         float | None,
-        typer.Option("--temperature", min=0.0, help="0 is greedy.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--temperature",
+            min=0.0,
+            help="Randomness; 0 takes the likeliest words.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None
     top_p: Annotated[
         float | None,
-        typer.Option("--top-p", min=0.0, max=1.0, help="Nucleus.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--top-p",
+            min=0.0,
+            max=1.0,
+            help="Sample from this share of likely words.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Makes sampling repeatable.", rich_help_panel=_MODEL),
+        typer.Option("--seed", help="Make random answers repeatable.", rich_help_panel=_MODEL),
     ] = None
     server: Annotated[
         str | None,
-        typer.Option("--server", help="Ask an OpenAI-compatible server.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--server",
+            metavar="URL",
+            help="Ask this OpenAI-compatible server instead.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None
     offline: Annotated[
-        bool, typer.Option("--offline", help="Never touch the network.", rich_help_panel=_MODEL)
+        bool, typer.Option("--offline", help="Use no network.", rich_help_panel=_MODEL)
     ] = False
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per line.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option("--json", help="Print one JSON object per line.", rich_help_panel=_OUTPUT),
     ] = False
     plan: Annotated[
         bool,
         typer.Option(
-            "--plan", help="Show tokens and memory, run nothing.", rich_help_panel=_OUTPUT
+            "--plan", help="Show tokens and memory, and run nothing.", rich_help_panel=_OUTPUT
         ),
     ] = False
     stats: Annotated[
-        bool, typer.Option("--stats", help="Timing on stderr.", rich_help_panel=_OUTPUT)
+        bool, typer.Option("--stats", help="Show the timing on stderr.", rich_help_panel=_OUTPUT)
     ] = False
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option("--quiet", "-q", help="Show only errors on stderr.", rich_help_panel=_OUTPUT),
     ] = False
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Every choice and why.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Explain every choice on stderr.", rich_help_panel=_OUTPUT
+        ),
     ] = False
     no_color: Annotated[
-        bool, typer.Option("--no-color", help="As NO_COLOR=1.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option(
+            "--no-color", help="Use no colour, as with NO_COLOR=1.", rich_help_panel=_OUTPUT
+        ),
     ] = False
 
 

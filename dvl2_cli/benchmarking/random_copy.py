@@ -54,7 +54,7 @@ def write_random_copy(
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> int:
-    """Write random weights of ``shape`` ("tiny", "small", "27b") into ``folder``.
+    """Write random weights of ``shape`` ("tiny", "small", "base") into ``folder``.
 
     Args:
         shape: a released model's.

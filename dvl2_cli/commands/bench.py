@@ -33,28 +33,37 @@ def bench(
         str | None,
         typer.Option(
             "--shape",
-            help="Random weights instead: tiny, small or 27b.",
+            metavar="MODEL",
+            help="Measure random weights of the shape of tiny, small or base.",
             autocompletion=completing.shapes,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", help="Keep the random weights here and use them again."),
+        typer.Option(
+            "--weights", metavar="DIR", help="Keep the random weights here, and use them again."
+        ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Write the rates as a PNG picture.")
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the rates into this PNG file."),
     ] = None,
     prompt_tokens: Annotated[
-        int, typer.Option("--prompt-tokens", min=17, max=4000, help="Length of the prompt.")
+        int,
+        typer.Option("--prompt-tokens", min=17, max=4000, help="Number of tokens in the prompt."),
     ] = 512,
     answer_tokens: Annotated[
-        int, typer.Option("--answer-tokens", min=2, max=2000, help="Length of an answer.")
+        int, typer.Option("--answer-tokens", min=2, max=2000, help="Number of tokens in an answer.")
     ] = 48,
 ) -> None:
-    """Measure decoding, prefill, the vision tower and memory on the CPU.
+    """Measure the speed and the memory of a model on the CPU.
 
-    Each rate stands beside the machine's own limit, measured in the same run: the read
-    bandwidth of all threads, and torch's dense matrix products at the same sizes.
+    Each rate stands beside the limit of the machine, from the same run: the read bandwidth of
+    all threads, and torch's matrix products of the same sizes.
+
+    Examples:
+      dvl2 bench
+      dvl2 bench --shape tiny --quant int8 --plot rates.png
     """
     from dvl2_cli.commands.bench_table import render_bench
     from dvl2_cli.engine.session import Session
@@ -67,6 +76,7 @@ def bench(
     session = Session(common, remember=False)
     settings = session.settings
     console = Console(common)
+    shape = "base" if shape == "27b" else shape  # the older name
     with _model(shape, weights, session, console) as (folder, name):
         if plot is not None:
             check_outputs([plot], folder.iterdir())

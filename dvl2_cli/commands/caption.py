@@ -30,7 +30,7 @@ def caption(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Images, folders, globs, URLs; - is a picture or a list of names on stdin.",
+            help="Images, folders, globs, URLs; - is stdin.",
         ),
     ],
     recursive: Annotated[
@@ -39,39 +39,56 @@ def caption(
     exclude: ExcludeOption = None,
     password: PasswordOption = None,
     length: Annotated[
-        str, typer.Option("--length", help="short, normal or long.", rich_help_panel=_WORDING)
+        str,
+        typer.Option(
+            "--length",
+            metavar="LENGTH",
+            help="short, normal or long.",
+            rich_help_panel=_WORDING,
+        ),
     ] = "normal",
     prefix: Annotated[
-        str, typer.Option("--prefix", help="Put before every caption.", rich_help_panel=_WORDING)
+        str,
+        typer.Option("--prefix", help="Begin every caption with this.", rich_help_panel=_WORDING),
     ] = "",
     include: Annotated[
         list[str] | None,
         typer.Option(
-            "--include", help="Word to add where it is missing.", rich_help_panel=_WORDING
+            "--include",
+            metavar="WORD",
+            help="Add this word where it is missing.",
+            rich_help_panel=_WORDING,
         ),
     ] = None,
     avoid: Annotated[
         list[str] | None,
-        typer.Option("--avoid", help="Word that no caption has.", rich_help_panel=_WORDING),
+        typer.Option(
+            "--avoid", metavar="WORD", help="Leave this word out.", rich_help_panel=_WORDING
+        ),
     ] = None,
     template: Annotated[
         str,
         typer.Option(
             "--template",
-            help="Fields: {caption} {name} {stem} {dir} {tags} {width} {height}.",
+            help="Join {caption} {name} {stem} {dir} {tags} {width} {height}.",
             rich_help_panel=_WORDING,
         ),
     ] = "{caption}",
     grounded: Annotated[
         bool,
-        typer.Option("--grounded", help="Tie words to boxes.", rich_help_panel=_WORDING),
+        typer.Option(
+            "--grounded",
+            help="Give the place of what is named, as boxes.",
+            rich_help_panel=_WORDING,
+        ),
     ] = False,
     form: Annotated[
         str | None,
         typer.Option(
             "--format",
             "-f",
-            help="text, ndjson, csv or parquet. On a terminal text, in a pipe ndjson.",
+            metavar="FORMAT",
+            help="text, json, ndjson, csv or parquet.",
             rich_help_panel=_FILES,
             autocompletion=completing.formats,
         ),
@@ -82,7 +99,7 @@ def caption(
             "--output",
             "-o",
             metavar="FILE|-",
-            help="A table; its suffix is the format: .json, .ndjson, .csv, .parquet or .txt.",
+            help="Write one file; its suffix is the format, as captions.csv.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -91,7 +108,7 @@ def caption(
         typer.Option(
             "--sidecar",
             metavar="SUFFIX",
-            help="Write .txt or .caption files beside the pictures.",
+            help="Write a file beside each picture: .txt or .caption.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -99,32 +116,38 @@ def caption(
         str,
         typer.Option(
             "--existing",
-            help="Where the sidecar exists: skip, overwrite, append, prepend or error.",
+            metavar="ACTION",
+            help="If that file exists: skip, overwrite, append, prepend or error.",
             rich_help_panel=_FILES,
         ),
     ] = "skip",
     xmp: Annotated[
         bool,
-        typer.Option("--xmp", help="Set the description in .xmp.", rich_help_panel=_FILES),
+        typer.Option(
+            "--xmp", help="Write the caption into the picture's .xmp file.", rich_help_panel=_FILES
+        ),
     ] = False,
     dedupe: Annotated[
-        bool, typer.Option("--dedupe", help="Caption equal pictures once.", rich_help_panel=_FILES)
+        bool, typer.Option("--dedupe", help="Describe equal pictures once.", rich_help_panel=_FILES)
     ] = False,
     parallel: ParallelOption = AUTO,
     batch_size: Annotated[int | None, typer.Option("--batch-size", hidden=True)] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done.", rich_help_panel=_FILES)
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done, and do nothing.", rich_help_panel=_FILES
+        ),
     ] = False,
     show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
+        bool, typer.Option("--show-prompt", help="Show what the model is asked, on stderr.")
     ] = False,
     *,
     common: CommonOptions,
 ) -> None:
-    """Describe every picture that PATHs name.
+    """Describe one image, or all in a folder.
 
-    On a terminal it prints text, in a pipe one line of JSON for each picture; -f chooses. A
-    killed run goes on where it stopped.
+    On a terminal it prints text. In a pipe it prints a line of JSON for each picture; -f text
+    prints text there too. A killed run goes on where it stopped.
 
     Examples:
       dvl2 caption photo.jpg

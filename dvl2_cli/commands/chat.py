@@ -32,30 +32,40 @@ def chat(
         list[str] | None,
         typer.Argument(
             metavar="IMAGE",
-            help="Files, PDFs, folders, URLs, or - for stdin; the last may be the question.",
+            help="Images, PDFs, folders or URLs; - is stdin. The last may be the question.",
         ),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", "-p", help="Answer this and exit; - reads stdin.")
+        str | None,
+        typer.Option(
+            "--prompt", "-p", help="Answer this question and exit; - reads it from stdin."
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
-            help="describe, table, compare...: ask in the model's own words, and exit.",
+            metavar="NAME",
+            help="Ask in the model's own words: describe, table, compare and others.",
             autocompletion=_presets,
         ),
     ] = None,
     schema: Annotated[
         str | None,
-        typer.Option("--schema", help="Answer as JSON: a schema file, or `name, total float`."),
+        typer.Option(
+            "--schema", help="Answer as JSON, by a schema file or a list: name, total float."
+        ),
     ] = None,
     schema_lenient: SchemaLenientOption = False,
     extract: Annotated[
-        bool, typer.Option("--extract", "-x", help="Print only the answer's code block.")
+        bool, typer.Option("--extract", "-x", help="Print only the code in the answer.")
     ] = False,
-    steps: Annotated[bool, typer.Option("--steps", help="Think step by step first.")] = False,
-    system: Annotated[str | None, typer.Option("--system", help="System prompt.")] = None,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Let the model think step by step first.")
+    ] = False,
+    system: Annotated[
+        str | None, typer.Option("--system", help="Give the model this system prompt.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--continue", "-c", help="Go on with the last session.")
     ] = False,
@@ -63,9 +73,11 @@ def chat(
         str | None, typer.Option("--session", metavar="ID", help="Go on with this session.")
     ] = None,
     clipboard: Annotated[
-        bool, typer.Option("--clipboard", help="Take the image on the clipboard.")
+        bool, typer.Option("--clipboard", help="Ask about the image on the clipboard.")
     ] = False,
-    pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
+    pages: Annotated[
+        str | None, typer.Option("--pages", metavar="LIST", help="Pages of documents, as 1-4,7.")
+    ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
     ] = False,
@@ -91,13 +103,13 @@ def chat(
     ] = None,
     password: PasswordOption = None,
     show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Show the exact prompt on stderr.")
+        bool, typer.Option("--show-prompt", help="Show what the model is asked, on stderr.")
     ] = False,
     show_image: Annotated[
         bool | None,
         typer.Option(
             "--show-image/--no-show-image",
-            help="Show the images in the terminal; a conversation does.",
+            help="Show the images in the terminal, as a conversation does.",
             show_default=False,
         ),
     ] = None,
@@ -109,16 +121,16 @@ def chat(
 ) -> None:
     """Talk about images, or answer one question.
 
-    With a question, a --preset or text on stdin, it answers once and exits. Without, it is a
-    conversation; type /help there to see its commands.
+    With a question, a --preset or text on stdin it answers once and exits; the answer is plain
+    text in a pipe, and JSON with --json. Otherwise it is a conversation: type /help there.
 
     Examples:
       dvl2 chat photo.jpg
       dvl2 chat photo.jpg "What is this?"
       dvl2 chat before.png after.png --preset compare
-      dvl2 chat report.pdf --map "Which dates are here?" --reduce "Put them in order."
+      dvl2 chat report.pdf --map "Which dates are here?" --reduce "Sort them."
       dvl2 chat invoices/ "Which invoices are overdue?"
-      dvl2 chat invoice.pdf --pages 1 -p "Who sent this?" --schema "name, total float"
+      dvl2 chat invoice.pdf --pages 1 -p "Who sent it?" --schema "name, total int"
     """
     from dvl2_cli.commands.chat_setup import ChatOptions
 

@@ -37,23 +37,38 @@ _TAKES = {ConfigAction.get: 1, ConfigAction.set: 2, ConfigAction.unset: 1}
 
 @app.command()
 def config(
-    action: Annotated[ConfigAction, typer.Argument(help="What to do.")] = ConfigAction.list,
+    action: Annotated[
+        ConfigAction, typer.Argument(metavar="ACTION", help="What to do.")
+    ] = ConfigAction.list,
     name: Annotated[
         str | None,
-        typer.Argument(help="A setting.", autocompletion=completing.settings, show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="A setting.",
+            autocompletion=completing.settings,
+            show_default=False,
+        ),
     ] = None,
     value: Annotated[
         str | None,
         typer.Argument(
-            help="Its value.", autocompletion=completing.setting_values, show_default=False
+            metavar="VALUE",
+            help="Its value.",
+            autocompletion=completing.setting_values,
+            show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read and change the settings.
 
-    Flags win over DVL2_* variables, those over the settings file, that over the defaults;
-    `dvl2 config list` shows every value and where it came from.
+    An option wins over a DVL2_* variable, a variable over the settings file, and the file over
+    the default. `dvl2 config list` shows every value and where it comes from.
+
+    Examples:
+      dvl2 config
+      dvl2 config set model tiny
+      dvl2 config unset model
     """
     words = [word for word in (name, value) if word is not None]
     takes = _TAKES.get(action, 0)

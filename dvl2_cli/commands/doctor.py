@@ -13,13 +13,19 @@ _COUNTED = {"ok": "fine", "warning": "to look at", "failed": "failed"}
 
 @app.command()
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR=1.")
+    ] = False,
 ) -> None:
     """Check the installation, this machine, and which models run here.
 
-    Runs a small picture through the bundled nano in every way of decoding that this machine
-    has; nothing touches the network. Exit code 1 if a check failed, each with its remedy.
+    It asks the bundled nano about a small picture in every way of decoding that this machine
+    has, and uses no network. Each failed check names its remedy, and the exit code is 1.
+
+    Examples:
+      dvl2 doctor
+      dvl2 doctor --json | jq .checks
     """
     from dvl2_cli.commands.doctor_table import render_checks
     from dvl2_cli.doctor.check import Status

@@ -100,6 +100,10 @@ def evaluate(
     their own metrics.
 
     Answers are greedy and unconstrained. Intervals are 95 % bootstraps.
+
+    Examples:
+      dvl2 eval questions.jsonl
+      dvl2 eval questions.jsonl -n 100 --plot plots --answers answers.jsonl
     """
     parallel_of(parallel)
     if compare is not None:

@@ -52,34 +52,34 @@ app = typer.Typer(add_completion=False)
 @with_common_options
 def ground(
     image: Annotated[
-        str, typer.Argument(metavar="IMAGE", help="File, folder, glob, URL, or - for stdin.")
+        str, typer.Argument(metavar="IMAGE", help="File, folder, glob or URL; - is stdin.")
     ],
     phrases: Annotated[
-        list[str] | None, typer.Argument(metavar="PHRASE", help="What to find.")
+        list[str] | None, typer.Argument(metavar="PHRASE", help="What to find, each by itself.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Ask for every instance.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Find every instance of it.")] = False,
     caption: Annotated[
-        bool, typer.Option("--caption", help="Describe the picture, with boxes.")
+        bool, typer.Option("--caption", help="Describe the picture with boxes.")
     ] = False,
     example: Annotated[
         str | None,
-        typer.Option("--example", metavar="REF", help="Find what is marked in this picture."),
+        typer.Option("--example", metavar="FILE", help="Find what is marked in this picture."),
     ] = None,
     draw: Annotated[
         str | None,
-        typer.Option(
-            "--draw", metavar="[OUT]", help="Draw the boxes; beside the picture if no OUT."
-        ),
+        typer.Option("--draw", metavar="[FILE]", help="Draw boxes into FILE, or a file beside it."),
     ] = None,
     crop_dir: Annotated[
-        Path | None, typer.Option("--crop-dir", help="Save each box as a picture here.")
+        Path | None,
+        typer.Option("--crop-dir", metavar="DIR", help="Save each box as a picture here."),
     ] = None,
     form: Annotated[
         str | None,
         typer.Option(
             "--format",
             "-f",
-            help="text, json, coco, yolo, voc, labelstudio, labelme, csv or a plugin's.",
+            metavar="FORMAT",
+            help="text, json, coco, yolo, voc, labelstudio, labelme or csv.",
             autocompletion=completing.formats,
         ),
     ] = None,
@@ -89,17 +89,21 @@ def ground(
             "--output",
             "-o",
             metavar="FILE|DIR/|-",
-            help="A file (its suffix is the format), a folder for what -f makes, or - for stdout.",
+            help="Write a file whose suffix is the format, or a folder of files.",
         ),
     ] = None,
     no_constrain: Annotated[
-        bool, typer.Option("--no-constrain", help="Let the model write freely.")
+        bool, typer.Option("--no-constrain", help="Let the model write any text.")
     ] = False,
     fail_empty: Annotated[
         bool, typer.Option("--fail-empty", help="Exit with 1 if nothing is found.")
     ] = False,
-    pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
-    dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Of PDF pages.")] = 200,
+    pages: Annotated[
+        str | None, typer.Option("--pages", metavar="LIST", help="Pages of documents, as 1-4,7.")
+    ] = None,
+    dpi: Annotated[
+        int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PDF pages.")
+    ] = 200,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into subfolders.")
     ] = False,
@@ -107,14 +111,15 @@ def ground(
     password: PasswordOption = None,
     parallel: ParallelOption = AUTO,
     show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
+        bool, typer.Option("--show-prompt", help="Show what the model is asked, on stderr.")
     ] = False,
     *,
     common: CommonOptions,
 ) -> None:
-    """Find what PHRASEs name, and return boxes in pixels of the upright picture.
+    """Find things in pictures, and give their boxes in pixels.
 
-    On a terminal it prints text, in a pipe one line of JSON for each picture; -f chooses.
+    On a terminal it prints text. In a pipe it prints a line of JSON for each picture; -f text
+    prints text there too.
 
     Examples:
       dvl2 ground street.jpg "red car" bicycle --draw

@@ -19,12 +19,25 @@ def show_help(
     topic: Annotated[
         str | None,
         typer.Argument(
-            metavar="TOPIC|COMMAND", autocompletion=completing.topics, show_default=False
+            metavar="TOPIC|COMMAND",
+            help="What to explain; all topics if left out.",
+            autocompletion=completing.topics,
+            show_default=False,
         ),
     ] = None,
-    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR=1.")
+    ] = False,
 ) -> None:
-    """Explain a topic, or list the topics; of a command the same as its --help."""
+    """Explain a topic or a command, or list the topics.
+
+    Of a command it shows the same as --help.
+
+    Examples:
+      dvl2 help
+      dvl2 help memory
+      dvl2 help ocr
+    """
     from dvl2_cli.app import COMMANDS
     from dvl2_cli.topics import all_topics
 

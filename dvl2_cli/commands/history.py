@@ -33,22 +33,27 @@ class HistoryAction(StrEnum):
 
 @app.command()
 def history(
-    action: Annotated[HistoryAction, typer.Argument(help="What to do.")] = HistoryAction.list,
+    action: Annotated[
+        HistoryAction, typer.Argument(metavar="ACTION", help="What to do.")
+    ] = HistoryAction.list,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID|WORD", help="Of show and delete: ids. Of search: words."),
+        typer.Argument(metavar="ID|WORD", help="Sessions, or words to search."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="delete: every session.")] = False,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="list, search: at most so many.")
-    ] = 50,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="delete --all: do not ask.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Delete every session.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="List at most N.")] = 50,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete all without asking.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """List, show, search and delete the sessions that chat has kept.
 
-    An id may be cut short. `dvl2 chat -c` goes on with the last session, `dvl2 chat
-    --session ID` with any. `dvl2 config set history false` keeps no more of them.
+    The start of an id is enough. To keep none: `dvl2 config set history false`.
+
+    Examples:
+      dvl2 history
+      dvl2 history search invoice
+      dvl2 history delete 3f2a
+      dvl2 chat -c
     """
     from dvl2_cli.history.store import History
     from dvl2_cli.ui.output import Output

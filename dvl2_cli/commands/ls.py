@@ -19,12 +19,18 @@ _HEADINGS = ("name", "quant", "size", "revision", "last used", "")
 
 @app.command()
 def ls(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR=1.")
+    ] = False,
 ) -> None:
     """List the models on this machine, every copy on its own line.
 
-    The one that a command without --model would use is marked "default".
+    A command without --model uses the one that is marked "default".
+
+    Examples:
+      dvl2 ls
+      dvl2 ls --json | jq -r .folder
     """
     from dvl2_cli.store.inventory import all_copies
 

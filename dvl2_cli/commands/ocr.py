@@ -32,8 +32,8 @@ def ocr(
         typer.Option(
             "--format",
             "-f",
-            help="text, md, json, html, tsv, csv (tables), hocr, alto or pdf. "
-            "On a terminal text, in a pipe json.",
+            metavar="FORMAT",
+            help="text, md, json, html, tsv, csv, hocr, alto or pdf.",
             autocompletion=completing.formats,
         ),
     ] = None,
@@ -43,14 +43,18 @@ def ocr(
             "--output",
             "-o",
             metavar="FILE|DIR/|-",
-            help="A file (its suffix is the format), a folder for a file per document, or - "
-            "for stdout.",
+            help="Write a file whose suffix is the format, or a folder of files.",
         ),
     ] = None,
-    pages: Annotated[str | None, typer.Option("--pages", help="Of documents: 1-4,7.")] = None,
-    dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Of PDF pages.")] = 200,
+    pages: Annotated[
+        str | None, typer.Option("--pages", metavar="LIST", help="Pages of documents, as 1-4,7.")
+    ] = None,
+    dpi: Annotated[
+        int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PDF pages.")
+    ] = 200,
     boxes: Annotated[
-        str, typer.Option("--boxes", help="Who locates lines: none, model or rapidocr.")
+        str,
+        typer.Option("--boxes", metavar="BY", help="Locate lines: by model, rapidocr or none."),
     ] = "none",
     text_layer: Annotated[
         str,
@@ -60,11 +64,14 @@ def ocr(
         ),
     ] = "auto",
     fields: Annotated[
-        str | None, typer.Option("--fields", help="Values to extract: total,date.")
+        str | None,
+        typer.Option("--fields", metavar="NAMES", help="Extract these values, as total,date."),
     ] = None,
     schema: Annotated[
         str | None,
-        typer.Option("--schema", help="Extract by JSON Schema (file or text) or field list."),
+        typer.Option(
+            "--schema", help="Extract what a JSON Schema says, or a list: name, total float."
+        ),
     ] = None,
     schema_lenient: SchemaLenientOption = False,
     recursive: Annotated[
@@ -74,21 +81,22 @@ def ocr(
     password: PasswordOption = None,
     parallel: ParallelOption = AUTO,
     show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Show the exact prompts on stderr.")
+        bool, typer.Option("--show-prompt", help="Show what the model is asked, on stderr.")
     ] = False,
     *,
     common: CommonOptions,
 ) -> None:
-    """Read the text of FILEs.
+    """Read the text of images and PDF pages.
 
-    On a terminal it prints text, in a pipe one line of JSON for each page; -f chooses. A page
-    that fails does not stop the others.
+    On a terminal it prints text. In a pipe it prints a line of JSON for each page; -f text
+    prints text there too. It goes on after a page that fails.
 
     Examples:
       dvl2 ocr page.jpg
       dvl2 ocr scan.pdf --pages 1-4 -o scan.md
       dvl2 ocr invoices/ -o texts/
       dvl2 ocr invoice.png --fields number,date,total
+      dvl2 ocr page.jpg -f text | less
     """
     from dvl2_cli.commands.ocr_task import OcrTask
     from dvl2_cli.commands.sources import InputOptions

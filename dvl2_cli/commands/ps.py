@@ -24,9 +24,16 @@ _STOP_SECONDS = 15.0
 @app.command()
 def ps(
     stop: Annotated[bool, typer.Option("--stop", help="Stop every warm model.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show the warm models: memory, requests, and when they stop."""
+    """Show the warm models: their memory, their requests, and when they stop.
+
+    `dvl2 serve` keeps a model warm for the commands that follow.
+
+    Examples:
+      dvl2 ps
+      dvl2 ps --stop
+    """
     from dvl2_cli.engine.remote.places import all_sockets, explicit_socket
     from dvl2_cli.results.models import PsRow, PsStopRow
 

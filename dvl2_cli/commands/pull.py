@@ -24,25 +24,41 @@ def pull(
     model: Annotated[
         str,
         typer.Argument(
-            help="tiny, small, base, or a hub id.", autocompletion=completing.released_models
+            metavar="MODEL",
+            help="tiny, small, base or a hub id.",
+            autocompletion=completing.released_models,
         ),
     ],
     revision: Annotated[
-        str | None, typer.Option("--revision", help="Branch, tag or commit.")
+        str | None, typer.Option("--revision", metavar="NAME", help="Branch, tag or commit.")
     ] = None,
     quant: Annotated[
-        str, typer.Option("--quant", help="Copy to make then: auto, none, int4, int8 or nf4.")
+        str,
+        typer.Option(
+            "--quant", metavar="FORMAT", help="Make a copy as auto, none, int8, int4 or nf4."
+        ),
     ] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it takes.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the size and the space, and fetch nothing.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only errors on stderr.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR=1.")
+    ] = False,
 ) -> None:
-    """Download a model, check every byte, and make the quantised copy that runs best here.
+    """Download a model, and make the quantised copy that runs best here.
 
-    An interrupted pull continues where it stopped. HF_ENDPOINT names a mirror, DVL2_MODELS
-    the folder for models.
+    Every byte is checked, and an interrupted download goes on where it stopped. HF_ENDPOINT
+    names a mirror of the hub, and DVL2_MODELS the folder for models.
+
+    Examples:
+      dvl2 pull tiny
+      dvl2 pull small --quant int8
+      dvl2 pull base --dry-run
     """
     from dvl2_cli.engine.session import Session
     from dvl2_cli.options import CommonOptions

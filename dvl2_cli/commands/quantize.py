@@ -23,27 +23,46 @@ def quantize(
     model: Annotated[
         str,
         typer.Argument(
-            help="Folder, name or hub id of a pulled model.",
+            metavar="MODEL",
+            help="Name, folder or hub id of a model here.",
             autocompletion=completing.local_models,
         ),
     ],
-    to: Annotated[str, typer.Option("--to", help="int4, int8 or nf4.")] = "int4",
+    quant: Annotated[
+        str, typer.Option("--quant", metavar="FORMAT", help="int4, int8 or nf4.")
+    ] = "int4",
+    to: Annotated[str | None, typer.Option("--to", hidden=True)] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the copy.", show_default=False)
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write the copy here.")
     ] = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="Commit of the model.")] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", metavar="COMMIT", help="Commit of the model.")
+    ] = None,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Compare the copy's answers afterwards.")
+        bool,
+        typer.Option("--check/--no-check", help="Compare its answers with the model's."),
     ] = True,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Number of CPU threads.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only errors on stderr.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR=1.")
+    ] = False,
 ) -> None:
-    """Make a quantised copy of a model: a third (int4, nf4) or half (int8) of its size.
+    """Make a smaller, faster copy of a model.
 
-    int4 and int8 are dvl2's own formats for CPUs; nf4 is bitsandbytes' for CUDA. One tensor
-    is in memory at a time; an interrupted run goes on where it stopped.
+    int4 and nf4 take a third of the size, int8 half. int4 and int8 are formats of dvl2 for
+    CPUs; nf4 is for CUDA, by bitsandbytes. It holds one tensor in memory at a time, and an
+    interrupted run goes on where it stopped.
+
+    Examples:
+      dvl2 quantize tiny
+      dvl2 quantize tiny --quant int8
+      dvl2 quantize run/merged -o my-model
     """
     from dvl2_cli.errors import UsageError
     from dvl2_cli.options import CommonOptions
@@ -52,8 +71,9 @@ def quantize(
     from dvl2_cli.ui.console import Console
 
     formats = ("int4", "int8", "nf4")
+    to = to or quant  # --to is the older name
     if to not in formats:
-        raise UsageError(f"--to is {to!r}", f"Give one of {', '.join(formats)}.")
+        raise UsageError(f"--quant is {to!r}", f"Give one of {', '.join(formats)}.")
     console = Console(CommonOptions(quiet=quiet, no_color=no_color))
     spec = ModelSpec(model, "the command line", "none", revision)
     source = resolve(spec).folder

@@ -21,21 +21,24 @@ def rm(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Names or hub ids.", metavar="MODEL", autocompletion=completing.pulled_models
+            help="Names or hub ids of models here.",
+            metavar="MODEL",
+            autocompletion=completing.pulled_models,
         ),
     ],
     quant: Annotated[
-        str | None, typer.Option("--quant", help="Only this copy: none, int4, ...")
+        str | None,
+        typer.Option("--quant", metavar="FORMAT", help="Delete only this copy, as int4."),
     ] = None,
     revision: Annotated[
-        str | None, typer.Option("--revision", help="Only this commit, or its start.")
+        str | None, typer.Option("--revision", metavar="COMMIT", help="Delete only this commit.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Delete pulled models and quantised copies from this machine.
 
-    The bundled nano stays, its quantised copies go. Your own folders are never touched.
+    It never deletes the bundled nano itself or folders of your own.
 
     Examples:
       dvl2 rm tiny

@@ -90,9 +90,14 @@ def serve(
     """Keep a model warm.
 
     dvl2 commands with the same model settings then answer through it and start in
-    milliseconds. It stops by itself when idle; `dvl2 ps` shows it, `dvl2 ps --stop` ends it.
+    milliseconds. It stops by itself when idle; `dvl2 ps` shows it, and with --stop ends it.
 
-    With --http it answers other programs over HTTP instead, until it is told to end.
+    With --http it answers other programs over HTTP, until it is told to end.
+
+    Examples:
+      dvl2 serve &
+      dvl2 serve -m tiny --idle-minutes 60
+      dvl2 serve --http 8000
     """
     from dataclasses import replace
 

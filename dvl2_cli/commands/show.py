@@ -25,20 +25,30 @@ def show(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="Name, hub id or folder; else the default.",
+            metavar="MODEL",
+            help="Name, folder or hub id; the default model if left out.",
             autocompletion=completing.local_models,
         ),
     ] = None,
     quant: Annotated[
-        str | None, typer.Option("--quant", help="Which copy: none, int4, ...")
+        str | None,
+        typer.Option("--quant", metavar="FORMAT", help="Show this copy, as none or int4."),
     ] = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="Which commit.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1.")] = False,
+    revision: Annotated[
+        str | None, typer.Option("--revision", metavar="COMMIT", help="Show this commit.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR=1.")
+    ] = False,
 ) -> None:
     """Show what a model is made of, and everything that is wrong with its files.
 
-    Only headers are read, so this is quick for any size. Exit code 3 if dvl2 could not load it.
+    It reads only the headers of the files. The exit code is 3 if dvl2 cannot load the model.
+
+    Examples:
+      dvl2 show nano
+      dvl2 show tiny --quant int4
     """
     from dataclasses import replace
 

@@ -27,20 +27,31 @@ def train(
         Path,
         typer.Argument(
             metavar="DATA.jsonl|RECIPE.toml|RUN",
-            help="Conversations, a recipe, or the folder of a run (for --merge and --plot).",
+            help="Data, a recipe or a run.",
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder of the run.", show_default=False)
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write the run here.")
     ] = None,
+    out: Annotated[Path | None, typer.Option("--out", hidden=True)] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Folder, name or hub id.", rich_help_panel=_DATA),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Name, folder or hub id.",
+            rich_help_panel=_DATA,
+        ),
     ] = None,
     lora: Annotated[
         int | None,
         typer.Option(
-            "--lora", metavar="RANK", min=1, help="Train an adapter.", rich_help_panel=_DATA
+            "--lora",
+            metavar="RANK",
+            min=1,
+            help="Train an adapter of this rank.",
+            rich_help_panel=_DATA,
         ),
     ] = None,
     experts: Annotated[
@@ -48,64 +59,90 @@ def train(
         typer.Option(
             "--experts/--no-experts",
             help="Adapt routed experts too.",
-            show_default="no-experts",
+            show_default=False,
             rich_help_panel=_DATA,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Steps to train.", rich_help_panel=_DATA),
+        typer.Option(min=1, help="Train for N steps.", rich_help_panel=_DATA),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Or times that every row is seen; 3.", rich_help_panel=_DATA),
+        typer.Option(
+            min=1, help="Train on every row N times.", show_default="3", rich_help_panel=_DATA
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Peak; 2e-4 for LoRA, else 2e-5.", rich_help_panel=_DATA),
+        typer.Option(
+            min=0.0,
+            help="Peak rate.",
+            show_default="2e-4 for LoRA, else 2e-5",
+            rich_help_panel=_DATA,
+        ),
     ] = None,
     micro_batches: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Micro-batches of a step, over all processes; 2.", rich_help_panel=_DATA
+            min=1, help="Micro-batches in a step.", show_default="2", rich_help_panel=_DATA
         ),
     ] = None,
     tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="Most tokens of a micro-batch; 4096.", rich_help_panel=_DATA),
+        typer.Option(
+            min=1,
+            help="Limit of a micro-batch.",
+            show_default="4096",
+            rich_help_panel=_DATA,
+        ),
     ] = None,
     tiles: Annotated[
         int | None,
-        typer.Option(min=1, help="Most tiles of a micro-batch; 16.", rich_help_panel=_DATA),
+        typer.Option(
+            min=1, help="Limit of a micro-batch.", show_default="16", rich_help_panel=_DATA
+        ),
     ] = None,
     pack: Annotated[
-        bool, typer.Option("--pack", help="Several rows in a sequence.", rich_help_panel=_DATA)
+        bool,
+        typer.Option("--pack", help="Join rows to sequences.", rich_help_panel=_DATA),
     ] = False,
     held_out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Conversations to measure on.", rich_help_panel=_DATA),
+        typer.Option(metavar="FILE", help="Measure on these conversations.", rich_help_panel=_DATA),
     ] = None,
     save_every: Annotated[
         int | None,
-        typer.Option(min=1, help="Steps between checkpoints; 100.", rich_help_panel=_DATA),
+        typer.Option(min=1, help="Save every N steps.", show_default="100", rich_help_panel=_DATA),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Order of the rows.", rich_help_panel=_DATA)
+        int | None, typer.Option(min=0, help="Seed of the order of rows.", rich_help_panel=_DATA)
     ] = None,
     merge: Annotated[
-        bool, typer.Option("--merge", help="Add the adapter to its model: RUN/merged.")
+        bool, typer.Option("--merge", help="Add the adapter to its model, in RUN/merged.")
     ] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Only draw RUN/plots anew.")] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare data.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each process.")] = None,
-    dtype: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
-    json: Annotated[bool, typer.Option("--json", help="What was written, as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Only draw the plots of a run again.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Number of processes that prepare data.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of CPU threads of each process.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(metavar="TYPE", help="Compute in bf16 or fp32.")] = "bf16",
+    json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only errors on stderr.")
+    ] = False,
 ) -> None:
-    """Train or fine-tune; run it again to go on after a stop.
+    """Train a model on your own conversations, or by a recipe.
 
-    Launch it with torchrun or accelerate launch to use several processes. docs/training.md has
-    the format of the data and of recipes.
+    The same command goes on after a stop. torchrun or accelerate launch start it in several
+    processes. `dvl2 help training` explains the data.
+
+    Examples:
+      dvl2 train data.jsonl -m tiny --lora 16 -o run
+      dvl2 train run --merge
+      dvl2 train run --plot
     """
     from dvl2_cli.finetuning.finetune import FineTuning
 
@@ -120,6 +157,7 @@ def train(
         return
     if plot:
         raise UsageError("train: --plot draws the plots of a run: dvl2 train RUN --plot")
+    out = output or out  # --out is the older name
     if out is None:
         raise UsageError("train: say where to write with -o FOLDER")
     recipe = _recipe(source, given, quiet)

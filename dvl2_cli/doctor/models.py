@@ -22,8 +22,8 @@ from dvl2_cli.store.policy import FILE_NAME, PLAIN_POLICY, read_policy
 from dvl2_cli.store.resolve import PLAIN, folder_quant
 
 GROUP = "models"
-# The name to pull it by, the name of its dimensions, and what its authors call it.
-_RELEASED = (("tiny", "tiny", "Tiny"), ("small", "small", "Small"), ("base", "27b", "VL2"))
+# The name of dvl2, and what its authors call it.
+_RELEASED = (("tiny", "Tiny"), ("small", "Small"), ("base", "VL2"))
 _TIERS = {Tier.GPU: "GPU memory", Tier.RAM: "RAM", Tier.DISK: "its file on disk"}
 
 
@@ -73,9 +73,9 @@ def model_reports(hardware: Hardware) -> Iterator[ModelReport]:
     if named is not None:
         yield _of_folder(str(named), folder_quant(named), named, hardware)
     here = {copy.id for copy in copies}
-    for name, shape, title in _RELEASED:
+    for name, title in _RELEASED:
         if RELEASED[name] not in here:
-            yield _of_released(name, shape, title, hardware)
+            yield _of_released(name, title, hardware)
 
 
 def _chosen_folder(known: list[Path]) -> Path | None:
@@ -123,8 +123,8 @@ def _of_folder(name: str, quant: str, folder: Path, hardware: Hardware) -> Model
     return ModelReport(found, folder, _judged(name, found, "runs"))
 
 
-def _of_released(name: str, shape: str, title: str, hardware: Hardware) -> ModelReport:
-    parts = released_architecture(shape)
+def _of_released(name: str, title: str, hardware: Hardware) -> ModelReport:
+    parts = released_architecture(name)
     found = outlook(name, parts, hardware)
     check = _judged(title, found, "not here; would run")
     if found.runs:

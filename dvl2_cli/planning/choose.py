@@ -73,7 +73,7 @@ def check_packed(folder: Path, device: str) -> None:
     if device != "cpu":
         raise UsageError(
             f"the copy in {folder} is packed for the CPU, and --device is {device}",
-            "Use --device cpu, or a copy made with dvl2 quantize --to nf4.",
+            "Use --device cpu, or a copy made with dvl2 quantize --quant nf4.",
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from deepseek_vl_v2.format.architecture import Architecture, read_architecture
 from deepseek_vl_v2.format.config_fields import MODEL_TYPE
 
-NAMES = ("tiny", "small", "27b")
+NAMES = ("tiny", "small", "base")
 
 _VISION = {
     "layers": 27,
@@ -48,7 +48,7 @@ _LANGUAGE: dict[str, dict[str, Any]] = {
         "num_attention_heads": 16, "num_hidden_layers": 27, "vocab_size": 102400,
         **_MLA, **_SOFTMAX,
     },
-    "27b": {
+    "base": {
         "bos_token_id": 0, "eos_token_id": 1, "hidden_size": 2560, "intermediate_size": 12288,
         "moe_intermediate_size": 1536, "n_routed_experts": 72, "norm_topk_prob": True,
         "num_attention_heads": 32, "num_hidden_layers": 30, "routed_scaling_factor": 2.0,
@@ -58,7 +58,7 @@ _LANGUAGE: dict[str, dict[str, Any]] = {
 
 
 def released_config(name: str) -> dict[str, Any]:
-    """``config.json`` of "tiny", "small" or "27b", as far as it is known.
+    """``config.json`` of "tiny", "small" or "base", as far as it is known.
 
     Raises:
         KeyError: no such model.
@@ -78,7 +78,7 @@ def released_config(name: str) -> dict[str, Any]:
 
 
 def released_architecture(name: str) -> Architecture:
-    """The dimensions of "tiny", "small" or "27b".
+    """The dimensions of "tiny", "small" or "base".
 
     Raises:
         KeyError: no such model.

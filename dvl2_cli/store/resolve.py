@@ -126,7 +126,7 @@ def _converted(folder: Path, name: str, spec: ModelSpec) -> tuple[Path, str]:
     if is_current(copy, folder):
         return copy, str(spec.quant)
     what = "is older than the model" if copy.exists() else "does not exist"
-    hint = f"Make it: dvl2 quantize {name} --to {spec.quant}"
+    hint = f"Make it: dvl2 quantize {name} --quant {spec.quant}"
     if spec.quant == PLAIN:
         hint = f"This folder holds {quant} weights; give the folder of the original."
     raise ModelError(f"the {spec.quant} copy of {name} {what}", hint)
@@ -140,7 +140,7 @@ def _pulled(record: Record, reason: str, spec: ModelSpec) -> Resolved:
         name = HubId(record.id).short
         raise ModelError(
             f"there is no {spec.quant} copy of {record.id} here, only {made}",
-            f"Make it: dvl2 quantize {name} --to {spec.quant}"
+            f"Make it: dvl2 quantize {name} --quant {spec.quant}"
             if spec.quant != PLAIN
             else f"Fetch it: dvl2 pull {name}",
         )

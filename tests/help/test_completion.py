@@ -115,6 +115,25 @@ def test_completion_is_shown_and_installed_for_the_shell_at_hand(
     assert any(f"_DVL2_COMPLETE=complete_{shell}" in text for text in texts)
 
 
+def test_zsh_completes_at_the_first_tab(tmp_path: Path) -> None:
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "_dvl2").write_text(dvl2(_DVL2_COMPLETE="source_zsh"), encoding="utf-8")
+    answers = tmp_path / "dvl2"
+    answers.write_text("#!/bin/sh\necho reply=answered\n", encoding="utf-8")
+    answers.chmod(0o755)
+    # As zsh calls it at a Tab after "dvl2 o".
+    script = (
+        f"path=({tmp_path} $path); fpath=({tmp_path}); autoload -Uz _dvl2; "
+        "words=(dvl2 o); CURRENT=2; _dvl2; print $reply"
+    )
+    done = subprocess.run(
+        [zsh, "-fc", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("answered\n", "")
+
+
 def test_only_the_program_itself_installs_completion() -> None:
     from dvl2_cli.app import COMMANDS, load_command
 

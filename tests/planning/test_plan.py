@@ -55,7 +55,7 @@ def card(memory: int) -> Accelerator:
     return Accelerator("cuda", "a card", memory, memory, (8, 9))
 
 
-@pytest.mark.parametrize(("name", "billions"), [("tiny", 3.36), ("small", 16.13), ("27b", 27.46)])
+@pytest.mark.parametrize(("name", "billions"), [("tiny", 3.36), ("small", 16.13), ("base", 27.46)])
 def test_shapes_sum_to_the_published_sizes(name: str, billions: float) -> None:
     assert parameters(released_architecture(name)) / 1e9 == pytest.approx(billions, abs=0.01)
 
@@ -70,7 +70,7 @@ def test_prediction_equals_what_a_checkpoint_holds(folder: Path) -> None:
     assert {part: size * factor for part, size in predicted.parts.items()} == measured.parts
 
 
-@pytest.mark.parametrize(("name", "ratio"), [("tiny", 1), ("small", 8), ("27b", 17)])
+@pytest.mark.parametrize(("name", "ratio"), [("tiny", 1), ("small", 8), ("base", 17)])
 def test_latent_cache_is_smaller_by_the_aim(name: str, ratio: int) -> None:
     decoder = released_architecture(name).decoder
     expanded = cache_bytes_per_token(decoder, expanded=True)
@@ -78,7 +78,7 @@ def test_latent_cache_is_smaller_by_the_aim(name: str, ratio: int) -> None:
 
 
 def test_27b_int4_is_resident_on_a_24_gb_machine() -> None:
-    parts = released_architecture("27b")
+    parts = released_architecture("base")
     plan = make_plan(parts, predicted_weights(parts, "int4"), machine(), PAGE)
     assert plan.resident_experts == 1
     assert plan.bytes_in(Tier.DISK) == 0
@@ -159,12 +159,12 @@ def test_the_cap_that_is_advised_does_not_depend_on_the_request(name: str) -> No
 def test_a_large_card_gets_bfloat16_and_a_small_one_nf4() -> None:
     parts = released_architecture("tiny")
     assert outlook("tiny", parts, machine(64 * GB, card(24 * GB))).quant == "none"
-    small = outlook("27b", released_architecture("27b"), machine(64 * GB, card(24 * GB)))
+    small = outlook("base", released_architecture("base"), machine(64 * GB, card(24 * GB)))
     assert (small.quant, small.device) == ("nf4", "cuda")
 
 
 def test_what_cannot_run_says_why() -> None:
-    found = outlook("27b", released_architecture("27b"), machine(1 * GB))
+    found = outlook("base", released_architecture("base"), machine(1 * GB))
     assert not found.runs
     # Of all copies the smallest is the least that has to fit.
     assert found.quant == "int4"
@@ -233,7 +233,7 @@ def _converted(source: Path, target: Path, dtype: torch.dtype) -> Path:
 
 
 def test_more_memory_never_makes_a_plan_worse() -> None:
-    parts = released_architecture("27b")
+    parts = released_architecture("base")
     weights = predicted_weights(parts, "int4")
     shares = [
         make_plan(parts, weights, machine(ram * GB), PAGE).resident_experts

@@ -159,7 +159,7 @@ def test_a_copy_that_is_not_there() -> None:
     record = pulled(copies=("int4",))
     said = refusal(ModelSpec("tiny", quant="int8"))
     assert said.startswith(f"there is no int8 copy of {TINY} here, only none, int4")
-    assert said.endswith("dvl2 quantize tiny --to int8")
+    assert said.endswith("dvl2 quantize tiny --quant int8")
     shutil.rmtree(record.original)
     assert resolve(ModelSpec("tiny")).quant == "int4"
     assert refusal(ModelSpec("tiny", quant="none")).endswith("dvl2 pull tiny")
