@@ -179,7 +179,13 @@ def chat(
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("there is nothing to ask", "Ask with -p, or choose a --preset.")
-    for name, given in (("--schema", schema), ("--extract", extract), ("--json", common.json)):
+    for name, given in (
+        ("--schema", schema),
+        ("--extract", extract),
+        ("--json", common.json),
+        ("--top", top),
+        ("--pages-as", pages_as != "auto"),
+    ):
         if given:
             raise UsageError(f"{name} is for a single answer", "Ask with -p.")
     from dvl2_cli.commands.chat_repl import converse

@@ -220,10 +220,23 @@ def is_folder_question(options: ChatOptions) -> bool:
     Folders, globs and PDFs are gone through; pictures that are named one by one are all shown.
     """
     if not options.images or options.prompt is None or options.preset is not None:
-        if options.top is not None:
-            raise UsageError("--top chooses the pages for a question", "Ask one with -p.")
+        _check_no_folder(options)
         return False
-    return options.top is not None or any(_is_many(name) for name in options.images)
+    found = options.top is not None or any(_is_many(name) for name in options.images)
+    if not found:
+        _check_no_folder(options)
+    return found
+
+
+def _check_no_folder(options: ChatOptions) -> None:
+    """Refuse options that would change nothing."""
+    if options.top is not None:
+        raise UsageError("--top chooses the pages for a question", "Ask one with -p.")
+    if options.pages_as != "auto":
+        raise UsageError(
+            "--pages-as is about the pages of folders and PDFs that a question finds",
+            "Ask about a folder with -p, or leave it out.",
+        )
 
 
 def _is_many(name: str) -> bool:

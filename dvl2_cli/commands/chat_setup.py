@@ -73,13 +73,14 @@ def load(options: ChatOptions, common: CommonOptions) -> list[Picture]:
     pages = PageRanges.parse(options.pages) if options.pages else None
     reading = Reading(pages, offline=common.offline, password=options.password)
     reading = reading.within(Session(common, remember=False).picture_memory)
-    found = list(islice(load_pictures(*options.images, reading=reading), _MAX_PICTURES + 1))
+    pictures = load_pictures(*options.images, recursive=options.recursive, reading=reading)
+    found = list(islice(pictures, _MAX_PICTURES + 1))
     if options.clipboard:
         found += clipboard_pictures(reading)
     if len(found) > _MAX_PICTURES:
         raise UsageError(
             f"more than {_MAX_PICTURES} pictures for one question",
-            "Choose with --pages, or use dvl2 ocr or dvl2 caption for many.",
+            'Choose with --pages, or ask at once: dvl2 chat FOLDER "…" finds the best pages.',
         )
     return found
 

@@ -155,6 +155,7 @@ def test_a_file_that_cannot_be_read_does_not_end_it(cli: Cli, folder: Path) -> N
         (["--top", "2", "--preset", "describe"], "--top chooses the pages"),
         (["-p", "overdue", "--pages-as", "song"], "One of auto, pictures, text."),
         (["-p", "overdue", "--plan"], "--plan reads none"),
+        (["--preset", "describe", "--pages-as", "text"], "--pages-as is about"),
     ],
 )
 def test_what_does_not_go_together(cli: Cli, folder: Path, options: list[str], said: str) -> None:
