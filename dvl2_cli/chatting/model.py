@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dvl2_cli.engine.opening_behind import EngineBehind
 from dvl2_cli.errors import CancelledError, Dvl2Error
-from dvl2_cli.ui.console import NANO_NOTICE, Console
+from dvl2_cli.ui.console import Console
 
 if TYPE_CHECKING:
     from dvl2_cli.engine.engine import Engine, ModelInfo
@@ -66,7 +66,7 @@ class ChatModel:
                 self._console.tell(notice)
             self._behind = None
             if self._engine.info.is_nano:
-                self._console.note_once(NANO_NOTICE)
+                self._console.note_nano()
         return self._engine
 
     def exchange(self, name: str) -> None:

@@ -18,7 +18,7 @@ from dvl2_cli.errors import CancelledError, Dvl2Error
 from dvl2_cli.inputs.picture import Unreadable
 from dvl2_cli.results.envelope import Envelope, ModelRecord
 from dvl2_cli.tasks.context import Progress, Prompted, TaskContext
-from dvl2_cli.ui.console import NANO_NOTICE, Console
+from dvl2_cli.ui.console import Console
 from dvl2_cli.ui.interrupts import Interrupts
 from dvl2_cli.ui.output import Output
 from dvl2_cli.ui.progress import listed, short_name
@@ -98,7 +98,7 @@ class Reporter:
         self.console.doing("loading the model")
         self._engine = open_lasting_engine(self.session)
         if self._engine.info.is_nano:
-            self.console.note_once(NANO_NOTICE)
+            self.console.note_nano()
         self.interrupts.begin()
         engine, cancel = self.wrap(self._engine), self.interrupts.cancel
         return TaskContext(engine, self.defaults, cancel, self.on_event)

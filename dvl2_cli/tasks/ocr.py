@@ -260,6 +260,7 @@ class _Page:
             self.warnings.append(error.message)
             return None
         self.warnings += broken
+        self.warnings += confidence_warnings(answer.confidence, "the values of --schema")
         return value if isinstance(value, dict) else {"value": value}
 
     def _answer(

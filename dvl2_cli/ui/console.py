@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
     from dvl2_cli.options import CommonOptions
     from dvl2_cli.ui.output import Output
 
-NANO_NOTICE = (
-    "answers come from nano, the small model bundled for trying dvl2 out; "
-    "for the real one: dvl2 pull deepseek-ai/deepseek-vl2-tiny"
-)
+_NANO_NOTICE = "answers come from nano, a small model to try; better: dvl2 pull tiny"
+_DAY_SECONDS = 24 * 3600
+_DIM, _YELLOW = "2", "33"
 
 # Names of files and models may look like Rich's markup or an emoji's name.
 _NO_MARKUP: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
@@ -53,6 +53,10 @@ class Console:
         """Whether stdout may carry colour."""
         return self.out_is_tty and not self._no_color and os.environ.get("TERM") != "dumb"
 
+    @property
+    def _colours_stderr(self) -> bool:
+        return self.err_is_tty and not self._no_color and os.environ.get("TERM") != "dumb"
+
     def follow(self, output: Output) -> None:
         """Start messages on a line of their own where ``output`` streams to the same terminal."""
         if self.out_is_tty and self.err_is_tty:
@@ -76,7 +80,7 @@ class Console:
     def note(self, text: str) -> None:
         """Something worth knowing; silent with --quiet."""
         if not self.quiet:
-            self._line(f"dvl2: {text}")
+            self._line(f"dvl2: {text}", _DIM)
 
     def note_once(self, text: str) -> None:
         """As `note`, but each text only once per run."""
@@ -84,10 +88,15 @@ class Console:
             self._said.add(text)
             self.note(text)
 
+    def note_nano(self) -> None:
+        """That the bundled model answers: once a day."""
+        if not self.quiet and _is_first_today():
+            self.note_once(_NANO_NOTICE)
+
     def detail(self, text: str) -> None:
         """A choice and its reason; only with --verbose."""
         if self.verbose:
-            self._line(f"dvl2: {text}")
+            self._line(f"dvl2: {text}", _DIM)
 
     def tell(self, notice: Notice) -> None:
         """A notice of whoever works below the commands."""
@@ -99,7 +108,7 @@ class Console:
     def warn(self, text: str) -> None:
         """Something that makes a result doubtful; silent with --quiet."""
         if not self.quiet:
-            self._line(f"dvl2: warning: {text}")
+            self._line(f"dvl2: warning: {text}", _YELLOW)
 
     def error(self, text: str, hint: str | None = None) -> None:
         """A failure of one input; always shown."""
@@ -111,7 +120,7 @@ class Console:
         """Name the model that answers and why it was chosen, once."""
         self.note_once(f"model {described}")
         if is_nano:
-            self.note_once(NANO_NOTICE)
+            self.note_nano()
 
     def started(self, event: Started) -> None:
         """What the prompt of an answer takes; only with --verbose."""
@@ -137,14 +146,17 @@ class Console:
             f"({rate:.1f} per second){_beside(usage)}"
         )
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, colour: str | None = None) -> None:
         was_visible = self.progress.visible
         self.progress.pause()
         if self._streaming is not None:
             self._streaming.end_line()
+        shown = one_line(text)
+        if colour and self._colours_stderr:
+            shown = f"\x1b[{colour}m{shown}\x1b[0m"
         # Messages that nobody can take, as on a closed pipe, must not stop the work.
         with contextlib.suppress(OSError):
-            sys.stderr.write(one_line(text) + "\n")
+            sys.stderr.write(shown + "\n")
             sys.stderr.flush()
         if was_visible:
             self.progress.resume()
@@ -169,6 +181,20 @@ def _is_tty(stream: object) -> bool:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError):
         return False
+
+
+def _is_first_today() -> bool:
+    """Whether the notice was not shown for a day; from here on it was."""
+    from dvl2_cli.user_folders import NoHomeError, state_folder
+
+    with contextlib.suppress(NoHomeError, OSError):
+        mark = state_folder() / "nano_notice"
+        with contextlib.suppress(FileNotFoundError):
+            if 0 <= time.time() - mark.stat().st_mtime < _DAY_SECONDS:
+                return False
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    return True
 
 
 def _beside(usage: Usage) -> str:
