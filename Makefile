@@ -35,7 +35,7 @@ bench: setup  ## speed and memory on this machine
 
 demo: setup  ## the main job on a bundled picture, with the bundled model
 	$(BIN)/dvl2 ocr examples/pictures/invoice.png
-	$(BIN)/dvl2 ground examples/pictures/scene.png "red car" --draw
+	$(BIN)/dvl2 ground examples/pictures/scene.png horse --draw
 
 ci:
 	.ci/run

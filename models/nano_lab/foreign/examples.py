@@ -1,7 +1,7 @@
 """``python -m nano_lab.foreign.examples FOLDER``: draw the pictures that come with dvl2.
 
 They are documents that nobody trained on and no suite measures: the suite's templates with other
-contents. The scene is set in Noto Color Emoji.
+contents.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from nano_lab.foreign.drawing.chromium import Chromium
 from nano_lab.foreign.drawing.studio import template_html
@@ -33,21 +35,22 @@ _INVOICE = _SHOP | {
     "street2": "8 Station Road",
     "town2": "York YO1 6HT",
     "rows": [
-        ("Repair of a leather cover", 1, "£48.00", "£48.00"),
-        ("Notebook A5, linen", 4, "£12.50", "£50.00"),
-        ("Gold lettering, per line", 3, "£6.00", "£18.00"),
+        ("Repair of a leather cover", 1, "48.00", "48.00"),
+        ("Notebook A5, linen", 4, "12.50", "50.00"),
+        ("Gold lettering, per line", 3, "6.00", "18.00"),
     ],
-    "net": "£116.00",
+    "net": "116.00",
     "tax_name": "VAT 20 %",
-    "tax": "£23.20",
+    "tax": "23.20",
     "total": "£139.20",
     "legal": "Please pay within 14 days. Thank you for your order.",
     "iban": "GB33 BUKB 2020 1555 5555 55",
 }
 _LETTER = _SHOP | {
+    "mail": "Telephone 0113 496 0172",
     "receiver": "Mr Daniel Moss",
     "street2": "41 Mill Lane",
-    "town2": "Ripon HG4 1AA",
+    "town2": "Ripon HG4 2QT",
     "date": "3 June 2026",
     "reference": "Your family album",
     "greeting": "Dear Mr Moss,",
@@ -57,13 +60,13 @@ _LETTER = _SHOP | {
         "Thank you for bringing your album to our workshop last week. The binding is loose, but "
         "all forty pages are there and the photographs are in good order.",
         "We would sew the pages again and make a new cover in dark green linen. The work takes "
-        "about three weeks and costs 85 pounds. Please call us if you would like us to begin.",
+        "about three weeks and costs 85 pounds. Please call us if we may begin.",
     ],
 }
 _RECEIPT = _SHOP | {
-    "firm": "Corner Café",
+    "firm": "Corner Bakery",
     "street": "5 Market Square",
-    "town": "Whitby YO21 3BT",
+    "town": "Whitby",
     "phone": "+44 1947 555 018",
     "bill": 4182,
     "till": 2,
@@ -111,15 +114,6 @@ _SLIDE = {
     "firm": "Finch & Harbour",
     "date": "9 December 2026",
 }
-# What stands where in the scene, in pixels: character, name, left, top, size.
-_THINGS = (
-    ("🐎", "horse", 70, 250, 150),
-    ("🚗", "car", 400, 300, 140),
-    ("🎈", "balloon", 290, 60, 100),
-    ("🏠", "house", 470, 60, 130),
-    ("🐕", "dog", 250, 330, 90),
-    ("☀️", "sun", 40, 30, 100),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +127,13 @@ class Example:
     font: str = "Liberation Sans"
     size: int = 16
     accent: str = "#1f5f7a"
+    scale: float = 1.5
 
 
 EXAMPLES = (
-    Example("invoice", "invoice-bar.html", _INVOICE, 720),
+    Example("invoice", "invoice-bar.html", _INVOICE, 720, scale=1),
     Example("letter", "letter-modern.html", _LETTER, 720, "Liberation Serif", 17, "#3b5d3a"),
-    Example("receipt", "receipt-thermal.html", _RECEIPT, 360, "Liberation Mono", 16),
+    Example("receipt", "receipt-thermal.html", _RECEIPT, 360, "DejaVu Sans Mono", 16),
     Example("table", "table-zebra.html", _TABLE, 560, accent="#7a4b1f"),
     Example("chart", "chart-columns.html", _CHART, 560),
     Example("slide", "slide-plain.html", _SLIDE, 960, size=22),
@@ -153,21 +148,15 @@ def draw(folder: Path) -> None:
             look = {"font": example.font, "accent": example.accent, "tint": "#ffffff"}
             html = template_html(example.template, example.content, look, example.size)
             file = folder / f"{example.name}.png"
-            texts[example.name], _ = chromium.draw(html, file, example.width, 1)
-        chromium.draw(_scene(), folder / "scene.png", 640, 1)
+            texts[example.name], _ = chromium.draw(html, file, example.width, example.scale)
+            _in_few_colours(file)
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 
 
-def _scene() -> str:
-    things = "".join(
-        f'<div style="left:{left}px;top:{top}px;font-size:{size * 0.8}px">{text}</div>'
-        for text, _, left, top, size in _THINGS
-    )
-    style = (
-        "body{margin:0;height:480px;background:linear-gradient(#bfe0f5 58%,#9dc57a 58%)}"
-        "div{position:absolute;line-height:1;font-family:'Noto Color Emoji'}"
-    )
-    return f'<!doctype html><meta charset="utf-8"><style>{style}</style><body>{things}</body>'
+def _in_few_colours(file: Path) -> None:
+    """Small files: they come with the package."""
+    with Image.open(file) as picture:
+        picture.convert("RGB").quantize(64).save(file, optimize=True)
 
 
 if __name__ == "__main__":

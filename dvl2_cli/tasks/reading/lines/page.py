@@ -13,6 +13,8 @@ from dvl2_cli.tasks.reading.lines.line import LineBox
 from dvl2_cli.tasks.reading.lines.order import LineRow, RowBlock
 from dvl2_cli.tasks.reading.lines.read import StripText
 
+# A capital I looks like other strokes; before an account number it is no other.
+_MISREAD_IBAN = re.compile(r"(?<!\w)[1l|\[]BAN(?=:? [A-Z]{2}\d{2})")
 # Of the usual distance between rows: a larger one ends a paragraph.
 _PARAGRAPH = 1.45
 # Of the usual print height: a heading's.
@@ -52,6 +54,7 @@ def read_row(row: LineRow, before: str, texts: Sequence[StripText]) -> ReadRow:
     for read in texts:
         glue = "" if read.strip.glued or not text or not read.text else " "
         text += glue + read.text
+    text = _MISREAD_IBAN.sub("IBAN", text)
     sures = [read.sure for read in texts if read.sure is not None and read.text]
     score = min((sure.mean_probability for sure in sures), default=None)
     lowest = min((sure.lowest_probability for sure in sures), default=None)

@@ -106,3 +106,9 @@ def test_rows_of_cells_become_a_table() -> None:
     assert as_markdown(read.rows) == (
         "## Prices\n\n| Item | Price |\n| --- | --- |\n| Steel bolt | 4.50 |\n| Nut | 0.12 |"
     )
+
+
+def test_a_capital_i_before_an_account_number_is_no_one() -> None:
+    sheet = sheet_of("IBAN GB33 BUKB")
+    model = Model(finished(["1BAN GB33 BUKB"]))
+    assert read_by_lines(sheet.image, Layout(height=36, pitch=54), model).text == "IBAN GB33 BUKB"
