@@ -23,24 +23,31 @@ def value_of(answer: str) -> str | None:
 
 def is_supported(value: str, text: str) -> bool:
     """Whether ``value`` stands in the text read from the page; digits must all be equal."""
-    return not _folded(value) or _stands_in(_folded(value), _folded(text))
+    return not _folded(value) or _stands_in(value, text)
 
 
 def unsupported(fields: dict[str, Any], text: str) -> list[str]:
     """A sentence for every value (nested ones too) that the text read from the page lacks."""
-    folded = _folded(text)
     return [
         f"field {name}: {value!r} is not in the text that was read"
         for name, value in _leaves(fields, "")
-        if _folded(value) and not _stands_in(_folded(value), folded)
+        if _folded(value) and not _stands_in(value, text)
     ]
 
 
 def _stands_in(value: str, text: str) -> bool:
+    # JSON writes 41.20 as 41.2, and 41.00 as 41.
+    zeros = "0*" if re.search(r"\d[.,]\d+\Z", value) else r"(?:[.,]0+)?"
+    value = _folded(value)
+    if any(char.isdigit() for char in value):
+        # Numbers that are nearly right are wrong, and so are parts of longer ones.
+        characters = r"[\W_]*".join(map(re.escape, value))
+        before = r"(?<!\d)(?<!\d[.,])" if value[0].isdigit() else ""
+        after = zeros + r"(?![.,]?\d)" if value[-1].isdigit() else ""
+        return re.search(before + characters + after, text.casefold()) is not None
+    text = _folded(text)
     if value in text:
         return True
-    if any(char.isdigit() for char in value):
-        return False  # numbers that are nearly right are wrong
     return len(value) >= 4 and partial_ratio(value, text) >= _SUPPORTED
 
 

@@ -27,3 +27,13 @@ def test_values_that_are_not_on_the_page_are_named() -> None:
     assert unsupported(fields, text) == [
         "field items[0].sku: 'X-99871' is not in the text that was read"
     ]
+
+
+def test_a_number_is_a_whole_number_of_the_page() -> None:
+    from dvl2_cli.tasks.reading.evidence import is_supported
+
+    assert is_supported("1234.50", "Total: 1 234,50 EUR")
+    assert is_supported("INV-12", "Invoice inv 12")
+    assert not is_supported("10", "in 2010")
+    assert not is_supported("234.50", "Total 1234.50")
+    assert not is_supported("2", "Total 2.50")
