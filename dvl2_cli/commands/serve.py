@@ -43,7 +43,7 @@ def serve(
         typer.Option(
             "--http",
             metavar="[HOST:]PORT",
-            help="Serve OpenAI's and Ollama's requests, and a page; on 127.0.0.1 without a HOST.",
+            help="Answer OpenAI's requests; on 127.0.0.1 without a HOST.",
             rich_help_panel=_HTTP,
         ),
     ] = None,

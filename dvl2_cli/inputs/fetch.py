@@ -7,6 +7,7 @@ import binascii
 import contextlib
 import http.client
 import io
+import ipaddress
 import socket
 import threading
 import time
@@ -34,15 +35,17 @@ def is_data_url(text: str) -> bool:
     return text[:5].lower() == "data:"
 
 
-def download(url: str, limits: InputLimits, *, offline: bool) -> bytes:
+def download(url: str, limits: InputLimits, *, offline: bool, public_only: bool = False) -> bytes:
     """The body of ``url``; one deadline holds for names, redirects, headers and body together.
+
+    With ``public_only`` no proxy is used, and every address, also of a redirect, has to be public.
 
     Raises:
         InputError: offline, unreachable, an error status, or over the size or time limit.
     """
     if offline:
         raise InputError(f"{without_login(url)} needs the network, and --offline forbids it")
-    exchange = _Download(address_of(url), limits)
+    exchange = _Download(address_of(url), limits, public_only)
     thread = threading.Thread(target=exchange.run, name="download", daemon=True)
     thread.start()
     thread.join(limits.download_seconds)
@@ -60,11 +63,12 @@ class _Download:
     A socket's own timeout begins anew with every byte, and a name may take for ever.
     """
 
-    def __init__(self, address: Address, limits: InputLimits) -> None:
+    def __init__(self, address: Address, limits: InputLimits, public_only: bool) -> None:
         self.body: bytes | None = None
         self.error: InputError | None = None
         self._address = address
         self._limits = limits
+        self._public_only = public_only
         self._deadline = time.monotonic() + limits.download_seconds
         self._sockets: list[socket.socket] = []
 
@@ -105,8 +109,8 @@ class _Download:
     def _fetched(self) -> bytes:
         opener = urllib.request.OpenerDirector()
         for handler in (
-            urllib.request.ProxyHandler(),
-            _Http(self._sockets),
+            urllib.request.ProxyHandler({} if self._public_only else None),
+            _Http(self._sockets, self._public_only),
             _Redirects(self._address),
             urllib.request.HTTPErrorProcessor(),
             urllib.request.HTTPDefaultErrorHandler(),
@@ -148,9 +152,10 @@ class _Download:
 class _Http(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     """Opens connections of both schemes and remembers their sockets."""
 
-    def __init__(self, sockets: list[socket.socket]) -> None:
+    def __init__(self, sockets: list[socket.socket], public_only: bool) -> None:
         urllib.request.HTTPSHandler.__init__(self)
         self._sockets = sockets
+        self._public_only = public_only
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         """As the base class does."""
@@ -161,14 +166,30 @@ class _Http(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         return self.do_open(self._remembering(http.client.HTTPSConnection), req)
 
     def _remembering(self, kind: type[http.client.HTTPConnection]) -> Any:
-        sockets = self._sockets
+        sockets, public_only = self._sockets, self._public_only
 
         class Connection(kind):  # type: ignore[valid-type,misc]
             def connect(self) -> None:
+                if public_only:
+                    self._create_connection = _public_connection
                 super().connect()
                 sockets.append(self.sock)
 
         return Connection
+
+
+def _public_connection(address: tuple[str, int], *rest: Any) -> socket.socket:
+    """A connection to the first address of a host of which every one is public."""
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    for *_, place in found:
+        ip = ipaddress.ip_address(str(place[0]).split("%")[0])
+        # Every IPv6 form that wraps an IPv4 address lies outside of 2000::/3, or in 2001:0::/23.
+        wrapped = ip.version == 6 and (
+            ip not in ipaddress.ip_network("2000::/3") or ip in ipaddress.ip_network("2002::/16")
+        )
+        if not ip.is_global or ip.is_multicast or wrapped:
+            raise InputError(f"{address[0]} is not a public address")
+    return socket.create_connection((str(found[0][4][0]), address[1]), *rest)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -40,12 +40,14 @@ class Reading:
     """How inputs are read: which pages, how sharp PDF pages are, what is allowed.
 
     ``password`` opens protected PDFs. ``text_layers`` gives their pages their text layers too.
+    ``public_only`` refuses URLs of private addresses.
     """
 
     pages: PageRanges | None = None
     dpi: int = DEFAULT_DPI
     limits: InputLimits = field(default_factory=InputLimits)
     offline: bool = False
+    public_only: bool = False
     password: str | None = field(default=None, repr=False)
     text_layers: bool = False
 
@@ -146,7 +148,12 @@ def clipboard_pictures(reading: Reading | None = None) -> Iterator[Picture]:
 
 def _bytes_of(source: InputSource, reading: Reading, stdin: BinaryIO | None) -> bytes:
     if is_url(source.name):
-        return download(source.name, reading.limits, offline=reading.offline)
+        return download(
+            source.name,
+            reading.limits,
+            offline=reading.offline,
+            public_only=reading.public_only,
+        )
     if is_data_url(source.name):
         return decode_data_url(source.name, reading.limits)
     limit = reading.limits.file_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.fetch import decode_data_url, is_data_url
@@ -35,7 +36,7 @@ def pages_at(service: Service, url: str, where: str) -> Iterator[Picture | Unrea
             "start it with --allow-urls",
             where,
         )
-    return read_pictures(InputSource(url), service.reading)
+    return read_pictures(InputSource(url), replace(service.reading, public_only=True))
 
 
 def image_at(service: Service, url: str, where: str) -> Picture:

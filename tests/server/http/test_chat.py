@@ -363,3 +363,11 @@ def test_a_bomb_is_refused_before_it_is_decoded(serve: Serve) -> None:
     response = serve().post(PATH, json=asked(part))
     assert response.status_code == 400
     assert "megapixels" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1"])
+def test_urls_of_private_addresses_are_refused(serve: Serve, host: str) -> None:
+    part = {"type": "image_url", "image_url": {"url": f"http://{host}:9/x.png"}}
+    response = serve(allow_urls=True).post(PATH, json=asked(part))
+    assert response.status_code == 400
+    assert "not a public address" in response.json()["error"]["message"]
