@@ -138,6 +138,8 @@ class CaptionTask:
         if self._table is not None:
             self.form = self.form or "ndjson"
             check_table_format(self.form)
+        elif self.form == "json":  # as other commands print it: an object on each line
+            self.form = "ndjson"
         elif self.form is not None and self.form not in _STDOUT_FORMATS:
             check_table_format(self.form)
             raise UsageError(f"-f {self.form} is a file", "Add -o FILE.")

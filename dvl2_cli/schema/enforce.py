@@ -60,9 +60,14 @@ def enforceable(schema: Any, place: str = "$") -> tuple[Any, list[str]]:
     if "oneOf" in kept and "anyOf" not in kept:
         kept["anyOf"] = kept.pop("oneOf")
         left.append(f"oneOf at {place}")
-    if kept.get("type") == "string" and not any(key in kept for key in _BOUND):
+    if _is_text(kept.get("type")) and not any(key in kept for key in _BOUND):
         kept["maxLength"] = max(MAX_TEXT, int(kept.get("minLength", 0)))
     return kept, left
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether values of a schema's ``type`` may be texts."""
+    return kind == "string" or (isinstance(kind, list) and "string" in kind)
 
 
 def _is_unenforced(key: str, value: Any) -> bool:

@@ -52,14 +52,17 @@ class AnswerSchema:
     @cached_property
     def _validator(self) -> Any:
         from jsonschema import Draft202012Validator
+        from referencing import Registry
 
-        return Draft202012Validator(self.document)
+        # Without a registry of its own the validator would fetch what a $ref names.
+        return Draft202012Validator(self.document, registry=Registry())
 
     def parse(self, answer: str) -> Any:
         """The value that ``answer`` holds, checked.
 
         Raises:
             NoUsableOutputError: not JSON, or not what the schema allows.
+            UsageError: the schema refers to what it does not hold.
         """
         value, broken = self._checked(answer)
         if broken:
@@ -71,6 +74,7 @@ class AnswerSchema:
 
         Raises:
             NoUsableOutputError: not JSON, or not what a schema allows that is not lenient.
+            UsageError: the schema refers to what it does not hold.
         """
         return self._checked(answer) if self.is_lenient else (self.parse(answer), [])
 
@@ -82,10 +86,18 @@ class AnswerSchema:
                 f"the answer is not the JSON that --schema asks for: {error}",
                 "A longer --max-tokens helps if it was cut short.",
             ) from error
-        broken = [
-            f"the answer breaks --schema at {problem.json_path}: {_quoted(problem.message)}"
-            for problem in islice(self._validator.iter_errors(value), _MAX_PROBLEMS)
-        ]
+        from referencing.exceptions import Unresolvable
+
+        try:
+            broken = [
+                f"the answer breaks --schema at {problem.json_path}: {_quoted(problem.message)}"
+                for problem in islice(self._validator.iter_errors(value), _MAX_PROBLEMS)
+            ]
+        except Unresolvable as error:
+            raise UsageError(
+                f"--schema refers to {_quoted(error.ref)}, which it does not hold",
+                "Put it under $defs; nothing is fetched.",
+            ) from error
         return value, broken
 
 

@@ -15,7 +15,7 @@ from dvl2_cli.server.http.options import HttpOptions, is_ip
 from dvl2_cli.server.http.refusals import RefusalError
 
 # Asked before anybody can have typed a key.
-_OPEN = frozenset({"/", "/health", "/static/page.js", "/static/page.css"})
+_OPEN = frozenset({"/health"})
 
 
 class Gatekeeper:

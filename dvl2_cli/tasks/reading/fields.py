@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Literal
 
@@ -187,5 +188,14 @@ def _may_be_date(value: str) -> bool:
         return False
     first, second, third = numbers
     if first > 31:
-        return 1 <= second <= 12 and 1 <= third <= 31
-    return 1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31
+        return _is_day(first, second, third)
+    return _is_day(third, second, first) or _is_day(third, first, second)
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    """Whether the calendar has that day; a year of two digits is one of this century."""
+    try:
+        datetime.date(year if year > 99 else 2000 + year, month, day)
+    except ValueError:
+        return False
+    return True

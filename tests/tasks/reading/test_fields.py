@@ -69,6 +69,10 @@ def test_values_are_what_their_fields_ask_for() -> None:
     ]
     assert is_of_kind("date", "3 May 2026")
     assert not is_of_kind("date", "45.13.2026")
+    assert not is_of_kind("date", "2024-02-31")
+    assert not is_of_kind("date", "29/02/2025")
+    assert is_of_kind("date", "29/02/24")
+    assert is_of_kind("date", "12/31/2024")
     assert not is_of_kind("date", "308.69")
     assert is_of_kind("amount", "$1,234.50")
     assert not is_of_kind("amount", "12 Mill Road")
