@@ -23,11 +23,6 @@ def merge_adapter(model: DeepseekVLV2ForCausalLM, adapter: Path) -> DeepseekVLV2
         ModelError: there is no adapter, or it was made for another model.
         ImportError: peft is not installed.
     """
-    if not (adapter / CONFIG).is_file():
-        raise ModelError(
-            f"{adapter} holds no LoRA adapter (no {CONFIG})",
-            "Give the folder that dvl2 train wrote.",
-        )
     _check_files(adapter)
     try:
         with quiet_peft():
@@ -46,7 +41,14 @@ def merge_adapter(model: DeepseekVLV2ForCausalLM, adapter: Path) -> DeepseekVLV2
 
 def _check_files(adapter: Path) -> None:
     """Refuse pipes and devices: peft would wait for them, or read them without end."""
-    for path in adapter.iterdir():
+    hint = "Give the folder that dvl2 train wrote."
+    try:
+        if not (adapter / CONFIG).is_file():
+            raise ModelError(f"{adapter} holds no LoRA adapter (no {CONFIG})", hint)
+        paths = list(adapter.iterdir())
+    except OSError as error:
+        raise ModelError(f"the adapter {adapter} cannot be read: {error.strerror}", hint) from error
+    for path in paths:
         try:
             if not path.is_dir():
                 check_plain_file(path)
