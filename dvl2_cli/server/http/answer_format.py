@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dvl2_cli.engine.events import Finished
 from dvl2_cli.engine.request import Constraint
 from dvl2_cli.errors import NoUsableOutputError, UsageError
+from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.schema.source import AnswerSchema, checked_schema
 from dvl2_cli.server.http.chat_body import (
     ChatBody,
@@ -48,7 +50,12 @@ class AnswerFormat:
         except (ValueError, KeyError, TypeError):  # cut short
             return None
 
-    def problem(self, text: str) -> str | None:
+    def warnings(self, finished: Finished) -> list[str]:
+        """What is to be said of an answer: doubts, and what it breaks of its schema."""
+        problem = self._problem(finished.text) if finished.finish_reason == "stop" else None
+        return [*confidence_warnings(finished.confidence), *([problem] if problem else [])]
+
+    def _problem(self, text: str) -> str | None:
         """What a complete answer lacks of what its schema asks for."""
         if self.schema is None:
             return None

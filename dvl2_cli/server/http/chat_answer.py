@@ -10,13 +10,12 @@ from typing import Any
 
 from dvl2_cli import __version__
 from dvl2_cli.engine.events import Event, Finished, Started, Token, Usage
-from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.server.http.answer_format import Call
 from dvl2_cli.server.http.chat_request import ChatJob, Piece
 from dvl2_cli.server.http.visible import VisibleText
 
 # OpenAI knows no loop: an answer that was cut there is not complete either.
-_REASONS = {"stop": "stop", "length": "length", "loop": "length", "cancelled": "length"}
+REASONS = {"stop": "stop", "length": "length", "loop": "length", "cancelled": "length"}
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class ChatChoice:
     def reason(self) -> str:
         """Why the answer ended, in OpenAI's words."""
         assert self.finished is not None  # noqa: S101
-        reason = _REASONS[self.finished.finish_reason]
+        reason = REASONS[self.finished.finish_reason]
         return "tool_calls" if reason == "stop" and self.called is not None else reason
 
     def take(self, event: Event) -> tuple[str, list[dict[str, Any]]]:
@@ -61,9 +60,7 @@ class ChatChoice:
         """What dvl2 says beyond OpenAI's form."""
         finished = self.finished
         assert finished is not None  # noqa: S101
-        warnings = confidence_warnings(finished.confidence)
-        problem = self.job.form.problem(finished.text) if finished.finish_reason == "stop" else None
-        warnings += [problem] if problem else []
+        warnings = self.job.form.warnings(finished)
         own: dict[str, Any] = {"finish_reason": finished.finish_reason, "warnings": warnings}
         if finished.raw.strip() != finished.text or self.job.body.dvl2 is not None:
             own["raw"] = finished.raw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dvl2_cli.errors import Dvl2Error
@@ -43,6 +44,6 @@ class Faults:
 
 def _refusal(scope: Scope, error: Exception) -> RefusalError:
     # A client that takes nothing any more is no fault of the server.
-    if not isinstance(error, RefusalError | Dvl2Error | TimeoutError):
+    if not isinstance(error, RefusalError | Dvl2Error | TimeoutError | ClientDisconnect):
         print(f"dvl2: {scope['path']}: {type(error).__name__}: {error}", file=sys.stderr)
     return refusal_of(error)

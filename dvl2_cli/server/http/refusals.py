@@ -70,12 +70,14 @@ class RefusalError(Exception):
         }
         return {"error": error}
 
-    def response(self, path: str) -> Response:
-        """The answer to a request for ``path``; Ollama's clients expect a text alone."""
+    def body(self, path: str) -> dict[str, Any]:
+        """The body for a request for ``path``; Ollama's clients expect a text alone."""
         body = self.as_json()
-        if path.startswith("/api/"):
-            body = {"error": body["error"]["message"]}
-        return JSONResponse(body, self.status, self.headers)
+        return {"error": body["error"]["message"]} if path.startswith("/api/") else body
+
+    def response(self, path: str) -> Response:
+        """The answer to a request for ``path``."""
+        return JSONResponse(self.body(path), self.status, self.headers)
 
 
 def invalid(message: str, param: str) -> RefusalError:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -77,7 +77,7 @@ class Work(Generic[_Item]):
             self.cancel.set()
             raise
 
-    async def rest(self, first: _Item) -> AsyncIterator[_Item]:
+    async def rest(self, first: _Item) -> AsyncGenerator[_Item]:
         """``first`` and what follows it; leaving the iteration cancels the work."""
         async with self:
             yield first
