@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from dvl2_cli.server.http import about, ollama
+from dvl2_cli.server.http import about, ollama, tasks
 from dvl2_cli.server.http.body import BodyLimit
 from dvl2_cli.server.http.chat import chat_completions
 from dvl2_cli.server.http.faults import Faults
@@ -40,6 +40,9 @@ def application(service: Service) -> Starlette:
         Route("/v1/models", about.models),
         Route("/v1/models/{name:path}", about.one_model),
         Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+        Route("/v1/ocr", tasks.ocr, methods=["POST"]),
+        Route("/v1/ground", tasks.ground, methods=["POST"]),
+        Route("/v1/caption", tasks.caption, methods=["POST"]),
         Route("/api/version", ollama.version),
         Route("/api/tags", ollama.tags),
         Route("/api/chat", ollama.chat, methods=["POST"]),

@@ -77,10 +77,15 @@ def parsed(data: bytes, kind: type[_Body]) -> _Body:
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        # Where a member may be of several types, the one that came furthest was meant.
-        best = max(found, key=lambda item: len(item["loc"]))
-        raise _wrong(best["type"], best["loc"], best["msg"]) from error
+        raise first_problem(error) from error
+
+
+def first_problem(error: ValidationError) -> RefusalError:
+    """The refusal of a body that ``error`` found fault with."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    # Where a member may be of several types, the one that came furthest was meant.
+    best = max(found, key=lambda item: len(item["loc"]))
+    return _wrong(best["type"], best["loc"], best["msg"])
 
 
 def _wrong(kind: str, place: tuple[int | str, ...], words: str) -> RefusalError:

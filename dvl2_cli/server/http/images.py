@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.fetch import decode_data_url, is_data_url
-from dvl2_cli.inputs.load import read_bytes, read_pictures
+from dvl2_cli.inputs.load import Reading, read_bytes, read_pictures
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import InputSource
 from dvl2_cli.inputs.urls import is_url
@@ -17,15 +17,20 @@ from dvl2_cli.server.http.refusals import RefusalError
 from dvl2_cli.server.http.service import Service
 
 
-def pages_at(service: Service, url: str, where: str) -> Iterator[Picture | Unreadable]:
+def pages_at(
+    service: Service, url: str, where: str, reading: Reading | None = None
+) -> Iterator[Picture | Unreadable]:
     """The pages of what is at ``url``; ``where`` names the member that holds it.
+
+    ``reading`` says how they are read, where not as the service reads.
 
     Raises:
         RefusalError: no data URL, and no URL that may be asked.
     """
+    reading = reading or service.reading
     if is_data_url(url):
         try:
-            return read_bytes(decode_data_url(url, service.reading.limits), where, service.reading)
+            return read_bytes(decode_data_url(url, reading.limits), where, reading)
         except InputError as error:
             raise _wrong(f"{where}: {error.message}", where) from error
     if not is_url(url):
@@ -36,7 +41,7 @@ def pages_at(service: Service, url: str, where: str) -> Iterator[Picture | Unrea
             "start it with --allow-urls",
             where,
         )
-    return read_pictures(InputSource(url), replace(service.reading, public_only=True))
+    return read_pictures(InputSource(url), replace(reading, public_only=True))
 
 
 def image_at(service: Service, url: str, where: str) -> Picture:
