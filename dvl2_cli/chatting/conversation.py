@@ -82,6 +82,7 @@ class Conversation:
         pictures stay pending.
         """
         messages = self.talk.messages(question)
+        self.talk.unanswered = question  # until an answer comes: /retry asks it again
         defaults = self.defaults if sampling is None else replace(self.defaults, sampling=sampling)
         answer = self._show(defaults.request(messages))
         if answer.text:
@@ -99,7 +100,9 @@ class Conversation:
         Raises:
             UsageError: nothing has been asked.
         """
-        question = self.talk.undo()
+        question = self.talk.unanswered
+        if question is None:
+            question = self.talk.undo()
         if question is None:
             from dvl2_cli.errors import UsageError
 
@@ -110,6 +113,13 @@ class Conversation:
         self.ask(
             question, sampling=replace(self.defaults.sampling, temperature=temperature, seed=seed)
         )
+
+    def show_last(self) -> None:
+        """Show the last question and its answer, as far as there are any."""
+        if self.talk.turns:
+            asked, answered = self.talk.turns[-2:]
+            self.console.note(f"last question: {asked.text}")
+            show_whole(self._view(), answered.text)
 
     def latest_pictures(self) -> list[Picture]:
         """The pending pictures, or else those of the last question that had any."""

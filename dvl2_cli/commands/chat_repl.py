@@ -129,6 +129,7 @@ def _greet(chat: Conversation) -> None:
     if chat.talk.turns:
         count = len(chat.talk.turns) // 2
         chat.console.note(f"going on with session {chat.talk.id}, {count} questions so far")
+        chat.show_last()
     greet_pictures(chat, chat.talk.pending)
     chat.console.note("/help shows the commands")
 

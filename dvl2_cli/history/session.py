@@ -31,13 +31,15 @@ class Turn:
 class ChatSession:
     """A conversation; ``id`` is None until history keeps it.
 
-    ``pending`` are pictures that the next question takes along.
+    ``pending`` are pictures that the next question takes along. ``unanswered`` is the question
+    that was asked last, if nothing of an answer came; it is no turn.
     """
 
     system: str | None = None
     turns: list[Turn] = field(default_factory=list)
     pending: list[Picture] = field(default_factory=list)
     id: str | None = None
+    unanswered: str | None = None
 
     def messages(self, question: str | None = None) -> tuple[Message, ...]:
         """What the engine is asked; ``question`` takes the pending pictures."""
@@ -50,9 +52,11 @@ class ChatSession:
         self.turns.append(Turn("user", question, tuple(self.pending)))
         self.turns.append(Turn("assistant", answer, finish_reason=finish_reason))
         self.pending.clear()
+        self.unanswered = None
 
     def undo(self) -> str | None:
         """Remove the last exchange; its pictures are pending again. The question, or None."""
+        self.unanswered = None
         if not self.turns:
             return None
         self.turns.pop()
@@ -68,4 +72,5 @@ class ChatSession:
         """Start anew under the same system prompt; history keeps the old conversation."""
         self.turns.clear()
         self.pending.clear()
+        self.unanswered = None
         self.id = None

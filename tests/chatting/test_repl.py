@@ -140,6 +140,23 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_session(tmp_path: Path) -> None:
         assert terminal.end() == 130
 
 
+def test_retry_asks_the_question_that_was_stopped_before_its_answer(tmp_path: Path) -> None:
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    with chat(tmp_path, gate=str(gate), log=str(log)) as terminal:
+        terminal.wait("loading the model")
+        terminal.send("one\r")
+        terminal.wait(" loading the model")
+        terminal.send("\x03")
+        terminal.wait("not asked: the model is still being loaded")
+        gate.touch()
+        terminal.wait("\nfake")
+        terminal.send("/retry\r")
+        terminal.wait("a red car")
+        terminal.send("\x04")
+        assert terminal.end() == 0
+    assert log.read_text().splitlines() == ["one"]
+
+
 def test_sessions_are_kept_and_continued(tmp_path: Path, photo: Path) -> None:
     with chat(tmp_path, str(photo)) as terminal:
         terminal.wait(PROMPT)
@@ -150,7 +167,9 @@ def test_sessions_are_kept_and_continued(tmp_path: Path, photo: Path) -> None:
         assert terminal.end() == 0
     with chat(tmp_path, "-c") as terminal:
         terminal.wait("1 questions so far")
-        terminal.wait("1 picture")
+        assert re.search(
+            r"last question: what is it\?\s*\na red car\s*\n", terminal.wait("1 picture")
+        )
         terminal.send(f"/save {tmp_path / 'talk.json'}\r")
         terminal.wait("saved to")
         terminal.send("/clear\r")
