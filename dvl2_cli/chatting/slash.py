@@ -190,7 +190,7 @@ def _model(chat: Conversation, rest: str) -> None:
     if rest:
         chat.model.exchange(rest)
     info = chat.engine.info
-    chat.console.introduce(info.describe(), is_nano=info.is_nano)
+    chat.console.note(f"model {info.describe()}")
 
 
 def _help(chat: Conversation, rest: str) -> None:

@@ -21,7 +21,8 @@ from dvl2_cli.ui.control import printable
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import AnyFormattedText
 
-_STYLE = Style.from_dict({"bottom-toolbar": "noreverse #888888"})
+_STYLE = Style.from_dict({"bottom-toolbar": "noreverse #888888", "prompt": "ansicyan bold"})
+_PROMPT = FormattedText([("class:prompt", ">>> ")])
 _NO_STYLE = Style.from_dict({"bottom-toolbar": "noreverse"})
 
 
@@ -86,7 +87,7 @@ class ChatInput:
             KeyboardInterrupt: Ctrl-C.
             Dvl2Error: what ``failure`` gives.
         """
-        return self._session.prompt(">>> ", pre_run=self._update)
+        return self._session.prompt(_PROMPT, pre_run=self._update)
 
     def refresh(self) -> None:
         """Draw the line below anew; may be called in any thread, and without a prompt."""

@@ -287,3 +287,13 @@ def test_a_picture_and_its_question_in_one_line_and_words_that_leave(
             terminal.wait(PROMPT)
             terminal.send(f"{word}\r")
             assert terminal.end() == 0
+
+
+def test_the_prompt_is_coloured_unless_colour_is_not_wanted(tmp_path: Path) -> None:
+    coloured = re.compile(rb"\x1b\[[0-9;]*36[0-9;]*m>>>")
+    for arguments, expected in (((), True), (("--no-color",), False)):
+        with chat(tmp_path, *arguments) as terminal:
+            terminal.wait(PROMPT)
+            terminal.send("/exit\r")
+            assert terminal.end() == 0
+            assert bool(coloured.search(terminal.raw)) is expected

@@ -176,7 +176,9 @@ def test_tiles_stats_and_model(tmp_path: Path) -> None:
         terminal.send("/stats\r")
         terminal.wait("timing is hidden")
         terminal.send("/model\r")
-        terminal.wait("dvl2: model fake (test), none on cpu")
+        terminal.wait("\ndvl2: model fake (test), none on cpu")
+        terminal.send("/model\r")  # asked again, told again
+        terminal.wait("\ndvl2: model fake (test), none on cpu", count=2)
         leave(terminal)
 
 
