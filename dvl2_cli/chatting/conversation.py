@@ -15,7 +15,7 @@ from dvl2_cli.engine.request import Request, Sampling
 from dvl2_cli.history.session import ChatSession
 from dvl2_cli.results.confidence import confidence_warnings
 from dvl2_cli.tasks.ask import ask, counts
-from dvl2_cli.tasks.context import Progress, Prompted, TaskContext, question_about
+from dvl2_cli.tasks.context import Progress, Prompted, TaskContext
 from dvl2_cli.tasks.endings import ending
 from dvl2_cli.ui.console import Console
 from dvl2_cli.ui.interrupts import Interrupts
@@ -88,11 +88,6 @@ class Conversation:
         if answer.text:
             self.talk.add(question, answer.text, answer.finish_reason)
             self._save()
-
-    def show_apart(self, question: str, pictures: list[Picture]) -> None:
-        """Ask about ``pictures`` alone and show the answer, which the talk does not keep."""
-        images = [picture.image for picture in pictures]
-        self._show(question_about(self.defaults, question, images))
 
     def retry(self) -> None:
         """Ask the last question again, with some chance so that the answer differs.

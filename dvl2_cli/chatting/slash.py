@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvl2_cli import prompts
 from dvl2_cli.chatting.grounding import show_objects
+from dvl2_cli.chatting.reading import show_text
 from dvl2_cli.errors import UsageError
 from dvl2_cli.ui.dropped import named_paths
 
@@ -165,7 +165,7 @@ def _ground(chat: Conversation, rest: str) -> None:
 
 def _ocr(chat: Conversation, rest: str) -> None:
     _nothing(rest, "/ocr")
-    chat.show_apart(prompts.PRESETS["ocr"], _pictures(chat)[-1:])
+    show_text(chat, _pictures(chat)[-1])
 
 
 def _tiles(chat: Conversation, rest: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
 
 from dvl2_cli.chatting.slash import COMMANDS
 from tests.chatting.test_repl import PROMPT, chat, photo  # noqa: F401  photo is a fixture
@@ -84,6 +87,23 @@ def test_ocr_and_ground_ask_apart_from_the_conversation(
         "<image> <|ref|>car<|/ref|>.",
         "<image> why?",  # the picture was still pending
     ]
+
+
+def test_ocr_reads_by_lines_where_the_command_does(tmp_path: Path) -> None:
+    page, log = tmp_path / "page.png", tmp_path / "log"
+    image = Image.new("RGB", (400, 160), "white")
+    for top, words in ((30, "INVOICE of a shop"), (100, "to be paid at once")):
+        ImageDraw.Draw(image).text((20, top), words, "black", ImageFont.load_default(20))
+    image.save(page)
+    arguments = (str(page), "--no-show-image")
+    with chat(
+        tmp_path, *arguments, answer="some words", log=str(log), policy={"reads": "lines"}
+    ) as terminal:
+        terminal.wait(PROMPT)
+        terminal.send("/ocr\r")
+        assert re.search(r"\nsome words\s*\nsome words", terminal.wait("some words", count=2))
+        leave(terminal)
+    assert len(log.read_text().splitlines()) >= 2
 
 
 def test_ground_looks_again_where_small_things_are_to_be_enlarged(
