@@ -128,7 +128,7 @@ class CaptionTask:
         self.wording.check()
         if self.sidecars is not None:
             self.sidecars.check()
-        target = target_of(self.output, self.form, _SUFFIXES)
+        target = target_of(self.output, self.form, _SUFFIXES, to_folders=False)
         self.form, self._table = target.form, target.file
         if target.folder is not None:
             raise UsageError(

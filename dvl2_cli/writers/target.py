@@ -30,13 +30,20 @@ class OutputTarget:
         return self.file is None and self.folder is None
 
 
-def target_of(output: str | None, form: str | None, suffixes: Mapping[str, str]) -> OutputTarget:
+def target_of(
+    output: str | None,
+    form: str | None,
+    suffixes: Mapping[str, str],
+    *,
+    to_folders: bool = True,
+) -> OutputTarget:
     """What ``-o OUTPUT`` and ``-f FORM`` ask for together.
 
     Args:
         output: as it was typed; None where it was not.
         form: as it was typed; it wins over a suffix.
         suffixes: of files, in small letters, and the formats that they mean.
+        to_folders: whether a name without a suffix is a folder where ``form`` says the format.
 
     Raises:
         UsageError: the suffix means no format, or the file is a picture.
@@ -48,7 +55,7 @@ def target_of(output: str | None, form: str | None, suffixes: Mapping[str, str])
         return OutputTarget(form, folder=path)
     if is_no_file(path):
         return OutputTarget(form, file=path)
-    if not path.suffix:
+    if not path.suffix and (to_folders or form is None):
         return OutputTarget(form, folder=path)
     refuse_picture(path)
     found = suffixes.get(path.suffix.lower())
