@@ -61,7 +61,8 @@ class Progress:
         assert self._task is not None  # noqa: S101  made together
         shown = printable(text).replace("\n", " ")
         room = self._line.console.width - self._taken(self._line.console)
-        self._line.update(self._task, description=_within(room, shown))
+        # At once: what is soon over would not be seen at the next beat.
+        self._line.update(self._task, description=_within(room, shown), refresh=True)
         self._line.start()
 
     def advance(self) -> None:
