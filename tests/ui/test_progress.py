@@ -20,7 +20,8 @@ from tests.terminal import Terminal
 def process(tmp_path: Path) -> Process:
     process = Process(tmp_path, answer="some text", delay=0.2)
     process.environment |= {"TERM": "xterm-256color"}
-    process.environment.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):  # the terminal's own size counts
+        process.environment.pop(name, None)
     return process
 
 
