@@ -52,7 +52,7 @@ class CaptionFiles:
         is_there = os.path.exists(source.path)  # noqa: PTH110  pathlib raises for long names
         if targets and not is_there and not _is_missing(source):
             raise InputError(f"{source.path} is no file, so nothing can be written beside it")
-        if self._sidecars is None or self._was_written(targets[0], _owner(source)):
+        if self._sidecars is None or self._was_written(targets[0], source.name):
             return None
         return f"{targets[0]} exists" if self._sidecars.skips(targets[0]) else None
 
@@ -66,7 +66,7 @@ class CaptionFiles:
         source = Source.of(picture)
         try:
             for target in self.targets(source):
-                self._write(target, result.caption, _owner(source))
+                self._write(target, result.caption, source.name)
                 written.append(str(target))
         except Dvl2Error as error:
             return dataclasses.replace(result, status="failed", error=error, written=tuple(written))
@@ -90,11 +90,6 @@ class CaptionFiles:
 
     def _was_written(self, target: Path, owner: str) -> bool:
         return self._journal is not None and self._journal.already_written(target, owner)
-
-
-def _owner(source: Source) -> str:
-    """The picture that a file's caption is of, as messages name it."""
-    return source.path if source.page is None else f"{source.path} page {source.page}"
 
 
 def _is_missing(source: Source) -> bool:

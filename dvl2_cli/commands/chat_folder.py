@@ -13,6 +13,7 @@ from dvl2_cli.commands.resuming import fingerprint, model_identity
 from dvl2_cli.commands.sources import InputOptions, Inputs, stands_for_many
 from dvl2_cli.engine.request import Message
 from dvl2_cli.errors import CancelledError, InputError, NoUsableOutputError, UsageError
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.results.chat import PageShown
 from dvl2_cli.retrieval.index import PageHit, PageIndex, has_fts5
@@ -174,8 +175,7 @@ class Folder:
 
     def _read(self, picture: Picture) -> str:
         context = self._reporter.context
-        page = "" if picture.page is None else f" page {picture.page}"
-        self._reporter.console.note(f"reading {picture.path}{page}")
+        self._reporter.console.note(f"reading {page_name(picture.path, picture.page)}")
         text = read_page(context, picture.image).text
         if context.cancelled:
             raise CancelledError("cancelled")

@@ -148,7 +148,7 @@ class _ByPage:
             reporter.output.json(result.as_json())
         elif self.options.reduce_prompt is None and result.status != "failed":
             assert result.source is not None  # noqa: S101  every page has one
-            reporter.output.text(f"{name_of(result.source)}:\n{result.answer}\n\n")
+            reporter.output.text(f"{result.source.name}:\n{result.answer}\n\n")
 
     def _reduce(self, question: str) -> None:
         reporter = self.reporter
@@ -157,7 +157,7 @@ class _ByPage:
         joiner = Joiner(reporter.context, question, reporter.console.note)
         answer = joiner.join(
             [
-                f"[{page.number}] {PurePath(name_of(page.source)).name}:\n{text}"
+                f"[{page.number}] {PurePath(page.source.name).name}:\n{text}"
                 for page, text in self.answers
             ]
         )
@@ -190,18 +190,13 @@ class _ByPage:
             reporter.output.json(result.as_json())
             return
         reporter.output.line(result.answer)
-        named = [f"[{page.number}] {name_of(page.source)}" for page in pages if page.named]
+        named = [f"[{page.number}] {page.source.name}" for page in pages if page.named]
         if named:
             reporter.output.text("\n".join(["", "Pages:", *named, ""]))
 
     def _system(self) -> tuple[Message, ...]:
         system = self.options.system or self.reporter.session.settings.system
         return (Message("system", system),) if system else ()
-
-
-def name_of(source: Source) -> str:
-    """A page as people call it."""
-    return source.path if source.page is None else f"{source.path} page {source.page}"
 
 
 def _journal(

@@ -11,7 +11,6 @@ from dvl2_cli.chatting.code import extract_code
 from dvl2_cli.chatting.conversation import MAX_TOKENS
 from dvl2_cli.chatting.question import CODE_PRESETS, last_answer, question_of
 from dvl2_cli.commands.chat_folder import Folder, is_folder_question
-from dvl2_cli.commands.chat_map import name_of
 from dvl2_cli.commands.chat_setup import ChatOptions, start_session
 from dvl2_cli.commands.reporter import Reporter
 from dvl2_cli.engine.events import Finished
@@ -129,7 +128,7 @@ class _Once:
         if self.common.json or self.schema is not None or self.options.extract:
             return
         named = [page for page in result.pages if page.named]
-        lines = [f"[{page.number}] {name_of(page.source)}" for page in named or result.pages]
+        lines = [f"[{page.number}] {page.source.name}" for page in named or result.pages]
         head = "Pages:" if named else "Pages shown (the answer names none):"
         self.reporter.output.end_line()
         self.reporter.output.text("\n".join(["", head, *lines, ""]))

@@ -23,6 +23,7 @@ from dvl2_cli.commands.resuming import (
 )
 from dvl2_cli.commands.sources import Inputs
 from dvl2_cli.errors import Dvl2Error, UsageError
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.journal import Journal, JournalInUseError
 from dvl2_cli.options import AUTO, parallel_of
@@ -255,7 +256,7 @@ class OcrTask:
         if isinstance(found, Unreadable):
             reporter.count(OcrResult.failure(found.error, Source.of(found)))
             return
-        name = found.path if found.page is None else f"{found.path} page {found.page}"
+        name = page_name(found.path, found.page)
         page, _ = self.layers.page(found, reporter.console, structure=self._wants_structure)
         if self.layers.only or (page is not None and not self._options().extracts):
             return

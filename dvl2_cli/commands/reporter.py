@@ -150,8 +150,7 @@ class Reporter:
         """
         where = ""
         if result.source is not None:
-            page = f" page {result.source.page}" if result.source.page is not None else ""
-            where = f"{result.source.path}{page}: "
+            where = f"{result.source.name}: "
         for warning in result.warnings:
             self.console.warn(f"{where}{warning}")
         if result.error is not None:

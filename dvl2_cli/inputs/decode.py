@@ -17,6 +17,7 @@ from dvl2_cli.errors import InputError
 from dvl2_cli.inputs import jpeg, png
 from dvl2_cli.inputs.libtiff import quiet_libtiff
 from dvl2_cli.inputs.memory import check_memory
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.inputs.pages import ALL_PAGES, PageRanges
 from dvl2_cli.inputs.picture import InputLimits, Picture, PictureMemoryError, Unreadable
 from dvl2_cli.inputs.sniff import foreign_kind, is_picture, looks_like_text
@@ -142,7 +143,7 @@ def _not_a_picture(data: bytes, path: str) -> InputError:
 
 
 def _damaged(path: str, error: BaseException, page: int | None = None) -> InputError:
-    where = path if page is None else f"{path} page {page}"
+    where = page_name(path, page)
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return InputError(f"{where} is cut off: the file ends before the picture does")
     reason = " ".join(str(error).split())[:120] or type(error).__name__

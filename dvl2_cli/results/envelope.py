@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from dvl2_cli.errors import Dvl2Error
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.row import JsonRow
 from dvl2_cli.units import Count, Positive, Seconds, Sha256
 
@@ -28,6 +29,11 @@ class Source:
     width: Positive | None = None
     height: Positive | None = None
     orientation_applied: bool = False
+
+    @property
+    def name(self) -> str:
+        """As messages name it."""
+        return page_name(self.path, self.page)
 
     @classmethod
     def of(cls, found: Picture | Unreadable) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +21,11 @@ class JsonBody(BaseModel):
     """Base of JSON bodies: every member has its type, and none is unknown."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
+    """What ends an answer: a text, several, or none."""
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
 class BodyLimit:

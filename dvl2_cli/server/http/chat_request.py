@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dvl2_cli.engine.events import Event
 from dvl2_cli.engine.request import Request, RequestDefaults, Sampling
 from dvl2_cli.server.http.answer_format import AnswerFormat, format_of
+from dvl2_cli.server.http.body import stop_strings
 from dvl2_cli.server.http.chat_body import ChatBody
 from dvl2_cli.server.http.chat_turns import turns_of, with_literal
 from dvl2_cli.server.http.refusals import invalid
@@ -48,8 +49,7 @@ class ChatJob:
     @property
     def stop(self) -> tuple[str, ...]:
         """The strings that end an answer."""
-        stop = self.body.stop
-        return (stop,) if isinstance(stop, str) else tuple(stop or ())
+        return stop_strings(self.body.stop)
 
     def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
         """The events of each answer, one answer after the other.

@@ -12,6 +12,7 @@ from PIL.Image import Image
 from dvl2_cli.engine.events import Event
 from dvl2_cli.engine.request import Message, Sampling
 from dvl2_cli.server.http.answer_format import AnswerFormat, any_object, schema_format
+from dvl2_cli.server.http.body import stop_strings
 from dvl2_cli.server.http.chat_request import MAX_TOKENS
 from dvl2_cli.server.http.images import image_of_base64
 from dvl2_cli.server.http.ollama_body import (
@@ -59,8 +60,7 @@ class OllamaJob:
     @property
     def stop(self) -> tuple[str, ...]:
         """The strings that end the answer."""
-        stop = self.options.stop
-        return (stop,) if isinstance(stop, str) else tuple(stop or ())
+        return stop_strings(self.options.stop)
 
     def events(self, cancel: threading.Event) -> Iterator[Event]:
         """The answer as it comes.

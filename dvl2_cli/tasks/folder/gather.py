@@ -10,6 +10,7 @@ from typing import cast
 
 from dvl2_cli.errors import InputError
 from dvl2_cli.inputs.load import Reading, read_pictures
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.inputs.pages import PageRanges
 from dvl2_cli.inputs.picture import Picture, Unreadable
 from dvl2_cli.inputs.sources import InputSource
@@ -38,7 +39,7 @@ class FolderPage:
     @property
     def name(self) -> str:
         """What people call the page."""
-        return self.path if self.page is None else f"{self.path} page {self.page}"
+        return page_name(self.path, self.page)
 
     @property
     def source(self) -> Source:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from dvl2_cli.engine.engine import Engine
 from dvl2_cli.engine.request import Message, Request
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.results.chat import ShownAs
 from dvl2_cli.retrieval.index import PageHit
@@ -117,7 +118,7 @@ def message_about(question: str, chosen: Sequence[ChosenPage]) -> Message:
     content, places, images = "", [], []
     for number, item in enumerate(chosen, 1):
         page = item.page
-        name = PurePath(page.path).name + (f" page {page.page}" if page.page is not None else "")
+        name = page_name(PurePath(page.path).name, page.page)
         content += f"[{number}] {name}:\n"
         if item.picture is not None:
             places.append(len(content))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dvl2_cli.errors import InputError
+from dvl2_cli.inputs.page_name import page_name
 from dvl2_cli.inputs.picture import Picture
 from dvl2_cli.results.envelope import Source, UsageTotals
 from dvl2_cli.results.ocr import OcrResult, Quality
@@ -55,7 +56,7 @@ def without_layer(picture: Picture, verdict: LayerVerdict) -> OcrResult:
     Raises:
         InputError: the page shows something.
     """
-    name = picture.path if picture.page is None else f"{picture.path} page {picture.page}"
+    name = page_name(picture.path, picture.page)
     if verdict.reason is not None:
         raise InputError(
             f"the text layer of {name} is not used: {verdict.reason}",
